@@ -1,0 +1,152 @@
+/** The contract of a channel: a manifest value with one zod object, one `send`, and outcomes as values. */
+import type { z } from 'zod';
+import { z as zod } from 'zod';
+import type { Json } from '../core/event.ts';
+import type { Notice } from '../core/notice.ts';
+
+/** What a provider gave us to find the message by (Slack channel and ts, a Message-ID): small JSON, no secret. */
+export type Ref = { [key: string]: Json };
+
+/** The closed set of words for what went wrong; also the metric label. */
+export const FAILURES = ['rate_limited', 'timeout', 'network', 'server', 'auth', 'config', 'payload', 'gone', 'blocked', 'unforeseen'] as const; // biome-ignore format: a list
+export type Failure = (typeof FAILURES)[number];
+
+/**
+ * How one attempt ended. `detail` is for an operator: one line, no secret, no message body.
+ * `after_ms`: the provider's Retry-After. `ambiguous`: the message may have been delivered although no answer came.
+ */
+export type Outcome =
+  | { kind: 'delivered'; ref?: Ref }
+  | { kind: 'retry'; reason: Failure; detail: string; after_ms?: number; ambiguous?: boolean }
+  | { kind: 'rejected'; reason: Failure; detail: string };
+
+export const delivered = (ref?: Ref): Outcome => (ref ? { kind: 'delivered', ref } : { kind: 'delivered' });
+export const rejected = (reason: Failure, detail: string): Outcome => ({ kind: 'rejected', reason, detail });
+export const retry = (reason: Failure, detail: string, more: { after_ms?: number; ambiguous?: boolean } = {}): Outcome => ({
+  kind: 'retry',
+  reason,
+  detail,
+  ...more,
+});
+
+/** How attempts are made unless the integration says otherwise. All times in milliseconds. */
+export interface Patience {
+  /** One attempt may take this long. */
+  timeout_ms: number;
+  /** Attempts of one round: the first and the repeats. */
+  max_attempts: number;
+  /** The wait after the first failed attempt; it doubles from there. */
+  backoff_ms: number;
+}
+
+/** The standard `fetch`, already guarded against private addresses, redirects and endless bodies (src/egress). */
+export type Fetch = typeof globalThis.fetch;
+
+export interface Call<Config> {
+  config: Config;
+  notice: Notice;
+  /** The root message of this incident at this target, where one was delivered: thread under it or edit it. */
+  root?: Ref;
+  /** For providers over HTTP. Channels that speak another protocol (SMTP) ask `connect` before they connect. */
+  fetch: Fetch;
+  /** Throws when the egress rules forbid this host; gives the address to connect to. */
+  resolve: (host: string, port: number) => Promise<string>;
+  /** Aborts at the attempt's deadline; every wait inside `send` listens to it. */
+  signal: AbortSignal;
+  /** Writes lines for a person at the terminal; only stdout uses it. */
+  print: (text: string) => void;
+  now: Date;
+}
+
+export interface Channel<Id extends string = string, Schema extends z.ZodObject = z.ZodObject> {
+  id: Id;
+  name: string;
+  /** One or two sentences: what to do at the vendor before this works. */
+  setup: string;
+  /** The one object that is type, validation, form, docs and list of secrets (fields made by `secret`). */
+  config: Schema;
+  /** A complete, valid configuration with invented values: used by tests and by the docs. */
+  sample: z.input<Schema>;
+  can: { thread: boolean; update: boolean };
+  patience: Patience;
+  /** One attempt, short, never throws for what a provider is known to do. */
+  send(call: Call<z.output<Schema>>): Promise<Outcome>;
+  /** After an attempt whose answer was lost: the message if the provider has it, undefined if it surely has not. */
+  find?(call: Call<z.output<Schema>>): Promise<Ref | undefined>;
+}
+
+/** Keeps the literal id and the configuration's type; adds nothing. */
+export const defineChannel = <const Id extends string, Schema extends z.ZodObject>(
+  channel: Channel<Id, Schema>,
+): Channel<Id, Schema> => channel;
+
+/** A text field that is masked everywhere: in answers, logs, forms (`writeOnly` in its JSON schema). */
+export const secret = (title: string, description: string) =>
+  zod.string().min(1).meta({ title, description, writeOnly: true });
+
+/** The names of the fields of `schema` that are secrets, nested ones as `a.b`. */
+export function secretFields(schema: z.ZodObject): string[] {
+  const walk = (node: unknown, path: string): string[] => {
+    if (typeof node !== 'object' || node === null) return [];
+    const { writeOnly, properties, additionalProperties } = node as Record<string, unknown>;
+    if (writeOnly === true) return [path];
+    const inner = Object.entries((properties ?? {}) as Record<string, unknown>);
+    if (additionalProperties && typeof additionalProperties === 'object') inner.push(['*', additionalProperties]);
+    return inner.flatMap(([name, child]) => walk(child, path ? `${path}.${name}` : name));
+  };
+  return walk(zod.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), '');
+}
+
+/**
+ * The outcome of an HTTP status nobody said anything special about: 2xx delivered; 408, 425, 429, 5xx retry
+ * (RFC 9110 section 15, RFC 6585 section 4, RFC 8470); the rest is permanent. Retry-After is read in seconds or as a date.
+ */
+export function fromStatus(status: number, headers: { get(name: string): string | null }, now: Date, detail = `HTTP ${status}`): Outcome {
+  if (status >= 200 && status < 300) return delivered();
+  const after_ms = retryAfter(headers.get('retry-after'), now);
+  const more = after_ms === undefined ? {} : { after_ms };
+  if (status === 429) return retry('rate_limited', detail, more);
+  if (status === 408 || status === 425) return retry('timeout', detail, more);
+  if (status >= 500) return retry('server', detail, { ...more, ambiguous: status !== 503 && status !== 501 });
+  if (status === 401 || status === 403) return rejected('auth', detail);
+  if (status === 404 || status === 410) return rejected('gone', detail);
+  if (status === 413 || status === 422 || status === 400) return rejected('payload', detail);
+  return rejected('config', detail);
+}
+
+/** The longest Retry-After that is believed: a day. */
+const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
+
+/** Retry-After (RFC 9110 section 10.2.3) in milliseconds; undefined where it is absent or makes no sense. */
+export function retryAfter(value: string | null, now: Date): number | undefined {
+  if (value === null) return undefined;
+  const text = value.trim();
+  const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now.getTime();
+  return Number.isFinite(ms) ? Math.min(Math.max(0, Math.ceil(ms)), RETRY_AFTER_MAX_MS) : undefined;
+}
+
+/** The outcome of an exception out of `fetch` or a socket: our deadline, a blocked address, or the network. */
+export function fromError(error: unknown, signal: AbortSignal): Outcome {
+  const { name, code, message } = describe(error);
+  if (name === 'EgressBlocked') return rejected('blocked', message);
+  if (signal.aborted || name === 'AbortError' || name === 'TimeoutError') {
+    return retry('timeout', 'no answer within the timeout', { ambiguous: true });
+  }
+  if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EHOSTUNREACH') {
+    return retry('network', `could not connect (${code})`);
+  }
+  return retry('network', code ? `connection failed (${code})` : 'connection failed', { ambiguous: true });
+}
+
+/** Name, code and message of an error or of the cause it wraps: undici hides the useful one one level down. */
+function describe(error: unknown): { name: string; code: string; message: string } {
+  let current: unknown = error;
+  for (let depth = 0; depth < 5 && current instanceof Error; depth++) {
+    const { name, message } = current;
+    const code = (current as { code?: unknown }).code;
+    if (name === 'EgressBlocked' || typeof code === 'string') return { name, code: typeof code === 'string' ? code : '', message };
+    if (current.cause === undefined) return { name, code: '', message };
+    current = current.cause;
+  }
+  return { name: '', code: '', message: '' };
+}

@@ -1,0 +1,111 @@
+/** What a sender said: the event, its severity, and the two names it is recognised by. */
+
+/** From the worst to the mildest; an index in this list is a rank. */
+export const SEVERITIES = ['critical', 'error', 'warning', 'info'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Labels = Record<string, string>;
+export interface Link {
+  title: string;
+  url: string;
+}
+
+/** One event as the door keeps it: every default filled in, every text well-formed, nothing unknown left. */
+export interface Event {
+  id: string;
+  source: string;
+  type: string;
+  title: string;
+  severity: Severity;
+  /** The sender's own word for the severity (`P0`, `FATAL`), given back where a format wants it. */
+  severity_word?: string;
+  body?: string;
+  service?: string;
+  components: string[];
+  labels: Labels;
+  /** Any JSON up to 16 KB; shown by channels that can, never in a workflow's history. */
+  context?: Json;
+  trace_id?: string;
+  request_id?: string;
+  assignees: string[];
+  links: Link[];
+  status: 'firing' | 'resolved';
+  dedup_key?: string;
+  /** When it happened by the sender's clock, ISO 8601. */
+  occurred_at?: string;
+  /** When a firing alert ends by itself if nothing is heard again, ISO 8601. */
+  expires_at?: string;
+}
+
+/** 0 for critical … 3 for info. */
+export const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);
+
+/** True when `a` is strictly worse than `b`; anything is worse than nothing. */
+export const isWorse = (a: Severity, b: Severity | null | undefined): boolean => b == null || rankOf(a) < rankOf(b);
+
+/** The worse of the two; null stands for nothing at all. */
+export const worseOf = (a: Severity | null, b: Severity | null): Severity | null =>
+  a === null ? b : b === null ? a : isWorse(a, b) ? a : b;
+
+/** `severity` made worse by `steps` (milder when negative), staying within the four. */
+export function shiftSeverity(severity: Severity, steps: number): Severity {
+  const rank = Math.min(SEVERITIES.length - 1, Math.max(0, rankOf(severity) - steps));
+  return SEVERITIES[rank] as Severity;
+}
+
+/** The words senders use for our four severities, lower case. P0 … P4 are seed 004's, the rest syslog's and Grafana's. */
+const SEVERITY_WORDS: Record<string, Severity> = {
+  critical: 'critical',
+  p0: 'critical',
+  fatal: 'critical',
+  emergency: 'critical',
+  alert: 'critical',
+  page: 'critical',
+  error: 'error',
+  p1: 'error',
+  err: 'error',
+  high: 'error',
+  major: 'error',
+  warning: 'warning',
+  warn: 'warning',
+  p2: 'warning',
+  medium: 'warning',
+  minor: 'warning',
+  info: 'info',
+  p3: 'info',
+  p4: 'info',
+  notice: 'info',
+  low: 'info',
+  debug: 'info',
+  none: 'info',
+};
+
+/** Our severity for a sender's word, or undefined for a word nobody agreed on. */
+export const severityOf = (word: string): Severity | undefined => SEVERITY_WORDS[word.trim().toLowerCase()];
+export const severityWords = (): string[] => Object.keys(SEVERITY_WORDS);
+
+/**
+ * What matchers and `group_by` see: the event's labels, and over them its own fields
+ * `source`, `type`, `severity`, `service`, `status`. A label nobody set is the empty string.
+ */
+export function labelsOf(event: Event): Labels {
+  return {
+    ...event.labels,
+    source: event.source,
+    type: event.type,
+    severity: event.severity,
+    status: event.status,
+    service: event.service ?? event.labels.service ?? '',
+  };
+}
+
+/**
+ * The canonical text that makes two events one alert: source and dedup_key; where none is given, everything that
+ * names the trouble (source, type, service, title, components, labels). The ledger keeps its SHA-256.
+ */
+export function identityOf(event: Event): string {
+  if (event.dedup_key !== undefined) return JSON.stringify(['key', event.source, event.dedup_key]);
+  const labels = Object.entries(event.labels).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return JSON.stringify(['event', event.source, event.type, event.service ?? '', event.title, event.components, labels]);
+}
