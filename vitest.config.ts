@@ -7,6 +7,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    reporters: ['default', 'test/support/tally.ts'],
     globalSetup: ['test/support/global-setup.ts'],
   },
 });

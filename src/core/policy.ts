@@ -41,4 +41,6 @@ export interface Policy {
   tell_resolved: boolean;
   /** The label that names the story; absent for an alarm. */
   lifecycle?: string;
+  /** How attempts are made, by integration name; what is absent here has the defaults of design.md section 7. */
+  patience?: Record<string, { timeout_ms: number; backoff_ms: number }>;
 }

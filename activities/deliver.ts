@@ -1,0 +1,148 @@
+/** deliver: one round of attempts of one notice to one target; the only place where an outcome becomes an ApplicationFailure. */
+import { activityInfo, ApplicationFailure, log as activityLog } from '@temporalio/activity';
+import { ApplicationFailureCategory } from '@temporalio/common';
+import type { Channel, Outcome } from '../src/channels/channel.ts';
+import { isWorse } from '../src/core/event.ts';
+import { type Ended, type Incident, isLastRound, type Outgoing, roundWait } from '../src/core/incident.ts';
+import { isPage } from '../src/core/notice.ts';
+import type { Integration } from '../src/config/integrations.ts';
+import { type AttemptEnd, beginAttempt, buryDelivery, recordAttempt, skipDelivery } from '../src/ledger/deliveries.ts';
+import { attempt, noticeOf } from './attempt.ts';
+import type { Deps } from './deps.ts';
+import { createRates } from './rates.ts';
+
+export interface DeliverInput {
+  incident: string;
+  target: string;
+  out: Outgoing;
+  /** The workflow's state, kept by the ledger with the attempt. */
+  snapshot: Incident;
+  /** When the incident next needs its workflow once this is done, in epoch milliseconds. */
+  due?: number;
+}
+
+/** `unrecorded`: it ended so, and the ledger could not be told; the workflow tells it. */
+export type Delivered = Ended | { outcome: 'unrecorded'; ended: Ended; end: AttemptEnd };
+
+/** A round is over when another attempt would not fit into this (design.md section 2, rule 8). */
+const ROUND_MS = 5 * 60_000;
+/** How long the rounds of a failing delivery go on: a page a day, a webhook 75 hours (Standard Webhooks' schedule). */
+const GIVE_UP_MS = 24 * 3_600_000;
+const GIVE_UP_WEBHOOK_MS = 75 * 3_600_000;
+/** Tries of the record itself inside the activity, before the workflow takes over. */
+const RECORD_TRIES = 3;
+const RECORD_WAIT_MS = 200;
+
+export function createDeliver(deps: Deps) {
+  const rates = createRates();
+
+  return async function deliver(input: DeliverInput): Promise<Delivered> {
+    const { incident, target, out, snapshot } = input;
+    const integration = deps.config.integrations.get(target);
+    const channel = integration && deps.channelOf(integration.type);
+    const begin = { incident, target, channel: channel?.id ?? '', out };
+    if (!integration || !channel) {
+      await buryDelivery(deps.ledger, begin, `no integration named ${target} is configured: add it, or take it out of the routes`);
+      return { outcome: 'failed', dead: true };
+    }
+    const skipped = whySkipped(integration, out, snapshot);
+    if (skipped) {
+      await skipDelivery(deps.ledger, begin, skipped);
+      deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'skipped' });
+      return { outcome: 'skipped' };
+    }
+    const wait_ms = rates.wait(integration, deps.now().getTime());
+    if (wait_ms > 0) throw again('rate_limited', `${target} may be told again in ${wait_ms} ms (rate)`, wait_ms);
+
+    const begun = await beginAttempt(deps.ledger, { ...begin, snapshot });
+    if (begun.outcome !== 'go') return before(begun.outcome);
+    if (out.overtook) deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'superseded' }, out.overtook.length);
+    const told = { incident, reason: out.reason, through: out.through, ...(out.level === undefined ? {} : { level: out.level }), ...(out.from === undefined ? {} : { from: out.from }) };
+    const notice = await noticeOf(deps, { ...told, delivery: { key: out.key, attempt: begun.attempts } });
+    const outcome = await attempt(deps, integration, channel, notice, begun.root, begun.lost);
+    return afterwards(input, integration, channel, outcome, begun);
+  };
+
+  async function afterwards(input: DeliverInput, integration: Integration, channel: Channel, outcome: Outcome, begun: { attempt: number; of_round: number }): Promise<Delivered> {
+    const { incident, target, out, snapshot, due } = input;
+    const base = { incident, target, delivery: out.key, attempt: begun.attempt, counted: true, ...(due === undefined ? {} : { due }) };
+    if (outcome.kind === 'delivered') {
+      deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'delivered' });
+      deps.metrics.deliverySeconds.observe({ channel: channel.id }, (deps.now().getTime() - out.since) / 1_000);
+      return settle({ ...base, status: 'delivered', ...(outcome.ref ? { ref: outcome.ref } : {}) }, { outcome: 'delivered' });
+    }
+    const { reason, detail } = outcome;
+    if (outcome.kind === 'rejected') return settle({ ...base, status: 'dead', reason, detail }, { outcome: 'failed', dead: true }, channel);
+
+    const counted = !(reason === 'rate_limited' && outcome.after_ms !== undefined);
+    const after_ms = outcome.after_ms ?? 0;
+    const wait_ms = counted ? Math.max(after_ms, integration.patience.backoff_ms * 2 ** (begun.of_round - 1)) : Math.max(1, after_ms);
+    const isSpent = counted && begun.of_round >= integration.patience.max_attempts;
+    const ends_at = activityInfo().scheduledTimestampMs + ROUND_MS;
+    const now = deps.now().getTime();
+    if (!isSpent && now + wait_ms + integration.patience.timeout_ms < ends_at) {
+      await recorded({ ...base, status: 'retrying', reason, detail, counted });
+      throw again(reason, detail, wait_ms);
+    }
+    if (isLastRound(snapshot, out, channel.id === 'webhook' ? GIVE_UP_WEBHOOK_MS : GIVE_UP_MS)) {
+      return settle({ ...base, status: 'dead', reason, detail, counted }, { outcome: 'failed', dead: true }, channel);
+    }
+    const next_at = now + Math.max(roundWait(out.round + 1), after_ms);
+    return settle({ ...base, status: 'retrying', reason, detail, counted, round: out.round + 1, next_at }, { outcome: 'failed', dead: false, after_ms });
+  }
+
+  async function settle(end: AttemptEnd, ended: Ended, channel?: Channel): Promise<Delivered> {
+    if (channel) {
+      deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'dead' });
+      deps.log.warn({ delivery: end.delivery, target: end.target, failure: end.reason }, 'delivery is dead: failed after all retries');
+    }
+    return (await recorded(end)) ? ended : { outcome: 'unrecorded', ended, end };
+  }
+
+  /** Retries only the record: the message itself has gone where it went. */
+  async function recorded(end: AttemptEnd): Promise<boolean> {
+    for (let tried = 1; tried <= RECORD_TRIES; tried++) {
+      try {
+        await recordAttempt(deps.ledger, end);
+        return true;
+      } catch (error) {
+        activityLog.warn('the ledger did not take the record of an attempt', { delivery: end.delivery, tried });
+        deps.log.warn({ err: error, delivery: end.delivery, tried }, 'the ledger did not take the record of an attempt');
+        if (tried < RECORD_TRIES) await new Promise((resolve) => setTimeout(resolve, RECORD_WAIT_MS * tried));
+      }
+    }
+    return false;
+  }
+}
+
+/** What a repeated activity finds already decided. */
+function before(outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stale' | 'closed'): Ended {
+  switch (outcome) {
+    case 'delivered':
+    case 'skipped':
+    case 'closed':
+    case 'stale':
+      return { outcome };
+    case 'superseded':
+      return { outcome: 'stale' };
+    case 'dead':
+      return { outcome: 'failed', dead: true };
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** Why a notice is not for this integration, in words; undefined when it is. */
+function whySkipped(integration: Integration, { reason }: Outgoing, { worst, answered_worst }: Incident): string | undefined {
+  if (!integration.enabled) return 'the integration is switched off';
+  if (reason === 'resolved' && integration.config.send_resolved === false) return 'the integration has send_resolved: false';
+  const severity = worst ?? answered_worst;
+  if (isPage(reason) && integration.threshold && severity && isWorse(integration.threshold, severity)) {
+    return `${severity} is below the integration's threshold ${integration.threshold}`;
+  }
+  return undefined;
+}
+
+/** Told to Temporal as a failure that it repeats after exactly this wait. The type is our reason; nothing else travels. */
+const again = (reason: string, detail: string, wait_ms: number): ApplicationFailure =>
+  ApplicationFailure.create({ message: detail, type: reason, nextRetryDelay: wait_ms, category: ApplicationFailureCategory.BENIGN });

@@ -1,0 +1,36 @@
+/** Every activity, made from one set of dependencies. Nothing is sent outside except from here. */
+import type { Incident } from '../src/core/incident.ts';
+import { answerItself, type OwnAnswer } from '../src/ledger/answers.ts';
+import { type AttemptEnd, recordAttempt } from '../src/ledger/deliveries.ts';
+import { closeIncident, loadIncident } from '../src/ledger/state.ts';
+import { createDeliver } from './deliver.ts';
+import type { Deps } from './deps.ts';
+import { createSendOnce } from './send-once.ts';
+import { createSummary } from './summary.ts';
+
+export type { Deps } from './deps.ts';
+
+export function createActivities(deps: Deps) {
+  const { ledger, now } = deps;
+  return {
+    deliver: createDeliver(deps),
+    sendOnce: createSendOnce(deps),
+    ...createSummary(deps),
+
+    /** The incident as the ledger knows it, unless the workflow knows as much. */
+    load: ({ incident, known }: { incident: string; known: Pick<Incident, 'epoch' | 'seen' | 'answer_rev'> & { due?: number } }) =>
+      loadIncident(ledger, incident, known, now().getTime()),
+
+    /** How an attempt ended, told to a ledger that was away when it did. */
+    record: (end: AttemptEnd): Promise<void> => recordAttempt(ledger, end),
+
+    /** An answer the workflow gives itself. */
+    answer: ({ incident, expected_rev, answer, because }: { incident: string; expected_rev: number; answer: OwnAnswer; because: string }) =>
+      answerItself(ledger, incident, expected_rev, answer, because),
+
+    close: ({ incident, seen, because }: { incident: string; seen: number; because: string }): Promise<'closed' | 'more'> =>
+      closeIncident(ledger, incident, seen, because),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;

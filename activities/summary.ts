@@ -1,0 +1,89 @@
+/** The daily summary's steps: collect the day, write the page, tell the short form. */
+import { ApplicationFailure } from '@temporalio/activity';
+import { type Outcome } from '../src/channels/channel.ts';
+import type { Summary } from '../src/config/load.ts';
+import type { Notice } from '../src/core/notice.ts';
+import { dateOfRun, sectionsOf, shortForm, windowOf } from '../src/core/summary.ts';
+import { storePage, storeSummary, summaryOf, type SummaryView, totalsBetween } from '../src/ledger/summaries.ts';
+import { attempt } from './attempt.ts';
+import type { Deps } from './deps.ts';
+import { writerOf } from './writers.ts';
+
+/** A page of a few hundred blocks takes Notion several requests. */
+const PAGE_TIMEOUT_MS = 60_000;
+
+export function createSummary(deps: Deps) {
+  const configured = (name: string): Summary | undefined => deps.config.summaries.find((summary) => summary.name === name);
+  const stored = async (name: string, date: string): Promise<SummaryView> => {
+    const found = (await summaryOf(deps.ledger, date)).find((summary) => summary.name === name);
+    if (!found) throw ApplicationFailure.nonRetryable(`the summary ${name} of ${date} has not been collected`, 'unknown');
+    return found;
+  };
+
+  return {
+    /** The day's totals, kept in the ledger. `at`: when the schedule fired, in epoch milliseconds. */
+    async collectSummary({ name, at, date }: { name: string; at: number; date?: string }): Promise<{ outcome: 'collected'; date: string; notify: string[] } | { outcome: 'unknown' }> {
+      const summary = configured(name);
+      if (!summary) return { outcome: 'unknown' };
+      const day = date ?? dateOfRun(at, summary.timezone);
+      const { from, to } = windowOf(day, summary.at, summary.timezone);
+      await storeSummary(deps.ledger, name, day, await totalsBetween(deps.ledger, from, to, summary.facts));
+      return { outcome: 'collected', date: day, notify: summary.notify };
+    },
+
+    /** One page for a date: made once, written anew by a second run. */
+    async writeSummary({ name, date }: { name: string; date: string }): Promise<{ page?: string }> {
+      const summary = configured(name);
+      const integration = summary?.notion === undefined ? undefined : deps.config.integrations.get(summary.notion);
+      if (!integration?.enabled) return {};
+      const { totals } = await stored(name, date);
+      const outcome = await writerOf(integration, {
+        fetch: deps.egress.fetch,
+        signal: AbortSignal.timeout(PAGE_TIMEOUT_MS),
+        now: deps.now(),
+        page: { date, name, title: titleOf(name, date), sections: sectionsOf(totals), facts: totals.facts, key: `${name}/${date}` },
+      });
+      await storePage(deps.ledger, name, date, outcome.kind === 'delivered' ? 'written' : 'failed', outcome.kind === 'delivered' ? outcome.ref : undefined, detailOf(outcome));
+      if (outcome.kind === 'delivered') return typeof outcome.ref?.url === 'string' ? { page: outcome.ref.url } : {};
+      throw failure(outcome);
+    },
+
+    /** The day in a few lines, with the page where there is one. */
+    async tellSummary({ name, date, target }: { name: string; date: string; target: string }): Promise<void> {
+      const integration = deps.config.integrations.get(target);
+      const channel = integration && deps.channelOf(integration.type);
+      if (!integration?.enabled || !channel) return;
+      const outcome = await attempt(deps, integration, channel, summaryNotice(await stored(name, date)));
+      if (outcome.kind !== 'delivered') throw failure(outcome);
+    },
+  };
+}
+
+const titleOf = (name: string, date: string): string => `${name} ${date}`;
+
+const detailOf = (outcome: Outcome): string | undefined => (outcome.kind === 'delivered' ? undefined : outcome.detail);
+
+const failure = (outcome: Exclude<Outcome, { kind: 'delivered' }>): ApplicationFailure =>
+  ApplicationFailure.create({
+    message: outcome.detail,
+    type: outcome.reason,
+    nonRetryable: outcome.kind === 'rejected',
+    ...(outcome.kind === 'retry' && outcome.after_ms !== undefined ? { nextRetryDelay: outcome.after_ms } : {}),
+  });
+
+function summaryNotice({ name, date, totals, page, written_at }: SummaryView): Notice {
+  const url = typeof page?.url === 'string' ? page.url : undefined;
+  const title = `Summary ${titleOf(name, date)}`;
+  return {
+    reason: 'summary',
+    headline: title,
+    lines: shortForm(totals),
+    incident: { id: `${name}/${date}`, status: 'resolved', severity: 'info', title, route: name, alert_count: totals.incidents, firing_count: 0, opened_at: totals.from, first_at: totals.from, last_at: totals.to },
+    components: [],
+    alerts: [],
+    more: 0,
+    links: url ? [{ title: 'Notion page', url }] : [],
+    delivery: { key: `summary/${name}/${date}`, attempt: 1 },
+    at: written_at,
+  };
+}

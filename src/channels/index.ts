@@ -1,0 +1,18 @@
+/** The list of channels: ids, types, forms, docs and the conformance tests are all computed from it. */
+import type { Channel } from './channel.ts';
+import { email } from './email.ts';
+import { notion } from './notion.ts';
+import { slack } from './slack.ts';
+import { slackWebhook } from './slack-webhook.ts';
+import { stdout } from './stdout.ts';
+import { webhook } from './webhook.ts';
+
+export const channels = [stdout, slack, slackWebhook, email, webhook] as const;
+export type ChannelId = (typeof channels)[number]['id'];
+
+/** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */
+export const channelOf = (id: string): Channel | undefined =>
+  (channels as readonly Channel[]).find((channel) => channel.id === id);
+
+/** Writers of daily pages: not told about incidents, so no channels. */
+export const writers = [notion] as const;

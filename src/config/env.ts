@@ -1,0 +1,225 @@
+/** Configuration without a file: the environment variables that users of the four notifiers before Tocsin already have. */
+import { pathText } from './problems.ts';
+import { type Environment, readVariable } from './secrets.ts';
+
+export interface EnvRow {
+  /** Spellings of one variable, each also as …_FILE; the first that is set counts. */
+  names: string[];
+  /** The channel or writer; empty for what belongs to none. */
+  channel: string;
+  /** The integrations it makes; empty for what belongs to none. */
+  integrations: string[];
+  /** The field of their configuration. */
+  field: string;
+  words: string;
+  /** This version has no such channel: the variable is recognised and a warning says that nothing comes of it. */
+  later?: true;
+}
+
+const row = (names: string, channel: string, integrations: string, field: string, words: string): EnvRow => ({
+  names: names.split('|'),
+  channel,
+  integrations: integrations === '' ? [] : integrations.split(' '),
+  field,
+  words,
+});
+const later = (name: string, channel: string, words: string): EnvRow => ({
+  ...row(name, channel, '', '', words),
+  later: true,
+});
+
+const ROWS: readonly EnvRow[] = [
+  row('SLACK_WEBHOOK_URL', 'slack-webhook', 'slack', 'url', 'Incoming webhook for every severity without its own'),
+  row('SLACK_WEBHOOK_URL_INFO', 'slack-webhook', 'slack', 'urls.info', 'Incoming webhook for info'),
+  row('SLACK_WEBHOOK_URL_WARNING', 'slack-webhook', 'slack', 'urls.warning', 'Incoming webhook for warning'),
+  row('SLACK_WEBHOOK_URL_ERROR', 'slack-webhook', 'slack', 'urls.error', 'Incoming webhook for error'),
+  row('SLACK_WEBHOOK_URL_CRITICAL', 'slack-webhook', 'slack', 'urls.critical', 'Incoming webhook for critical'),
+  row('SLACK_BOT_TOKEN', 'slack', 'slack-bot slack-users', 'token', 'Bot token, xoxb-…'),
+  row('SLACK_DEFAULT_CHANNEL', 'slack', 'slack-bot', 'channel', 'Channel of alerts and jobs'),
+  row(
+    'SLACK_USERS_CHANNEL',
+    'slack',
+    'slack-users',
+    'channel',
+    'Channel of user events; SLACK_DEFAULT_CHANNEL without it',
+  ),
+  row('SMTP_HOST', 'email', 'email', 'host', 'Mail server'),
+  row('SMTP_PORT', 'email', 'email', 'port', 'Its port: 465 is implicit TLS, any other requires STARTTLS'),
+  row('SMTP_USER|SMTP_USERNAME', 'email', 'email', 'user', 'Login'),
+  row('SMTP_PASS|SMTP_PASSWORD', 'email', 'email', 'pass', 'Password'),
+  row('SMTP_FROM', 'email', 'email', 'from', 'Sender; the login without it, where that is an address'),
+  row('SMTP_TO', 'email', 'email', 'to', 'Recipients, separated by commas'),
+  row('NOTION_API_TOKEN', 'notion', 'notion', 'token', 'Integration token, for the daily summary'),
+  row('NOTION_DATABASE_ID', 'notion', 'notion', 'database_id', 'Database of the daily summary'),
+  row('TOCSIN_TIMEZONE', '', '', 'timezone', 'Time zone of the daily summary at 18:00; UTC without it'),
+  row('GRAFANA_URL', '', '', 'links.grafana', 'Link to Grafana in messages'),
+  row('PROM_URL', '', '', 'links.prometheus', 'Link to Prometheus in messages'),
+  later('JIRA_BASE_URL', 'Jira', 'Address of Jira'),
+  later('JIRA_EMAIL', 'Jira', 'Login'),
+  later('JIRA_API_TOKEN', 'Jira', 'API token'),
+  later('JIRA_PROJECT_KEY', 'Jira', 'Project of new issues'),
+  later('JIRA_ISSUE_TYPE', 'Jira', 'Type of new issues'),
+  later('PAGERDUTY_INTEGRATION_KEY', 'PagerDuty', 'Events API v2 key'),
+  later('PAGERDUTY_API_TOKEN', 'PagerDuty', 'REST API token'),
+  later('DISCORD_WEBHOOK_PRIMARY', 'Discord', 'Webhook'),
+  later('DISCORD_WEBHOOK_BACKUP', 'Discord', 'Webhook that takes over'),
+];
+
+/** Every variable of the table, for the README. */
+export const envTable = (): readonly EnvRow[] => ROWS;
+
+/** What the environment says, in the shape of tocsin.yaml, and where each part of it comes from. */
+export interface FromEnvironment {
+  written: Record<string, unknown>;
+  warnings: string[];
+  problems: string[];
+  /** The variable behind a path of `written`, by pathText. */
+  variables: Map<string, string>;
+}
+
+type Fields = Record<string, unknown>;
+
+/** Told again only after a week: nobody resolves a registration. */
+const EVENTS_OF_USERS = {
+  group_by: 'all',
+  group_wait: '0s',
+  group_interval: '1m',
+  repeat_interval: '7d',
+  quiet: '10m',
+  tell_resolved: false,
+};
+
+/** Integrations and routes out of the environment; with nothing set, notifications show in the terminal. */
+export function configFromEnv(env: Environment): FromEnvironment {
+  const warnings: string[] = [];
+  const problems: string[] = [];
+  const variables = new Map<string, string>();
+  const values = new Map<EnvRow, string>();
+  for (const entry of ROWS) {
+    const value = valueOfRow(env, entry, warnings, problems);
+    if (value === undefined) continue;
+    if (entry.later)
+      warnings.push(
+        `${value.name} is set, but this version has no channel for ${entry.channel}: nothing is sent there`,
+      );
+    else values.set(entry, value.value);
+    for (const integration of entry.integrations)
+      variables.set(pathText(['integrations', integration, entry.field]), value.name);
+    if (entry.integrations.length === 0) variables.set(entry.field, value.name);
+  }
+  const fieldsOf = (integration: string): Fields => {
+    const fields: Fields = {};
+    for (const [{ integrations, field }, value] of values) {
+      const [name = '', inner] = field.split('.');
+      if (!integrations.includes(integration)) continue;
+      fields[name] = inner === undefined ? value : { ...(fields[name] as Fields | undefined), [inner]: value };
+    }
+    return fields;
+  };
+  const single = (field: string): string | undefined => [...values].find(([entry]) => entry.field === field)?.[1];
+
+  const integrations: Record<string, Fields> = {};
+  const slack = fieldsOf('slack');
+  if (slack.url !== undefined) integrations.slack = { type: 'slack-webhook', ...slack };
+  else if (slack.urls !== undefined)
+    problems.push('SLACK_WEBHOOK_URL is missing: it takes the severities that have no address of their own');
+
+  const bot = fieldsOf('slack-bot');
+  const users = fieldsOf('slack-users');
+  if (bot.token !== undefined && bot.channel !== undefined) integrations['slack-bot'] = { type: 'slack', ...bot };
+  else if (bot.token !== undefined)
+    warnings.push('SLACK_DEFAULT_CHANNEL is missing: the Slack bot has no channel for alerts and jobs');
+  else if (bot.channel !== undefined || users.channel !== undefined)
+    warnings.push('Slack bot token not configured (SLACK_BOT_TOKEN)');
+  if (users.token !== undefined && users.channel !== undefined)
+    integrations['slack-users'] = { type: 'slack', ...users };
+
+  const email = emailOf(fieldsOf('email'), warnings);
+  if (email) integrations.email = email;
+
+  const notion = fieldsOf('notion');
+  if (notion.token !== undefined && notion.database_id !== undefined)
+    integrations.notion = { type: 'notion', ...notion };
+  else if (notion.token !== undefined) warnings.push('NOTION_DATABASE_ID is missing: no daily summary is written');
+  else if (notion.database_id !== undefined) warnings.push('NOTION_API_TOKEN is missing: no daily summary is written');
+
+  if (!Object.keys(integrations).some((name) => name !== 'notion')) integrations.terminal = { type: 'stdout' };
+
+  const links = { grafana: single('links.grafana'), prometheus: single('links.prometheus') };
+  const timezone = single('timezone') ?? 'UTC';
+  variables.set('summaries[0].timezone', variables.get('timezone') ?? '');
+  const written = {
+    integrations,
+    ...routesOf(new Set(Object.keys(integrations))),
+    summaries: integrations.notion ? [{ name: 'daily', at: '18:00', timezone, notion: 'notion' }] : [],
+    links: Object.fromEntries(Object.entries(links).filter(([, url]) => url !== undefined)),
+  };
+  return { written, warnings, problems, variables };
+}
+
+/** Alerts to Slack, critical ones by mail as well, jobs as stories, user events to their own channel (seeds 000, 002, 004). */
+function routesOf(names: Set<string>) {
+  const slacks = ['slack', 'slack-bot'].filter((name) => names.has(name));
+  const usersTo = names.has('slack-users') ? 'slack-users' : 'slack-bot';
+  const routes: Fields[] = [];
+  // `continue`: a critical job still reaches the mailbox, besides its story.
+  if (names.has(usersTo)) {
+    routes.push({
+      name: 'users',
+      type: ['user_*', 'user.*', 'user:*'],
+      notify: [usersTo],
+      continue: true,
+      ...EVENTS_OF_USERS,
+    });
+  }
+  if (names.has('slack-bot')) {
+    routes.push({
+      name: 'jobs',
+      type: ['job_*', 'job.*', 'job:*'],
+      lifecycle: 'job',
+      notify: ['slack-bot'],
+      continue: true,
+    });
+  }
+  const everything =
+    slacks.length > 0 ? slacks : ['email', 'slack-users', 'terminal'].filter((name) => names.has(name)).slice(0, 1);
+  if (names.has('email') && !everything.includes('email')) {
+    routes.push({ name: 'critical', match: ['severity="critical"'], notify: [...everything, 'email'] });
+  }
+  return { routes, default: { notify: everything } };
+}
+
+function emailOf(fields: Fields, warnings: string[]): Fields | undefined {
+  const { host, to, from = fields.user, ...rest } = fields;
+  if (host === undefined) {
+    if (Object.keys(fields).length > 0) warnings.push('SMTP_HOST is missing: no mail is sent');
+    return undefined;
+  }
+  if (to === undefined) {
+    warnings.push('SMTP_TO is missing: mail has no recipient, so none is sent');
+    return undefined;
+  }
+  if (typeof from !== 'string' || !from.includes('@')) {
+    warnings.push('SMTP_FROM is missing: mail has no sender, so none is sent');
+    return undefined;
+  }
+  const recipients = String(to).split(',').map((address) => address.trim()); // biome-ignore format: one thought
+  return { type: 'email', host, from, to: recipients.filter((address) => address !== ''), ...rest };
+}
+
+function valueOfRow(
+  env: Environment,
+  { names }: EnvRow,
+  warnings: string[],
+  problems: string[],
+): { name: string; value: string } | undefined {
+  let found: { name: string; value: string } | undefined;
+  for (const name of names) {
+    const variable = readVariable(env, name);
+    if (variable === undefined) continue;
+    if ('problem' in variable) problems.push(variable.problem);
+    else if (found === undefined) found = { name, value: variable.value };
+    else if (found.value !== variable.value) warnings.push(`${found.name} and ${name} differ: ${found.name} is used`);
+  }
+  return found;
+}

@@ -1,0 +1,235 @@
+/** Reads and checks the whole configuration, from tocsin.yaml or from the environment, before anything is started. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { z } from 'zod';
+import { channels, writers } from '../channels/index.ts';
+import type { Routing } from '../core/route.ts';
+import { sources } from '../sources/index.ts';
+import { createFindings, type Findings, listOf } from './check.ts';
+import { compileRouting } from './compile.ts';
+import { type Document, readDocument } from './document.ts';
+import { configFromEnv } from './env.ts';
+import { type ConfiguredSource, type Integration, integrationsOf, type Registry, sourcesOf } from './integrations.ts';
+import { ConfigError, kindOf, nearest, pathText, unknownName } from './problems.ts';
+import { Egress, Links, PublicUrl, SECTIONS, SummaryEntry } from './schema.ts';
+import { type Environment, isSecret, type Path, secretPaths, secretValues } from './secrets.ts';
+
+export interface Summary {
+  name: string;
+  /** `18:00`, by the clock of `timezone`. */
+  at: string;
+  timezone: string;
+  /** The Notion writer that keeps the page. */
+  notion?: string;
+  /** Integrations told of it in short. */
+  notify: string[];
+  /** Labels whose last value of the day is shown as a fact. */
+  facts: string[];
+  jitter_ms?: number;
+  /** A run missed by at most this is made up for. */
+  catch_up_ms: number;
+}
+
+export interface Config {
+  /** The file it was read from; absent where it comes from the environment. */
+  file?: string;
+  integrations: Map<string, Integration>;
+  routing: Routing;
+  summaries: Summary[];
+  egress: z.output<typeof Egress>;
+  sources: Map<string, ConfiguredSource>;
+  links: z.output<typeof Links>;
+  publicUrl?: string;
+  /** For the log at start; none keeps it from starting. */
+  warnings: string[];
+  /** Live secret values, for the log's scrubber. */
+  secrets: string[];
+}
+
+const DEFAULT_FILE = 'tocsin.yaml';
+/** Shorter values are no secrets, and scrubbing them would cut words out of the log. */
+const SECRET_MIN = 6;
+
+/** All that can be configured in this version. */
+const REGISTRY: Registry = { channels, writers, sources };
+
+/**
+ * The configuration in the file `path`, else in `TOCSIN_CONFIG`, else in tocsin.yaml of the working folder where there is
+ * one, else out of the environment. Throws ConfigError with every problem: its line, its path, what was found (never what
+ * is secret or came from a variable), and what would be right.
+ */
+export async function loadConfig({ path, env }: { path?: string | undefined; env: Environment }): Promise<Config> {
+  const file = path ?? (env.TOCSIN_CONFIG || (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined));
+  if (file === undefined) return fromEnvironment(env, REGISTRY);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+    throw new ConfigError(file, [`cannot be read (${code}): name the file with --config or TOCSIN_CONFIG`]);
+  }
+  return { file, ...fromText(text, file, env, REGISTRY) };
+}
+
+/** The configuration written in `text`; `name` is what errors call it. */
+export function fromText(text: string, name: string, env: Environment, registry: Registry): Config {
+  return checked(name, readDocument(text, env), registry);
+}
+
+/** The configuration out of the environment alone. */
+export function fromEnvironment(env: Environment, registry: Registry): Config {
+  const { written, warnings, problems, variables } = configFromEnv(env);
+  if (problems.length > 0) throw new ConfigError('the environment', problems);
+  const document: Document = {
+    value: written,
+    problems: [],
+    secrets: [],
+    isFilledIn: () => true,
+    whereIs: (at) =>
+      at
+        .map((_, length) => variables.get(pathText(at.slice(0, at.length - length))))
+        .find((variable) => variable !== undefined),
+  };
+  const config = checked('the environment', document, registry);
+  return { ...config, warnings: [...warnings, ...config.warnings] };
+}
+
+function checked(name: string, document: Document, registry: Registry): Config {
+  if (document.value === undefined && document.problems.length > 0)
+    throw new ConfigError(
+      name,
+      document.problems.map(({ problem }) => problem),
+    );
+  const written = document.value ?? {};
+  if (typeof written !== 'object' || Array.isArray(written))
+    throw new ConfigError(name, [`must be a mapping of sections, not ${kindOf(written)}`]);
+  const file = written as Partial<Record<string, unknown>>;
+  const kinds = [...registry.channels, ...registry.writers, ...registry.sources].map(
+    ({ id, config }) => [id, secretPaths(config)] as const,
+  );
+  const secretsOf = new Map(kinds);
+  const isHidden = ([section, entry, ...rest]: Path): boolean => {
+    if (section !== 'integrations' && section !== 'sources') return false;
+    const { type } = (
+      entry !== undefined ? ((file[section] as Record<string, { type?: unknown }>)[entry] ?? {}) : {}
+    ) as { type?: unknown };
+    const secrets = secretsOf.get(String(type));
+    return secrets === undefined ? rest[0] !== 'type' : isSecret(secrets, rest);
+  };
+  const findings = createFindings(document, isHidden);
+  for (const key of Object.keys(file)) {
+    const near = nearest(key, SECTIONS);
+    if (!SECTIONS.some((section) => section === key))
+      findings.note([key], `is not a section: ${near ? `did you mean ${near}?` : `there are ${SECTIONS.join(', ')}`}`);
+  }
+
+  const integrations = integrationsOf(file.integrations, registry, findings);
+  // A broken integration is a problem of its own, not one of every route that names it.
+  const writerIds = new Set(registry.writers.map(({ id }) => id));
+  const typeOf = new Map(namedTypes(file.integrations));
+  const mayTell = (target: string): string | undefined => {
+    const type = typeOf.get(target);
+    if (type === undefined) return unknownName('integration', target, typeOf.keys());
+    return writerIds.has(type)
+      ? `${target} is of type ${type}, which keeps daily pages: only a summary can name it`
+      : undefined;
+  };
+  const mayWrite = (target: string): string | undefined => {
+    const type = typeOf.get(target);
+    if (type === undefined) return unknownName('integration', target, typeOf.keys());
+    return writerIds.has(type) ? undefined : `${target} is of type ${type}, which keeps no daily pages`;
+  };
+
+  const sections = {
+    escalations: file.escalations,
+    routes: file.routes,
+    default: file.default,
+    inhibitions: file.inhibitions,
+    time_intervals: file.time_intervals,
+  };
+  const { routing, warnings } = compileRouting(sections, mayTell, findings);
+  const summaries = summariesOf(file.summaries, mayTell, mayWrite, findings);
+  const named = sourcesOf(file.sources, registry, findings);
+  const egress = findings.check(Egress, file.egress ?? {}, ['egress']);
+  const links = findings.check(Links, file.links ?? {}, ['links']);
+  const publicUrl =
+    file.public_url === undefined ? undefined : findings.check(PublicUrl, file.public_url, ['public_url']);
+
+  const lines = findings.lines();
+  if (lines.length > 0 || !egress || !links) throw new ConfigError(name, lines);
+
+  const secrets = [...integrations.values(), ...named.values()].flatMap(({ type, config }) =>
+    secretValues(secretsOf.get(type) ?? [], config),
+  );
+  const config: Config = {
+    integrations,
+    routing,
+    summaries,
+    egress,
+    sources: named,
+    links,
+    warnings: [...warnings, ...contradictions(integrations), ...silences(integrations, routing)],
+    secrets: [...new Set([...secrets, ...document.secrets])].filter((secret) => secret.length >= SECRET_MIN),
+  };
+  if (publicUrl !== undefined) config.publicUrl = publicUrl.replace(/\/+$/, '');
+  return config;
+}
+
+function* namedTypes(value: unknown): Generator<[string, string]> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+  for (const [name, entry] of Object.entries(value)) yield [name, String((entry as { type?: unknown } | null)?.type)];
+}
+
+function summariesOf(
+  value: unknown,
+  mayTell: (name: string) => string | undefined,
+  mayWrite: (name: string) => string | undefined,
+  findings: Findings,
+): Summary[] {
+  const names = new Set<string>();
+  return listOf('summaries', value, findings).flatMap((written, at) => {
+    const path = ['summaries', at];
+    const entry = findings.check(SummaryEntry, written, path);
+    if (!entry) return [];
+    if (names.has(entry.name))
+      findings.note([...path, 'name'], `there is another summary ${entry.name}: names are unique`);
+    names.add(entry.name);
+    const { notion, notify, jitter, catch_up, ...rest } = entry;
+    const problem = notion === undefined ? undefined : mayWrite(notion);
+    if (problem) findings.note([...path, 'notion'], problem);
+    notify.forEach((target, index) => {
+      const wrong = mayTell(target);
+      if (wrong) findings.note([...path, 'notify', index], wrong);
+    });
+    const summary: Summary = { ...rest, notify, catch_up_ms: catch_up };
+    if (notion !== undefined) summary.notion = notion;
+    if (jitter !== undefined) summary.jitter_ms = jitter;
+    return [summary];
+  });
+}
+
+/** K2: the port decides about TLS whatever `secure` says; where they contradict each other somebody should know. */
+function contradictions(integrations: Map<string, Integration>): string[] {
+  return [...integrations.values()].flatMap(({ name, type, config: { port, secure } }) => {
+    if (type !== 'email' || secure === undefined || secure === (port === 465)) return [];
+    const means = port === 465 ? 'TLS from the start' : 'STARTTLS, required';
+    return [`${name}: secure is ${secure}, but port ${port} means ${means}, and the port decides`];
+  });
+}
+
+/** What is allowed and still rarely meant: nobody is told. */
+function silences(integrations: Map<string, Integration>, { routes, fallback }: Routing): string[] {
+  const all = [
+    fallback,
+    ...routes.flatMap(function below(route): Routing['routes'] {
+      return [route, ...route.children.flatMap(below)];
+    }),
+  ];
+  return all.flatMap(({ name, policy, children }) => {
+    const targets = [...policy.notify, ...policy.levels.flatMap(({ notify }) => notify)];
+    if (children.length > 0 || targets.some((target) => integrations.get(target)?.enabled)) return [];
+    return [
+      `route ${name} tells nobody: ${targets.length === 0 ? 'it names no integration in notify' : `${targets.join(', ')} is switched off`}`,
+    ];
+  });
+}

@@ -1,0 +1,161 @@
+/** A notice as Slack's Block Kit: the one rendering that both Slack channels send. */
+import { type Notice, REASONS } from './notice.ts';
+import { alertLine, clip, clipEscaped, escapeMrkdwn, factsOf, oneLine, safeLink, tidy, toneOf } from './text.ts';
+
+// Limits: https://docs.slack.dev/reference/block-kit/blocks and …/block-elements/button-element
+const HEADER_MAX = 150;
+const SECTION_MAX = 3_000;
+const FIELDS_MAX = 10;
+const BUTTON_TEXT_MAX = 75;
+const URL_MAX = 3_000;
+
+// Our own budgets. Slack refuses a message whose blocks hold more than about 13,200 characters in all
+// (slackapi/bolt-js#2509, undocumented); these add up to less than 12,000.
+const TEXT_MAX = 400;
+const SAID_MAX = 2_000;
+const FIELD_NAME_MAX = 40;
+const FIELD_MAX = 150;
+const LISTED_MAX = 4_000;
+const CONTEXT_MAX = 300;
+const LINKS_MAX = 5;
+const ALERT_TITLE_MAX = 120;
+
+interface PlainText {
+  type: 'plain_text';
+  text: string;
+  emoji: true;
+}
+interface Mrkdwn {
+  type: 'mrkdwn';
+  text: string;
+  /** Slack then leaves bare names and addresses alone: `@here` in a title calls nobody. */
+  verbatim: true;
+}
+interface LinkButton {
+  type: 'button';
+  action_id: string;
+  text: PlainText;
+  url: string;
+}
+type Block =
+  | { type: 'header'; text: PlainText }
+  | { type: 'section'; text: Mrkdwn }
+  | { type: 'section'; fields: Mrkdwn[] }
+  | { type: 'context'; elements: Mrkdwn[] }
+  | { type: 'actions'; elements: LinkButton[] };
+
+export interface SlackMessage {
+  /** What a phone's notification and a screen reader say. */
+  text: string;
+  blocks: Block[];
+  /** Only attachments have a colour. */
+  attachments: { color: string; blocks: Block[] }[];
+}
+
+const plain = (text: string, max: number): PlainText => ({
+  type: 'plain_text',
+  text: clipEscaped(oneLine(text), max, (part) => part),
+  emoji: true,
+});
+const mrkdwn = (escaped: string): Mrkdwn => ({ type: 'mrkdwn', text: escaped, verbatim: true });
+const escaped = (text: string, max: number): string => clipEscaped(text, max, escapeMrkdwn);
+
+/**
+ * The message as chat.postMessage and incoming webhooks take it. `root` is the first message and its later edits,
+ * titled by the incident; `page` says everything and is titled by the headline; `reply` only what is new.
+ */
+export function slackMessage(notice: Notice, form: 'root' | 'page' | 'reply'): SlackMessage {
+  const { incident } = notice;
+  const { emoji, colour, word } = toneOf(notice);
+  const headline = oneLine(notice.headline);
+  const title = form === 'root' ? oneLine(incident.title) || headline : headline;
+  const details = form === 'reply' ? [...said(notice), ...outcome(notice)] : everything(notice, title);
+  return {
+    text: escaped(`${emoji} ${word} ${clip(headline, TEXT_MAX)} (${oneLine(incident.id)})`, TEXT_MAX * 2),
+    blocks: [{ type: 'header', text: plain(`${emoji} ${title}`, HEADER_MAX) }],
+    attachments: [{ color: colour, blocks: [...details, because(notice)] }],
+  };
+}
+
+const everything = (notice: Notice, title: string): Block[] => [
+  ...said(notice, title),
+  ...inFields(factsOf(notice)),
+  ...listed(notice),
+  ...links(notice),
+];
+
+/** The notice's own lines and, for a lone alert, the sender's description. */
+function said({ lines, headline, alerts }: Notice, title?: string): Block[] {
+  const [lone] = alerts;
+  const text = [
+    ...(title !== undefined && title !== oneLine(headline) ? [oneLine(headline)] : []),
+    ...lines.map(oneLine),
+    ...(title !== undefined && lone?.body && alerts.length === 1 ? [tidy(lone.body)] : []),
+  ]
+    .filter((line) => line !== '')
+    .join('\n');
+  return text === '' ? [] : [{ type: 'section', text: mrkdwn(escaped(text, SAID_MAX)) }];
+}
+
+/** What a story's end has to tell beside its lines. */
+const outcome = (notice: Notice): Block[] =>
+  notice.story?.phase === 'end' ? inFields(factsOf(notice).filter(([name]) => isOutcome(notice, name))) : [];
+const isOutcome = ({ story }: Notice, name: string): boolean =>
+  name === 'Took' || Object.hasOwn(story?.counts ?? {}, name);
+
+/** At most two blocks of fields: what does not fit is on the incident's page. */
+function inFields(facts: [string, string][]): Block[] {
+  const fields = facts.map(([name, value]) =>
+    mrkdwn(`*${escaped(name, FIELD_NAME_MAX)}*\n${escaped(value, FIELD_MAX)}`),
+  );
+  const blocks: Block[] = [];
+  for (let start = 0; start < Math.min(fields.length, 2 * FIELDS_MAX); start += FIELDS_MAX) {
+    blocks.push({ type: 'section', fields: fields.slice(start, start + FIELDS_MAX) });
+  }
+  return blocks;
+}
+
+/** Several alerts, a line each, in as few sections as hold them; what is left out is counted. */
+function listed({ alerts, more }: Notice): Block[] {
+  if (alerts.length + more < 2) return [];
+  const blocks: Block[] = [];
+  let text = '';
+  let room = LISTED_MAX;
+  let shown = 0;
+  for (const alert of alerts) {
+    const line = `• ${escapeMrkdwn(alertLine(alert, ALERT_TITLE_MAX))}`;
+    if (line.length + 1 > room) break;
+    if (text.length + line.length + 1 > SECTION_MAX) {
+      blocks.push({ type: 'section', text: mrkdwn(text) });
+      text = '';
+    }
+    text += text === '' ? line : `\n${line}`;
+    room -= line.length + 1;
+    shown++;
+  }
+  if (text !== '') blocks.push({ type: 'section', text: mrkdwn(text) });
+  const left = alerts.length - shown + more;
+  if (left > 0) blocks.push({ type: 'context', elements: [mrkdwn(`… and ${left} more`)] });
+  return blocks;
+}
+
+/** The incident's page and the first links, as buttons that only open an address. */
+function links({ incident, links }: Notice): Block[] {
+  const wanted = [
+    ...(incident.url ? [{ title: 'Open incident', url: incident.url }] : []),
+    ...links.slice(0, LINKS_MAX),
+  ];
+  const elements = wanted.flatMap(({ title, url }, index): LinkButton[] => {
+    const href = safeLink(url);
+    if (href === undefined || href.length > URL_MAX) return [];
+    return [
+      { type: 'button', action_id: `link_${index}`, text: plain(oneLine(title) || href, BUTTON_TEXT_MAX), url: href },
+    ];
+  });
+  return elements.length === 0 ? [] : [{ type: 'actions', elements }];
+}
+
+const because = ({ incident, reason }: Notice): Block => ({
+  type: 'context',
+  elements: [mrkdwn(escaped(`${oneLine(incident.id)} · ${oneLine(incident.route)} · ${REASONS[reason]}`, CONTEXT_MAX))],
+});

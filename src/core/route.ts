@@ -1,0 +1,298 @@
+/** The route tree and the decision it makes about an event: which incidents it joins, or why nobody is told. */
+import type { Event, Labels, Severity } from './event.ts';
+import { identityOf, isWorse, labelsOf, shiftSeverity } from './event.ts';
+import { type Interval, isWithin } from './interval.ts';
+import { labelValue, type Matcher, matcherText, matchesAll } from './match.ts';
+import type { Policy } from './policy.ts';
+import { toldInWords } from './told.ts';
+
+export interface TypeGlob {
+  pattern: string;
+  test(type: string): boolean;
+}
+
+/** One node of the tree, complete: whatever it inherits has been filled in by config. */
+export interface Route {
+  /** Unique in the tree, ≤ 64 of [\w.-]; equal to `policy.route`. */
+  name: string;
+  matchers: Matcher[];
+  /** Any of them has to match the event's type; absent: any type. */
+  type?: TypeGlob[];
+  /** Go on to the next sibling after this one has matched. */
+  continue: boolean;
+  /** Told only within one of these; empty: always. */
+  active: Interval[];
+  /** Not told within any of these. */
+  mute: Interval[];
+  /** Within the interval the severity is worse by `steps` (milder when negative). */
+  severity_during: { interval: Interval; steps: number }[];
+  /** On a lifecycle route these come besides the lifecycle label. */
+  group_by: string[] | 'all';
+  policy: Policy;
+  children: Route[];
+}
+
+/** While an alert matching `source` fires, alerts matching `target` with the same values for `equal` are not told. */
+export interface Inhibition {
+  name: string;
+  source: Matcher[];
+  target: Matcher[];
+  equal: string[];
+}
+
+export interface Routing {
+  routes: Route[];
+  /** Takes what no route has taken. */
+  fallback: Route;
+  inhibitions: Inhibition[];
+}
+
+/** A firing alert that may inhibit others; `fingerprint_source` is its identityOf, `labels` its labelsOf. */
+export interface FiringAlert {
+  fingerprint_source: string;
+  labels: Labels;
+}
+
+export type Taken =
+  | {
+      route: string;
+      outcome: 'join';
+      /** The grouping key: canonical JSON of the route's name and the group's pairs. One open incident per key. */
+      key: string;
+      group: Labels;
+      /** After severity_during. */
+      severity: Severity;
+      policy: Policy;
+      why: string;
+      /** Who would be told, and when, in words. */
+      told: string;
+    }
+  | { route: string; outcome: 'muted' | 'inhibited'; reason: 'muted' | 'outside_active' | 'inhibited'; why: string };
+
+export interface Tried {
+  route: string;
+  matched: boolean;
+  why: string;
+}
+
+export interface Decision {
+  routes: Taken[];
+  /** The routes looked at, in order, the first 50. */
+  tried: Tried[];
+  /** The worst severity over the routes it joins; the sent one where it joins none. */
+  severity: Severity;
+}
+
+type Stored<T> = T extends { policy: Policy } ? Omit<T, 'policy'> : T;
+
+/** A decision as it is kept with the event: names, words and keys, no settings. */
+export interface StoredDecision {
+  routes: Stored<Taken>[];
+  tried: Tried[];
+  severity: Severity;
+}
+
+/** A decision is kept with every event: a tree of thousands of routes must not make thousands of lines of each. */
+const TRIED_MAX = 50;
+/** Characters of a label's value that a reason repeats. */
+const QUOTED_MAX = 60;
+
+/**
+ * What becomes of an event. The tree is read as Alertmanager reads its own: of siblings the first that matches wins unless
+ * it says `continue`; the deepest matching children win over their parent; a parent none of whose children match takes the
+ * event itself; what no route takes, the fallback takes. Matchers see the severity as sent, the group sees it after
+ * severity_during. Then inhibitions, `active` and `mute` are asked, in this order.
+ * A resolve is never held back by them: unlike in Alertmanager, what was told before a mute is also seen to end.
+ */
+export function decide(event: Event, routing: Routing, firing: readonly FiringAlert[], now: Date): Decision {
+  const labels = labelsOf(event);
+  const tried: Tried[] = [];
+  const matching = matchingAmong(routing.routes, event, labels, tried);
+  if (matching.length === 0) {
+    const why = routing.routes.length === 0 ? 'there are no other routes' : 'no other route matched';
+    note(tried, { route: routing.fallback.name, matched: true, why });
+    matching.push({ route: routing.fallback, why });
+  }
+  const inhibited = event.status === 'firing' ? inhibitedBy(event, labels, routing.inhibitions, firing) : undefined;
+  const routes = matching.map(({ route, why }) => take(route, why, inhibited, event, labels, now));
+  const joined = routes.flatMap((taken) => (taken.outcome === 'join' ? [taken.severity] : []));
+  const severity = joined.reduce<Severity | undefined>(
+    (worst, next) => (isWorse(next, worst) ? next : worst),
+    undefined,
+  );
+  return { routes, tried, severity: severity ?? event.severity };
+}
+
+/** Whether a firing of this event could inhibit others: the caller keeps its labels as long as it fires. */
+export function inhibits(event: Event, routing: Routing): boolean {
+  const labels = labelsOf(event);
+  return routing.inhibitions.some(({ source }) => matchesAll(source, labels));
+}
+
+/** The decision without the policies: small JSON to keep with the event. */
+export function storedDecision(decision: Decision): StoredDecision {
+  const routes = decision.routes.map((taken): Stored<Taken> => {
+    if (taken.outcome !== 'join') return taken;
+    const { policy: _, ...kept } = taken;
+    return kept;
+  });
+  return { routes, tried: decision.tried, severity: decision.severity };
+}
+
+/** The decision in sentences: each route tried, then where the event goes, who would be told when, and why. */
+export function explain(decision: Decision | StoredDecision): string[] {
+  const lines = decision.tried.map(
+    ({ route, matched, why }) => `route ${route}: ${matched ? 'matches' : 'does not match'}, ${why}`,
+  );
+  for (const taken of decision.routes) {
+    if (taken.outcome === 'join') {
+      lines.push(`route ${taken.route} takes it as ${taken.severity}: ${taken.why}`);
+      lines.push(`it joins the incident with the key ${taken.key}`);
+      lines.push(`told: ${taken.told}`);
+    } else {
+      lines.push(`route ${taken.route} tells nobody (${taken.reason}): ${taken.why}`);
+    }
+  }
+  return lines;
+}
+
+/** The depth-first walk over siblings; the names of what was looked at go into `tried`. */
+function matchingAmong(
+  siblings: Route[],
+  event: Event,
+  labels: Labels,
+  tried: Tried[],
+): { route: Route; why: string }[] {
+  const found: { route: Route; why: string }[] = [];
+  for (const route of siblings) {
+    const failed = whyNot(route, event, labels);
+    const why = failed ?? whyMatched(route);
+    note(tried, { route: route.name, matched: failed === undefined, why });
+    if (failed !== undefined) continue;
+    const deeper = matchingAmong(route.children, event, labels, tried);
+    found.push(...(deeper.length > 0 ? deeper : [{ route, why }]));
+    if (!route.continue) break;
+  }
+  return found;
+}
+
+function note(tried: Tried[], line: Tried): void {
+  if (tried.length < TRIED_MAX) tried.push(line);
+}
+
+/** The first condition that does not hold, in words; undefined where all do. */
+function whyNot(route: Route, event: Event, labels: Labels): string | undefined {
+  if (route.type && !route.type.some(({ test }) => test(event.type))) {
+    return `the type is ${quoted(event.type)}, not ${route.type.map(({ pattern }) => pattern).join(' or ')}`;
+  }
+  const failed = route.matchers.find(({ name, test }) => !test(labelValue(labels, name)));
+  return failed && `${matcherText(failed)} does not hold: ${failed.name} is ${quoted(labelValue(labels, failed.name))}`;
+}
+
+function whyMatched({ type, matchers }: Route): string {
+  const conditions = matchers.map(matcherText);
+  if (type) conditions.unshift(`type ${type.map(({ pattern }) => pattern).join(' or ')}`);
+  return conditions.length === 0
+    ? 'it has no conditions'
+    : `${conditions.join(' and ')} ${conditions.length > 1 ? 'hold' : 'holds'}`;
+}
+
+const quoted = (value: string): string =>
+  JSON.stringify(value.length > QUOTED_MAX ? `${value.slice(0, QUOTED_MAX)}…` : value);
+
+/**
+ * The inhibition that holds the event back, in words. An alert never inhibits itself, and one that matches both sides of a
+ * rule is not inhibited by another that matches both (Alertmanager's rule): else two alike would silence each other.
+ */
+function inhibitedBy(
+  event: Event,
+  labels: Labels,
+  inhibitions: Inhibition[],
+  firing: readonly FiringAlert[],
+): string | undefined {
+  const self = identityOf(event);
+  for (const { name, source, target, equal } of inhibitions) {
+    if (!matchesAll(target, labels)) continue;
+    const isTwoSided = matchesAll(source, labels);
+    const by = firing.find(
+      (alert) =>
+        alert.fingerprint_source !== self &&
+        matchesAll(source, alert.labels) &&
+        !(isTwoSided && matchesAll(target, alert.labels)) &&
+        equal.every((label) => labelValue(alert.labels, label) === labelValue(labels, label)),
+    );
+    if (by) return `inhibition ${name}: ${quoted(labelValue(by.labels, 'type'))} is firing${sameWords(equal, labels)}`;
+  }
+  return undefined;
+}
+
+const sameWords = (equal: string[], labels: Labels): string =>
+  equal.length === 0
+    ? ''
+    : ` with the same ${equal.map((name) => `${name} ${quoted(labelValue(labels, name))}`).join(', ')}`;
+
+function take(
+  route: Route,
+  why: string,
+  inhibited: string | undefined,
+  event: Event,
+  labels: Labels,
+  now: Date,
+): Taken {
+  const held = event.status === 'firing' ? (heldBack(inhibited) ?? heldByTime(route, now)) : undefined;
+  if (held) return { route: route.name, ...held };
+
+  const during = route.severity_during.filter(({ interval }) => isWithin(interval, now));
+  const severity = during.reduce((shifted, { steps }) => shiftSeverity(shifted, steps), event.severity);
+  const { group, missing } = groupOf(route, { ...labels, severity });
+  const reasons = [why];
+  if (severity !== event.severity)
+    reasons.push(
+      `${event.severity} counts as ${severity} during ${during.map(({ interval }) => interval.name).join(', ')}`,
+    );
+  if (missing) reasons.push(`it has no label ${missing} to name its story, so its type does`);
+  const { policy } = route;
+  const told = toldInWords(policy, severity, event.status);
+  return {
+    route: route.name,
+    outcome: 'join',
+    key: keyOf(route, group),
+    group,
+    severity,
+    policy,
+    why: reasons.join('; '),
+    told,
+  };
+}
+
+type Held = Omit<Extract<Taken, { outcome: 'muted' | 'inhibited' }>, 'route'>;
+
+const heldBack = (inhibited: string | undefined): Held | undefined =>
+  inhibited === undefined ? undefined : { outcome: 'inhibited', reason: 'inhibited', why: inhibited };
+
+function heldByTime({ active, mute }: Route, now: Date): Held | undefined {
+  const zoned = ({ name, timezone }: Interval) => `${name} (${timezone})`;
+  if (active.length > 0 && !active.some((interval) => isWithin(interval, now))) {
+    return { outcome: 'muted', reason: 'outside_active', why: `now is outside of ${active.map(zoned).join(' and ')}` };
+  }
+  const muting = mute.find((interval) => isWithin(interval, now));
+  return muting && { outcome: 'muted', reason: 'muted', why: `now is within ${zoned(muting)}, which mutes this route` };
+}
+
+/**
+ * The labels an event is grouped by. `all` takes every label that has a value; `status` is never one of them, or a resolve
+ * would not find its firing. A lifecycle groups by the label that names the story, and where that is missing by the type.
+ */
+function groupOf(route: Route, labels: Labels): { group: Labels; missing?: string } {
+  const all = () => Object.keys(labels).filter((name) => name !== 'status' && labels[name] !== '');
+  const names = route.group_by === 'all' ? all() : [...route.group_by];
+  const { lifecycle } = route.policy;
+  const missing = lifecycle !== undefined && labelValue(labels, lifecycle) === '' ? lifecycle : undefined;
+  if (lifecycle !== undefined) names.push(missing === undefined ? lifecycle : 'type');
+  const pairs = [...new Set(names)].sort().map((name) => [name, labelValue(labels, name)] as const);
+  const group: Labels = Object.fromEntries(pairs);
+  return missing === undefined ? { group } : { group, missing };
+}
+
+const keyOf = (route: Route, group: Labels): string =>
+  JSON.stringify([route.name, ...Object.entries(group).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))]);

@@ -1,0 +1,175 @@
+/** The HTTP door: every router in one Express application, and the server it listens on. */
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import express, { type Express, type RequestHandler } from 'express';
+import helmet from 'helmet';
+import { audit } from './audit.ts';
+import { createAuth } from './auth.ts';
+import { deliveries } from './deliveries.ts';
+import type { Deps } from './deps.ts';
+import { docsPage, STYLE_SOURCE } from './docs.ts';
+import { type Endpoint, endpoint, ok } from './endpoint.ts';
+import { events } from './events.ts';
+import { health } from './health.ts';
+import { incidents } from './incidents.ts';
+import { integrations } from './integrations.ts';
+import { keys } from './keys.ts';
+import { openApiOf } from './openapi.ts';
+import { Problem } from './problem.ts';
+import { notFound, problems, routerOf } from './router.ts';
+import { routes } from './routes.ts';
+import { sources } from './sources.ts';
+import { summaries } from './summaries.ts';
+
+/**
+ * The API. `pages` are asked for whatever no endpoint answers (the console); they set their own content security policy.
+ * Nothing is listened on yet, and nothing runs in the background.
+ */
+export function createApp(deps: Deps, pages?: RequestHandler): Express {
+  const auth = createAuth({
+    db: deps.ledger,
+    now: deps.now,
+    ...(deps.limits?.attempts && { attempts: deps.limits.attempts }),
+  });
+  const endpoints = [
+    ...events(deps),
+    ...sources(deps),
+    ...incidents(deps),
+    ...deliveries(deps),
+    ...integrations(deps),
+    ...routes(deps),
+    ...summaries(deps),
+    ...keys({ ...deps, auth }),
+    ...audit(deps),
+    ...health(deps),
+  ];
+  const app = express();
+  app.disable('x-powered-by').disable('etag').set('trust proxy', false).set('query parser', 'simple');
+  app.use(withRequestId, plainRequests, helmet(SECURITY), noStore);
+  app.use(routerOf([...endpoints, ...documents(endpoints, deps.version)], deps, auth));
+  if (pages) app.use(pages);
+  app.use(notFound, problems(deps.log));
+  return app;
+}
+
+/** The two documents about the endpoints, which they list too. */
+function documents(endpoints: Endpoint[], version: string): Endpoint[] {
+  const own: Endpoint[] = [
+    endpoint({
+      method: 'get',
+      path: '/openapi.json',
+      access: 'open',
+      summary: 'This API as an OpenAPI document',
+      answers: { 200: { about: 'OpenAPI 3.1', media: 'application/json' } },
+      handle: async () => ok(document),
+    }),
+    endpoint({
+      method: 'get',
+      path: '/docs',
+      access: 'open',
+      summary: 'This API as a page to read',
+      answers: { 200: { about: 'The page', media: 'text/html' } },
+      handle: async () => ({ status: 200, type: 'text/html; charset=utf-8', body: page }),
+    }),
+  ];
+  const document = openApiOf([...endpoints, ...own], version);
+  const page = docsPage(document);
+  return own;
+}
+
+/** Whose id may be taken over into our log: nothing that could forge a line. */
+const REQUEST_ID = /^[\w.-]{1,64}$/;
+
+const withRequestId: RequestHandler = (request, response, next) => {
+  const given = request.headers['x-request-id'];
+  const id = typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+  response.locals.request_id = id;
+  response.set('x-request-id', id);
+  next();
+};
+
+/** Node lets these two through (measured on 24.21); proxies before us could read them in another way than we do. */
+const plainRequests: RequestHandler = (request, _response, next) => {
+  const hosts = request.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host');
+  if (hosts.length > 1) throw new Problem('bad-request', 'the request has more than one Host header');
+  if (!request.url.startsWith('/'))
+    throw new Problem('bad-request', 'the request names a whole address instead of a path');
+  next();
+};
+
+const SECURITY: Parameters<typeof helmet>[0] = {
+  contentSecurityPolicy: {
+    useDefaults: false,
+    directives: {
+      defaultSrc: ["'none'"],
+      styleSrc: [STYLE_SOURCE],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+      frameAncestors: ["'none'"],
+    },
+  },
+  referrerPolicy: { policy: 'no-referrer' },
+};
+
+const noStore: RequestHandler = (_request, response, next) => {
+  response.set('cache-control', 'no-store');
+  next();
+};
+
+/** Reference: reliability-security, section 5. Node's own are made for slower networks and more patience. */
+const SERVER = {
+  headersTimeout: 10_000,
+  requestTimeout: 20_000,
+  keepAliveTimeout: 5_000,
+  maxHeaderSize: 16 * 1024,
+  connectionsCheckingInterval: 2_000,
+} as const;
+const CONNECTIONS_MAX = 1_000;
+/** Requests that are being answered may end; what takes longer is cut off. */
+const CLOSE_WAIT_MS = 10_000;
+
+export interface Listening {
+  /** `http://127.0.0.1:8080`, without a slash at its end. */
+  url: string;
+  server: Server;
+  /** Takes no more connections; resolves when every request has been answered, or 10 seconds have passed. */
+  close(): Promise<void>;
+}
+
+/** Serves the application; port 0 lets the system choose. Rejects when the address cannot be listened on. */
+export async function listen(app: Express, { host, port }: { host: string; port: number }): Promise<Listening> {
+  const server = createServer(SERVER, app);
+  server.maxConnections = CONNECTIONS_MAX;
+  const open = new Set<ServerResponse>();
+  let isClosing = false;
+  server.prependListener('request', (_request, response) => {
+    if (isClosing) response.setHeader('connection', 'close');
+    open.add(response);
+    response.once('close', () => open.delete(response));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+  const { address, family, port: chosen } = server.address() as AddressInfo;
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${chosen}`,
+    server,
+    close: () =>
+      new Promise((resolve) => {
+        // Else a kept-alive connection whose request ends from now on would be waited for until it has idled out.
+        isClosing = true;
+        for (const response of open) if (!response.headersSent) response.setHeader('connection', 'close');
+        const late = setTimeout(() => server.closeAllConnections(), CLOSE_WAIT_MS);
+        server.close(() => {
+          clearTimeout(late);
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  };
+}

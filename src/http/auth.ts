@@ -1,0 +1,162 @@
+/** Who is calling: an API key in a header, looked up in the ledger and remembered for moments. */
+import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
+import type { Request } from 'express';
+import type { Queryable } from '../ledger/db.ts';
+import { keyOf, noteKeyUse, type Scope } from '../ledger/keys.ts';
+import { createBuckets, type Rate } from './bucket.ts';
+import { Problem } from './problem.ts';
+
+/** Who called; `id` is the key's, never the key. */
+export interface Caller {
+  id: string;
+  name: string;
+  scopes: readonly Scope[];
+}
+
+export interface Auth {
+  /** The caller by the key in the request's headers. Throws Problem: unauthenticated, too-many-requests. */
+  caller(request: Request, options: { basic: boolean }): Promise<Caller>;
+  /** Another kind of proof, whose failures are throttled alike; throws as `caller` does where it returns a refusal. */
+  prove(request: Request, check: () => string | undefined): void;
+  /** Nothing is remembered any more: a key was made or revoked. */
+  forget(): void;
+}
+
+/** A revoked key stops working within 5 seconds (reference: reliability-security, section 5): this, and one look-up. */
+const FRESH_MS = 3_000;
+/** How long a key that was good may skip the throttle: others behind the same address must not lock it out. */
+const KNOWN_MS = 24 * 3_600_000;
+const KNOWN_MAX = 10_000;
+/** Longer than any key of ours; nothing longer is looked at. */
+const KEY_LENGTH_MAX = 256;
+/** Failed attempts of one address: 20 at once, then one in 3 seconds. Guessing 256 bits needs more. */
+const FAILED_ATTEMPTS: Rate = { per_second: 1 / 3, burst: 20 };
+
+export const scopeAllows = (held: readonly Scope[], needed: Scope): boolean =>
+  held.includes('admin') || held.includes(needed);
+
+export function createAuth({
+  db,
+  now,
+  attempts = FAILED_ATTEMPTS,
+}: {
+  db: Queryable;
+  now: () => Date;
+  attempts?: Rate;
+}): Auth {
+  const failed = createBuckets(attempts);
+  const known = new Map<string, { caller: Caller; at: number }>();
+  const asking = new Map<string, Promise<Caller | undefined>>();
+
+  const attempt = (address: string): void => {
+    const wait_ms = failed.take(address, now().getTime());
+    if (wait_ms === 0) return;
+    throw new Problem(
+      'too-many-requests',
+      'too many failed attempts from this address; wait as long as Retry-After says',
+      {
+        headers: { 'retry-after': String(Math.ceil(wait_ms / 1_000)) },
+      },
+    );
+  };
+
+  /** One look-up for all who show the same key at the same time. */
+  const lookUp = (digest: string, key: string): Promise<Caller | undefined> => {
+    const running = asking.get(digest);
+    if (running) return running;
+    const at = now();
+    const asked = keyOf(db, key, at)
+      .then((found) => {
+        known.delete(digest);
+        if (!found) return undefined;
+        // When it was used is good to know, and no reason to refuse anybody.
+        noteKeyUse(db, found.id).catch(() => undefined);
+        const caller: Caller = { id: found.id, name: found.name, scopes: found.scopes };
+        // Counted from before the question: the answer is at least that old.
+        if (asking.get(digest) === asked) known.set(digest, { caller, at: at.getTime() });
+        if (known.size > KNOWN_MAX) known.delete(known.keys().next().value as string);
+        return caller;
+      })
+      .finally(() => {
+        if (asking.get(digest) === asked) asking.delete(digest);
+      });
+    asking.set(digest, asked);
+    return asked;
+  };
+
+  return {
+    async caller(request, { basic }) {
+      const key = keyIn(request, basic);
+      if (key === undefined) throw unauthenticated(basic);
+      const digest = createHash('sha256').update(key).digest('base64');
+      const age = ageOf(known.get(digest), now());
+      const remembered = known.get(digest);
+      if (remembered && age < FRESH_MS) return remembered.caller;
+
+      const address = addressOf(request);
+      const isKnown = age < KNOWN_MS;
+      if (!isKnown) attempt(address);
+      const caller = await lookUp(digest, key).catch((error: unknown) => {
+        if (!isKnown) failed.refund(address); // The ledger failed, not the caller.
+        throw error;
+      });
+      if (!caller) throw unauthenticated(basic);
+      if (!isKnown) failed.refund(address);
+      return caller;
+    },
+    prove(request, check) {
+      if (check() === undefined) return;
+      // Only failures count: a neighbour with a wrong token must not keep out who has the right one.
+      attempt(addressOf(request));
+      throw unauthenticated(true);
+    },
+    forget() {
+      known.clear();
+      asking.clear();
+    },
+  };
+}
+
+/** Never fresh when the clock was set back. */
+const ageOf = (entry: { at: number } | undefined, now: Date): number =>
+  entry && entry.at <= now.getTime() ? now.getTime() - entry.at : Number.POSITIVE_INFINITY;
+
+/** The same words whatever was wrong with the key. */
+const unauthenticated = (basic: boolean): Problem =>
+  new Problem('unauthenticated', 'send a valid key as `authorization: Bearer <key>`', {
+    headers: { 'www-authenticate': basic ? 'Bearer, Basic realm="tocsin"' : 'Bearer' },
+  });
+
+/** The key in `authorization` or `x-admin-token`; undefined where there is none, or what is there cannot be one. */
+function keyIn({ headers }: Request, basic: boolean): string | undefined {
+  const { authorization, 'x-admin-token': token } = headers;
+  const key = authorization === undefined ? token : credentialsIn(authorization, basic);
+  return typeof key === 'string' && key.length <= KEY_LENGTH_MAX && /^[\x21-\x7e]+$/.test(key) ? key : undefined;
+}
+
+function credentialsIn(authorization: string, basic: boolean): string | undefined {
+  const [scheme = '', credentials = '', ...more] = authorization.split(' ');
+  if (more.length > 0 || authorization.length > 2 * KEY_LENGTH_MAX) return undefined;
+  switch (scheme.toLowerCase()) {
+    case 'bearer':
+      return credentials;
+    case 'basic': {
+      // The user name means nothing here (RFC 7617): senders that know no bearer token show the key as the password.
+      const pair = Buffer.from(credentials, 'base64').toString('utf8');
+      return basic && pair.includes(':') ? pair.slice(pair.indexOf(':') + 1) : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The peer's address; of IPv6 the /64, which is what one subscriber has. No forwarded header is believed. */
+function addressOf({ socket }: Request): string {
+  const address = socket.remoteAddress ?? 'unknown';
+  if (address.startsWith('::ffff:')) return address.slice('::ffff:'.length);
+  if (!isIPv6(address)) return address;
+  const [head = [], tail = []] = address.split('::').map((half) => half.split(':').filter(Boolean));
+  const zeros = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');
+  return [...head, ...zeros, ...tail].slice(0, 4).join(':');
+}

@@ -1,0 +1,36 @@
+/** What the API is given, once, by whoever wires it. */
+import type { Config } from '../config/load.ts';
+import type { Actor } from '../ledger/audit.ts';
+import type { Ledger } from '../ledger/db.ts';
+import type { Door } from '../ledger/door.ts';
+import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Caller } from './auth.ts';
+import type { Rate } from './bucket.ts';
+
+export interface Deps {
+  ledger: Ledger;
+  door: Door;
+  config: Config;
+  log: Log;
+  metrics: Metrics;
+  now: () => Date;
+  version: string;
+  /** Says that a row waits for the relay. */
+  wake: () => void;
+  /** Starts the named summaries for a day, `YYYY-MM-DD`; absent where nothing here can. */
+  runSummary?: (date: string, names: string[], who: Actor) => Promise<void>;
+  ui?: {
+    /** Where an incident's run is seen in Temporal's own pages; `{id}` stands for the workflow's id. */
+    temporal: string;
+  };
+  /** Requests one key may make; failed attempts one address may make. */
+  limits?: { key?: Rate; attempts?: Rate };
+}
+
+/** Who is written into the audit trail: the name given, else the key's. */
+export const actorOf = (caller: Caller, request_id: string, by?: string): Actor => ({
+  by: by ?? caller.name,
+  key: caller.id,
+  request_id,
+});

@@ -1,0 +1,148 @@
+/** The shapes of the answers, for the OpenAPI document: what the ledger shows to people. */
+import { z } from 'zod';
+import { SEVERITIES } from '../core/event.ts';
+import { INCIDENT_STATUSES, REASONS, type Reason } from '../core/notice.ts';
+import { WORKING_STATES } from '../ledger/answers.ts';
+import { SCOPES } from '../ledger/keys.ts';
+
+const time = z.iso.datetime().meta({ description: 'UTC, by the clock of the ledger.' });
+const words = Object.keys(REASONS) as [Reason, ...Reason[]];
+export const DELIVERY_STATUSES = ['sending', 'retrying', 'delivered', 'dead', 'superseded', 'skipped'] as const;
+const any = z.unknown();
+
+export const IncidentView = z.looseObject({
+  id: z.string().meta({ examples: ['INC-1042'] }),
+  status: z.enum(INCIDENT_STATUSES),
+  severity: z.enum(SEVERITIES),
+  title: z.string(),
+  service: z.string().optional(),
+  source: z.string(),
+  type: z.string(),
+  route: z.string(),
+  lifecycle: z.string().optional(),
+  working_state: z.enum(WORKING_STATES).optional(),
+  alert_count: z.int(),
+  opened_at: time,
+  first_at: time,
+  last_at: time,
+  acked_at: time.optional(),
+  answered_by: z.string().optional(),
+  answered_at: time.optional(),
+  snoozed_until: time.optional(),
+  resolved_at: time.optional(),
+  closed_at: time.optional(),
+  close_reason: z.string().optional(),
+  url: z.string().optional(),
+});
+
+export const DeliveryView = z.looseObject({
+  id: z.int(),
+  key: z.string().meta({ description: 'Constant over the attempts: what a receiver recognises a repeat by.' }),
+  incident: z.string().optional(),
+  target: z.string(),
+  channel: z.string().optional(),
+  reason: z.enum(words),
+  level: z.int().optional(),
+  status: z.enum(DELIVERY_STATUSES),
+  attempts: z.int(),
+  failure: z.string().optional(),
+  detail: z.string().optional(),
+  scheduled_at: time,
+  created_at: time,
+  ended_at: time.optional(),
+  superseded_by: z.string().optional(),
+});
+
+export const IncidentDetail = IncidentView.extend({
+  timeline: z.array(any),
+  alerts: z.array(any),
+  deliveries: z.array(any),
+  workflow_url: z.string().optional().meta({ description: "The incident's run in Temporal's own pages." }),
+});
+
+export const CommandAnswer = z.object({
+  incident: IncidentView,
+  outcome: z.enum(['done', 'already']).meta({ description: 'already: somebody was first, see `by`.' }),
+  by: z.string().optional(),
+  begun: z
+    .array(z.object({ delivery: z.string(), target: z.string(), reason: z.enum(words) }))
+    .meta({ description: 'Pages that had begun before this was accepted and cannot be taken back.' }),
+});
+
+const ids = z.array(z.object({ id: z.string() }));
+export const EventsAnswer = z.object({
+  accepted: ids.meta({ description: 'Kept now.' }),
+  duplicates: ids.meta({ description: 'Kept before: the same id of the same source.' }),
+  rejected: z.array(z.object({ index: z.int(), field: z.string(), problem: z.string() })),
+});
+
+export const StoredEventView = z.looseObject({
+  id: z.string(),
+  source: z.string(),
+  accepted_at: time,
+  event: any,
+  decision: any,
+  joins: z.array(any),
+  deliveries: z.array(any),
+});
+
+export const IntegrationView = z.object({
+  name: z.string(),
+  type: z.string(),
+  enabled: z.boolean(),
+  threshold: z.enum(SEVERITIES).optional(),
+  on_ambiguous: z.enum(['resend', 'drop']),
+  patience: z.object({ timeout_ms: z.number(), max_attempts: z.int(), backoff_ms: z.number() }),
+  rate: z.object({ count: z.number(), per_ms: z.number() }).optional(),
+  has_secret: z
+    .record(z.string(), z.boolean())
+    .meta({ description: 'By field: whether the secret is set. Values are never shown.' }),
+});
+
+export const KeyView = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  scopes: z.array(z.enum(SCOPES)),
+  expires_at: time.optional(),
+});
+export const MadeKey = KeyView.extend({ secret: z.string().meta({ description: 'The key itself, shown only now.' }) });
+
+export const AuditRow = z.looseObject({
+  seq: z.int(),
+  at: time,
+  actor: z.string(),
+  action: z.string(),
+  object: z.string(),
+  detail: any,
+  request_id: z.string().optional(),
+});
+
+export const Explained = z.object({
+  lines: z.array(z.string()).meta({ description: 'The whole decision in sentences.' }),
+  decision: any.meta({
+    description: 'Routes tried, the ones taken, the grouping keys, who would be told when, and why.',
+  }),
+  event: any.meta({ description: 'The event as it would be kept.' }),
+});
+
+export const SendAnswer = z.object({
+  send: z.int(),
+  ended: z.boolean().meta({ description: 'false: it is under way, and its outcome is not known yet.' }),
+  outcome: any.optional(),
+});
+
+export const ProblemView = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  errors: z.array(z.object({ field: z.string(), problem: z.string() })).optional(),
+  request_id: z.string(),
+});
+
+/** A page of a list: `{ <noun>: […], next? }`. */
+export const pageOf = (noun: string, item: z.ZodType) =>
+  z.object({
+    [noun]: z.array(item),
+    next: z.string().optional().meta({ description: 'The cursor of the next page.' }),
+  });

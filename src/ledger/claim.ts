@@ -1,0 +1,300 @@
+/** What the relay asks of the ledger: which inboxes wait, a batch of one of them, and which batches nobody has signalled. */
+import { isWorse, rankOf, type Severity, worseOf } from '../core/event.ts';
+import { type Batch, type Opening, type Row, withChapters } from '../core/incident.ts';
+import type { IncidentStatus, Reason } from '../core/notice.ts';
+import type { Policy } from '../core/policy.ts';
+import type { Ledger, Queryable } from './db.ts';
+import { lockKeys } from './identity.ts';
+import { epochOf } from './migrate.ts';
+
+export interface Claim {
+  opening: Opening;
+  batch: Batch;
+}
+
+export interface Waiting {
+  key: string;
+  rows: number;
+  /** The incident that these rows join; null when they open one. */
+  incident: string | null;
+  /** Go at once: the first of an incident, an answer, a rise in severity. */
+  urgent: boolean;
+}
+
+/** The rows of a batch that a history shows (design.md section 2, rule 10). */
+const ROWS_SHOWN = 50;
+/** Kinds of inbox rows that come from alerts; every other kind is somebody's command. */
+const ALERT_KINDS = ['fired', 'resolved', 'expired', 'chapter'];
+/** How many inboxes one look lists. */
+const WAITING_MAX = 500;
+
+/** The inboxes with unclaimed rows, the oldest first. */
+export async function waitingInboxes(db: Queryable): Promise<Waiting[]> {
+  const rows = await db.query<{ key: string; rows: number; incident: string | null; commands: boolean; worst: Severity | null; severity: Severity | null }>(
+    `select w.key, w.rows, w.commands, w.worst, i.id as incident, i.severity
+       from (select key, count(*)::int as rows, min(seq) as oldest, bool_or(kind <> all($1::text[])) as commands,
+                    (array['critical','error','warning','info'])[min(array_position(array['critical','error','warning','info'], severity))] as worst
+               from inbox where batch is null group by key order by oldest limit ${WAITING_MAX}) w
+       left join incidents i on i.key = w.key and i.closed_at is null
+      order by w.oldest`,
+    [ALERT_KINDS],
+  );
+  return rows.map(({ key, rows: count, incident, commands, worst, severity }) => ({
+    key,
+    rows: count,
+    incident,
+    urgent: incident === null || commands || (worst !== null && isWorse(worst, severity)),
+  }));
+}
+
+interface IncidentRow {
+  id: string;
+  policy: Policy;
+  status: IncidentStatus;
+  answer: Reason | null;
+  answer_rev: number;
+  answered_at: Date | null;
+  snoozed_until: Date | null;
+  opened_at: Date;
+  first_at: Date;
+  last_batch: number;
+  epoch: string;
+  severity: Severity;
+  service: string | null;
+  source: string;
+}
+
+interface InboxRow {
+  seq: number;
+  kind: string;
+  event: number | null;
+  severity: Severity | null;
+  policy: string | null;
+  at: Date;
+  detail: { level?: number } | null;
+}
+
+/** An incident with its policy and the ledger's present epoch, which rides in every batch. */
+const OPENING = `i.*, p.policy, m.value as epoch from incidents i join policies p on p.id = i.policy join meta m on m.name = 'epoch'`;
+
+/**
+ * Takes every unclaimed row of a key as the next batch of its open incident, opening one if there is none. Rows, totals and
+ * status are of one moment. Undefined when there is nothing to claim.
+ */
+export async function claim(ledger: Ledger, key: string): Promise<Claim | undefined> {
+  return ledger.transaction(async (tx) => {
+    await lockKeys(tx, ledger.kind, [key]);
+    const [open] = await tx.query<IncidentRow>(
+      `select ${OPENING} where i.key = $1 and i.closed_at is null for update of i`,
+      [key],
+    );
+    const rows = await tx.query<InboxRow>(
+      'select seq, kind, event, severity, policy, at, detail from inbox where key = $1 and batch is null order by seq',
+      [key],
+    );
+    const last = rows.at(-1);
+    if (!last) return undefined;
+    const incident = open ?? (await openFor(tx, key, rows));
+    if (!incident) {
+      await tx.query('update inbox set batch = 0 where key = $1 and batch is null and seq <= $2', [key, last.seq]);
+      return undefined;
+    }
+    const totals = await totalsOf(tx, key, incident.id);
+    const batch = batchOf(incident, rows, totals);
+    await store(tx, key, incident, batch, !open);
+    return {
+      opening: {
+        id: incident.id,
+        policy: incident.policy,
+        epoch: incident.epoch,
+        opened_at: incident.opened_at.getTime(),
+        severity: batch.worst ?? incident.severity,
+        service: incident.service ?? '',
+        source: incident.source,
+      },
+      batch,
+    };
+  });
+}
+
+/** Opens an incident with the first row that may: a firing, or a chapter of a story. */
+async function openFor(tx: Queryable, key: string, rows: InboxRow[]): Promise<IncidentRow | undefined> {
+  const first = rows.find(({ kind, policy }) => (kind === 'fired' || kind === 'chapter') && policy !== null);
+  if (!first) return undefined;
+  const [opened] = await tx.query<IncidentRow>(
+    `with n as (select nextval('incident_numbers') as number),
+          e as (select event from events where seq = $2),
+          p as (select id, policy from policies where id = $3),
+          i as (insert into incidents (id, number, key, key_words, route, policy, lifecycle, title, service, source, type, severity, opened_at, first_at, last_at)
+                select 'INC-' || n.number, n.number, $1, '', p.policy->>'route', p.id, p.policy->>'lifecycle', e.event->>'title', e.event->>'service',
+                       e.event->>'source', e.event->>'type', $4, $5::timestamptz, $5::timestamptz, $5::timestamptz
+                  from n, e, p returning *)
+     select i.id, i.status, i.answer, i.answer_rev, i.answered_at, i.snoozed_until, i.opened_at, i.first_at, i.last_batch, $6 as epoch, i.severity, i.service,
+            i.source, p.policy from i, p`,
+    [key, first.event, first.policy, first.severity ?? 'info', first.at.toISOString(), await epochOf(tx)],
+  );
+  return opened;
+}
+
+interface Totals {
+  firing: number;
+  alerts: number;
+  worst: Severity | null;
+  /** The worst of all, firing or not: what a story or an ended alarm was about. */
+  worst_ever: Severity | null;
+}
+
+async function totalsOf(tx: Queryable, key: string, incident: string): Promise<Totals> {
+  const rows = await tx.query<{ status: string; severity: Severity; alerts: number; occurrences: number }>(
+    `with mine as (update alerts set incident = $2 where key = $1 and current and incident is null)
+     select status, severity, count(*)::int as alerts, sum(count)::int as occurrences from alerts where key = $1 and current group by status, severity`,
+    [key, incident],
+  );
+  const worst = (of: typeof rows): Severity | null => of.reduce<Severity | null>((soFar, { severity }) => worseOf(soFar, severity), null);
+  const firing = rows.filter(({ status }) => status === 'firing');
+  return {
+    firing: firing.reduce((sum, { alerts }) => sum + alerts, 0),
+    alerts: rows.reduce((sum, { occurrences }) => sum + occurrences, 0),
+    worst: worst(firing),
+    worst_ever: worst(rows),
+  };
+}
+
+function batchOf(incident: IncidentRow, rows: InboxRow[], totals: Totals): Batch {
+  const last = rows.at(-1) as InboxRow;
+  const alertRows = rows.filter(({ kind }) => ALERT_KINDS.includes(kind));
+  const answer = answerOf(incident, rows, totals);
+  const escalate = rows.findLast(({ kind }) => kind === 'escalate');
+  const chapters = rows.filter(({ kind }) => kind === 'chapter').map(({ seq }): [number, number] => [seq, seq]);
+  const lastAlert = alertRows.at(-1);
+  return {
+    incident: incident.id,
+    number: incident.last_batch + 1,
+    epoch: incident.epoch,
+    at: last.at.getTime(),
+    through: last.seq,
+    ...answer,
+    firing: totals.firing,
+    alerts: totals.alerts,
+    worst: totals.worst,
+    first_at: incident.first_at.getTime(),
+    last_at: (lastAlert ?? last).at.getTime(),
+    ...(escalate ? { escalate: escalate.detail?.level ?? 0 } : {}),
+    ...(chapters.length > 0 ? { chapters: withChapters([], chapters) } : {}),
+    rows: rows.slice(0, ROWS_SHOWN).map(shown),
+    more: Math.max(0, rows.length - ROWS_SHOWN),
+  };
+}
+
+const shown = ({ seq, kind, severity, at }: InboxRow): Row => ({ seq, kind, at: at.getTime(), ...(severity ? { severity } : {}) });
+
+type Answered = Pick<Batch, 'status' | 'answer_rev' | 'answer' | 'answered_at' | 'snoozed_until'>;
+
+/** The incident's status after these rows: commands have set it already, alerts end it or open it again here. */
+function answerOf(incident: IncidentRow, rows: InboxRow[], totals: Totals): Answered {
+  const at = (rows.at(-1) as InboxRow).at.getTime();
+  const lastSeq = (...kinds: string[]): number => rows.findLast(({ kind }) => kinds.includes(kind))?.seq ?? 0;
+  const alertsCame = lastSeq(...ALERT_KINDS) > 0;
+  if (totals.firing === 0 && alertsCame && incident.status !== 'resolved') {
+    return { status: 'resolved', answer_rev: incident.answer_rev + 1, answer: 'resolved', answered_at: at };
+  }
+  if (incident.status === 'resolved' && totals.firing > 0 && lastSeq('fired', 'chapter') > lastSeq('resolve')) {
+    return { status: 'open', answer_rev: incident.answer_rev + 1, answer: 'fired_again', answered_at: at };
+  }
+  return {
+    status: incident.status,
+    answer_rev: incident.answer_rev,
+    ...(incident.answer ? { answer: incident.answer } : {}),
+    ...(incident.answered_at ? { answered_at: incident.answered_at.getTime() } : {}),
+    ...(incident.snoozed_until ? { snoozed_until: incident.snoozed_until.getTime() } : {}),
+  };
+}
+
+async function store(tx: Queryable, key: string, incident: IncidentRow, batch: Batch, isNew: boolean): Promise<void> {
+  const { policy } = incident;
+  const isAnswered = batch.answer_rev > incident.answer_rev;
+  const rose = batch.worst !== null && rankOf(batch.worst) < rankOf(incident.severity);
+  const wait_ms = isNew && !(batch.worst && policy.group_now.includes(batch.worst)) ? policy.group_wait_ms : 0;
+  const due = isNew || isAnswered || rose ? new Date(batch.at + wait_ms).toISOString() : null;
+  await tx.query(
+    `with r as (update inbox set batch = $3, incident = $2 where key = $1 and batch is null and seq <= $4),
+          b as (insert into batches (incident, number, batch) values ($2, $3, $5::jsonb))
+     update incidents set last_batch = $3, status = $6, answer_rev = $7, answer = coalesce($8, answer), answered_at = coalesce($9::timestamptz, answered_at),
+            severity = coalesce($10, severity), alerts = $11, last_at = greatest(last_at, $12::timestamptz),
+            resolved_at = case when $6 <> 'resolved' then null else coalesce(resolved_at, $9::timestamptz) end,
+            due_at = case when $13::timestamptz is null then due_at else least(coalesce(due_at, $13::timestamptz), $13::timestamptz) end
+      where id = $2`,
+    [
+      key,
+      incident.id,
+      batch.number,
+      batch.through,
+      JSON.stringify(batch),
+      batch.status,
+      batch.answer_rev,
+      batch.answer ?? null,
+      batch.answered_at === undefined ? null : new Date(batch.answered_at).toISOString(),
+      batch.worst,
+      batch.alerts,
+      new Date(batch.last_at).toISOString(),
+      due,
+    ],
+  );
+}
+
+/** A batch claimed this long ago that no signal has confirmed is sent again; sooner, its own relay is still at it. */
+const UNSENT_AFTER = '10 seconds';
+
+/** Batches that a relay claimed and nobody is known to have signalled, to be sent again as they are. */
+export async function unsentBatches(db: Queryable, limit = 100): Promise<Claim[]> {
+  const rows = await db.query<IncidentRow & { batch: Batch }>(
+    `select b.batch, ${OPENING} join batches b on b.incident = i.id
+      where b.signalled_at is null and b.claimed_at < now() - interval '${UNSENT_AFTER}' order by b.claimed_at limit ${limit}`,
+  );
+  return rows.map((row) => ({ opening: openingOf(row), batch: row.batch }));
+}
+
+const openingOf = (row: IncidentRow): Opening => ({
+  id: row.id,
+  policy: row.policy,
+  epoch: row.epoch,
+  opened_at: row.opened_at.getTime(),
+  severity: row.severity,
+  service: row.service ?? '',
+  source: row.source,
+});
+
+export const markSignalled = (db: Queryable, incident: string, number: number): Promise<unknown> =>
+  db.query('update batches set signalled_at = now() where incident = $1 and number = $2', [incident, number]);
+
+/** Overdue by this much: the workflow that should have acted is gone (design.md section 2, rule 11). */
+const OVERDUE = '30 seconds';
+
+/** Open incidents whose time has passed and nothing happened. */
+export async function overdueIncidents(db: Queryable, limit = 100): Promise<Opening[]> {
+  const rows = await db.query<IncidentRow>(
+    `select ${OPENING}
+      where i.closed_at is null and i.due_at < now() - interval '${OVERDUE}' order by i.due_at limit ${limit}`,
+  );
+  return rows.map(openingOf);
+}
+
+/** Alerts whose time has run out become rows, as a resolve would; returns how many. */
+export async function sweepExpired(ledger: Ledger, limit = 500): Promise<number> {
+  return ledger.transaction(async (tx) => {
+    const gone = await tx.query<{ id: number; key: string }>(
+      `select id, key from alerts where current and status = 'firing' and expires_at <= now() order by expires_at limit ${limit}`,
+    );
+    if (gone.length === 0) return 0;
+    await lockKeys(tx, ledger.kind, [...new Set(gone.map(({ key }) => key))]);
+    const rows = await tx.query(
+      `with ended as (
+         update alerts set status = 'resolved', resolved_at = now(), expires_at = null
+          where id = any($1::bigint[]) and current and status = 'firing' and expires_at <= now() returning key, fingerprint, event, severity
+       )
+       insert into inbox (key, kind, event, fingerprint, severity) select key, 'expired', event, fingerprint, severity from ended returning seq`,
+      [gone.map(({ id }) => id)],
+    );
+    return rows.length;
+  });
+}

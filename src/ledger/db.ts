@@ -1,0 +1,129 @@
+/** The thin seam between our SQL and the two databases that run it: Postgres through pg, and PGlite in this process. */
+import { mkdirSync } from 'node:fs';
+import { PGlite } from '@electric-sql/pglite';
+import pg from 'pg';
+
+export interface Queryable {
+  /** Rows of one statement; parameters are `$1` … in both databases. */
+  query<Row = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
+}
+
+export interface Ledger extends Queryable {
+  kind: 'postgres' | 'pglite';
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /** Says that rows wait in the inbox, to whoever runs the relay, here or in another process. */
+  wake(): void;
+  onWake(listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+/** Postgres int8 fits a JavaScript number for every count and seq we will ever have. */
+const INT8 = 20;
+/** The channel of NOTIFY: its payload is empty, the inbox itself says what waits. */
+const WAKE_CHANNEL = 'tocsin_inbox';
+/** Connections of one process: enough for the door, the relay and twenty deliveries at once. */
+const POOL_SIZE = 20;
+
+/**
+ * Opens the ledger: `url` is a Postgres address, `folder` a PGlite one (`memory://` keeps it in memory, for tests).
+ * PGlite must have one owner: take the state folder's lock before (two openers lose data silently).
+ */
+export async function openLedger(where: { url: string } | { folder: string }): Promise<Ledger> {
+  return 'url' in where ? openPostgres(where.url) : openPglite(where.folder);
+}
+
+async function openPglite(folder: string): Promise<Ledger> {
+  if (!folder.includes('://')) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const db = await PGlite.create(folder);
+  const listeners = new Set<() => void>();
+  const over = (runner: { query<Row>(sql: string, params?: unknown[]): Promise<{ rows: Row[] }> }): Queryable => ({
+    query: async <Row>(sql: string, params: readonly unknown[] = []) => (await runner.query<Row>(sql, [...params])).rows,
+  });
+  return {
+    kind: 'pglite',
+    ...over(db),
+    transaction: (work) => db.transaction((tx) => work(over(tx))),
+    wake: () => {
+      for (const listener of listeners) listener();
+    },
+    onWake(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: () => db.close(),
+  };
+}
+
+async function openPostgres(url: string): Promise<Ledger> {
+  const types = { getTypeParser: (id: number, format?: 'text' | 'binary') => (id === INT8 ? Number : pg.types.getTypeParser(id, format as 'text')) };
+  const pool = new pg.Pool({ connectionString: url, max: POOL_SIZE, types, application_name: 'tocsin' });
+  // An idle connection that breaks is replaced by the pool; the next query says what is wrong.
+  pool.on('error', () => undefined);
+  const over = (runner: pg.Pool | pg.PoolClient): Queryable => ({
+    query: async <Row>(sql: string, params: readonly unknown[] = []) => (await runner.query(sql, [...params])).rows as Row[],
+  });
+  const listeners = new Set<() => void>();
+  const listening = listenForever(url, () => {
+    for (const listener of listeners) listener();
+  });
+  return {
+    kind: 'postgres',
+    ...over(pool),
+    async transaction(work) {
+      const client = await pool.connect();
+      try {
+        await client.query('begin');
+        const result = await work(over(client));
+        await client.query('commit');
+        client.release();
+        return result;
+      } catch (error) {
+        const broken = await client.query('rollback').then(() => false, () => true);
+        client.release(broken);
+        throw error;
+      }
+    },
+    wake: () => {
+      pool.query(`notify ${WAKE_CHANNEL}`).catch(() => undefined); // The relay polls too: a lost wake costs a moment, no row.
+    },
+    onWake(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async close() {
+      await listening.stop();
+      await pool.end();
+    },
+  };
+}
+
+/** How long a broken listening connection rests before it is made anew. */
+const LISTEN_AGAIN_MS = 1_000;
+
+function listenForever(url: string, heard: () => void): { stop(): Promise<void> } {
+  let stopped = false;
+  let client: pg.Client | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const connect = async (): Promise<void> => {
+    if (stopped) return;
+    const fresh = new pg.Client({ connectionString: url, application_name: 'tocsin wake' });
+    client = fresh;
+    const again = (): void => {
+      if (stopped || client !== fresh) return;
+      client = undefined;
+      timer = setTimeout(() => void connect(), LISTEN_AGAIN_MS);
+    };
+    fresh.on('error', again);
+    fresh.on('end', again);
+    fresh.on('notification', heard);
+    await fresh.connect().then(() => fresh.query(`listen ${WAKE_CHANNEL}`)).catch(again);
+  };
+  void connect();
+  return {
+    async stop() {
+      stopped = true;
+      clearTimeout(timer);
+      await client?.end().catch(() => undefined);
+    },
+  };
+}

@@ -1,0 +1,182 @@
+/** Attempts: the commit that begins one, and the record of how it ended. */
+import type { Json } from '../core/event.ts';
+import type { Incident, Outgoing } from '../core/incident.ts';
+import { isPage } from '../core/notice.ts';
+import type { Ledger, Queryable } from './db.ts';
+
+export interface Begin {
+  incident: string;
+  target: string;
+  channel: string;
+  out: Outgoing;
+  /** The workflow's state with this delivery on its way: what a lost workflow is built from again. */
+  snapshot: Incident;
+}
+
+export type Begun =
+  | {
+      outcome: 'go';
+      attempt: number;
+      /** Of this delivery so far, this one included. */
+      attempts: number;
+      /** Counted attempts of this round, this one included. */
+      of_round: number;
+      /** An earlier attempt began and nobody recorded how it ended: the message may have gone out. */
+      lost: boolean;
+      root?: { [key: string]: Json };
+    }
+  | { outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stale' | 'closed' };
+
+/** While a delivery is on its way the incident is not overdue: a round takes at most five minutes. */
+const SENDING_DUE = '6 minutes';
+
+interface DeliveryRow {
+  status: string;
+  round: number;
+  attempts: number;
+  round_attempts: number;
+}
+
+/**
+ * The commit that is the beginning of a page. Under the incident's row lock: it must be open, and a page must have been
+ * decided at the present answer_rev; then attempt and snapshot are written. Repeatable: what was delivered stays so.
+ */
+export async function beginAttempt(ledger: Ledger, { incident, target, channel, out, snapshot }: Begin): Promise<Begun> {
+  return ledger.transaction(async (tx): Promise<Begun> => {
+    const [found] = await tx.query<{ answer_rev: number; closed_at: Date | null }>('select answer_rev, closed_at from incidents where id = $1 for update', [incident]);
+    if (!found || found.closed_at) return { outcome: 'closed' };
+    const delivery = await deliveryOf(tx, incident, target, channel, out);
+    if (delivery.status !== 'sending' && delivery.status !== 'retrying') return { outcome: delivery.status as 'delivered' };
+    if (isPage(out.reason) && found.answer_rev !== out.answer_rev) {
+      await endDelivery(tx, out.key, 'skipped', 'answered before it was sent');
+      return { outcome: 'stale' };
+    }
+    await supersede(tx, incident, target, out);
+    const lost = await loseOpenAttempts(tx, out.key);
+    const isNewRound = out.round > delivery.round;
+    const of_round = (isNewRound ? 0 : delivery.round_attempts) + 1;
+    const [attempt] = await tx.query<{ id: number }>('insert into attempts (delivery, round) values ($1, $2) returning id', [out.key, out.round]);
+    const [row] = await tx.query<{ ref: { [key: string]: Json } | null }>(
+      `with d as (update deliveries set status = 'sending', round = $2, attempts = attempts + 1, round_attempts = $3, next_at = null where key = $1),
+            s as (update incidents set due_at = now() + interval '${SENDING_DUE}', snapshot = case when newer then $5::jsonb else snapshot end,
+                         snapshot_seen = case when newer then $6 else snapshot_seen end,
+                         snapshot_revision = case when newer then $7 else snapshot_revision end
+                    from (select (snapshot_seen, snapshot_revision) < ($6::int, $7::bigint) as newer from incidents where id = $4) n where id = $4)
+       select (select ref from threads where incident = $4 and target = $8) as ref`,
+      [out.key, out.round, of_round, incident, JSON.stringify(snapshot), snapshot.seen, snapshot.revision, target],
+    );
+    return { outcome: 'go', attempt: attempt?.id ?? 0, attempts: delivery.attempts + 1, of_round, lost, ...(row?.ref ? { root: row.ref } : {}) };
+  });
+}
+
+async function deliveryOf(tx: Queryable, incident: string, target: string, channel: string, out: Outgoing): Promise<DeliveryRow> {
+  const [row] = await tx.query<DeliveryRow>(
+    `with n as (
+       insert into deliveries (key, incident, target, channel, reason, page, level, answer_rev, through, chapter_from, status, scheduled_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'sending', $11) on conflict (key) do nothing returning status, round, attempts, round_attempts)
+     select * from n union all select status, round, attempts, round_attempts from deliveries where key = $1 limit 1`,
+    [
+      out.key,
+      incident,
+      target,
+      channel,
+      out.reason,
+      isPage(out.reason),
+      out.level ?? null,
+      out.answer_rev,
+      out.through,
+      out.from ?? null,
+      new Date(out.since).toISOString(),
+    ],
+  );
+  if (!row) throw new Error(`delivery ${out.key} was neither found nor made`);
+  return row;
+}
+
+/** Notices that were overtaken unsent are kept as such, those that never began included. */
+async function supersede(tx: Queryable, incident: string, target: string, out: Outgoing): Promise<void> {
+  if (!out.overtook || out.overtook.length === 0) return;
+  await tx.query(
+    `insert into deliveries (key, incident, target, reason, status, scheduled_at, ended_at, superseded_by)
+     select k, $2, $3, split_part(k, '/', 2), 'superseded', now(), now(), $4 from unnest($1::text[]) k
+     on conflict (key) do update set status = 'superseded', ended_at = now(), superseded_by = $4 where deliveries.status = 'retrying'`,
+    [out.overtook, incident, target, out.key],
+  );
+}
+
+async function loseOpenAttempts(tx: Queryable, delivery: string): Promise<boolean> {
+  const lost = await tx.query(
+    `update attempts set ended_at = now(), outcome = 'lost', detail = 'nobody recorded how it ended' where delivery = $1 and ended_at is null returning id`,
+    [delivery],
+  );
+  return lost.length > 0;
+}
+
+const endDelivery = (tx: Queryable, key: string, status: string, detail: string): Promise<unknown> =>
+  tx.query('update deliveries set status = $2, detail = $3, ended_at = now() where key = $1', [key, status, detail]);
+
+export interface AttemptEnd {
+  incident: string;
+  target: string;
+  delivery: string;
+  attempt: number;
+  /** `retrying`: another attempt follows, in this round or (with `next_at`) in the next. */
+  status: 'delivered' | 'dead' | 'retrying' | 'skipped';
+  reason?: string;
+  detail?: string;
+  ref?: { [key: string]: Json };
+  /** A 429 with Retry-After is no attempt. */
+  counted: boolean;
+  /** For the last attempt of a failed round: the next round, and when it begins, in epoch milliseconds. */
+  round?: number;
+  next_at?: number;
+  /** When the incident next needs its workflow, once nothing is on its way. */
+  due?: number;
+}
+
+/** How an attempt ended. Repeatable; the first message a target took is the root of its thread. */
+export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<void> {
+  const final = end.status !== 'retrying';
+  const time = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString());
+  await db.query(
+    `with a as (update attempts set ended_at = now(), outcome = $2, reason = $3, detail = $4, counted = $5 where id = $1 and ended_at is null returning id),
+          d as (update deliveries set status = $2, failure = $3, detail = $4, ref = coalesce($7::jsonb, ref), round = coalesce($8, round), next_at = $9::timestamptz,
+                       ended_at = case when $10 then now() end,
+                       round_attempts = round_attempts - case when $5 or not exists (select 1 from a) then 0 else 1 end
+                 where key = $6 and status in ('sending', 'retrying')),
+          t as (insert into threads (incident, target, ref) select $11, $12, $7::jsonb where $7::jsonb is not null on conflict do nothing)
+     update incidents set due_at = $13::timestamptz where id = $11 and closed_at is null and ($10 or $9::timestamptz is not null)
+        and not exists (select 1 from deliveries o where o.incident = $11 and o.status = 'sending' and o.key <> $6)`,
+    [
+      end.attempt,
+      end.status,
+      end.reason ?? null,
+      end.detail ?? null,
+      end.counted,
+      end.delivery,
+      end.ref ? JSON.stringify(end.ref) : null,
+      end.round ?? null,
+      time(end.next_at),
+      final,
+      end.incident,
+      end.target,
+      time(end.due),
+    ],
+  );
+}
+
+/** A notice that was decided and need not be sent: the integration is switched off, or its threshold is higher. */
+export async function skipDelivery(ledger: Ledger, { incident, target, channel, out }: Omit<Begin, 'snapshot'>, detail: string): Promise<void> {
+  await ledger.transaction(async (tx) => {
+    const delivery = await deliveryOf(tx, incident, target, channel, out);
+    if (delivery.status === 'sending' || delivery.status === 'retrying') await endDelivery(tx, out.key, 'skipped', detail);
+  });
+}
+
+/** A notice that can never be sent, such as one to an integration that is no longer configured. */
+export async function buryDelivery(ledger: Ledger, { incident, target, channel, out }: Omit<Begin, 'snapshot'>, detail: string): Promise<void> {
+  await ledger.transaction(async (tx) => {
+    await deliveryOf(tx, incident, target, channel, out);
+    await tx.query(`update deliveries set status = 'dead', failure = 'config', detail = $2, ended_at = now() where key = $1`, [out.key, detail]);
+  });
+}

@@ -1,0 +1,71 @@
+/** What a notice is made of: the incident, its first alerts, the events of a chapter. */
+import type { Event } from '../core/event.ts';
+import type { AlertFact, Facts } from '../core/compose.ts';
+import type { Reason } from '../core/notice.ts';
+import type { Queryable } from './db.ts';
+import { tidy } from './views.ts';
+
+/** Alerts that a notice shows; the rest is a number. */
+const ALERTS_SHOWN = 20;
+/** Events of one chapter that a notice shows. */
+const CHAPTER_SHOWN = 20;
+
+export interface Told {
+  incident: string;
+  reason: Reason;
+  level?: number;
+  through: number;
+  /** For a chapter: the first inbox seq it tells. */
+  from?: number;
+  delivery: { key: string; attempt: number };
+}
+
+/** Everything of the ledger's that a notice needs. Throws when the incident does not exist. */
+export async function factsOf(db: Queryable, told: Told): Promise<Omit<Facts, 'links' | 'public_url'>> {
+  const [row] = await db.query(
+    `select id, status, severity, title, service, route, lifecycle, alerts as alert_count, opened_at, first_at, last_at, answered_at, snoozed_until, close_reason,
+            case when answer = 'resolved' and not exists (select 1 from inbox where incident = i.id and kind = 'resolve') then null else answered_by end as answered_by,
+            (select count(*)::int from alerts where incident = i.id and current and status = 'firing') as firing_count,
+            (select count(*)::int from alerts where incident = i.id) as total, now() as at
+       from incidents i where id = $1`,
+    [told.incident],
+  );
+  if (!row) throw new Error(`the ledger has no incident ${told.incident}`);
+  const { total, at, ...incident } = tidy<Facts['incident'] & { total: number; at: string }>(row);
+  const [, , , insteadOf] = /^([^/]*)\/failover\/([^/]*)-for-([^/]*)\//.exec(told.delivery.key) ?? [];
+  return {
+    incident,
+    reason: told.reason,
+    ...(told.level === undefined ? {} : { level: told.level }),
+    alerts: told.from === undefined ? await alertsOf(db, told.incident) : [],
+    total,
+    ...(told.from === undefined ? {} : { chapter: await chapterOf(db, told.incident, told.from, told.through) }),
+    ...(insteadOf === undefined ? {} : { instead_of: insteadOf }),
+    delivery: told.delivery,
+    at,
+  };
+}
+
+/** The first alerts of an incident, what fires before what ended, the worst before the milder. */
+export async function alertsOf(db: Queryable, incident: string, limit = ALERTS_SHOWN): Promise<AlertFact[]> {
+  const rows = await db.query(
+    `select a.status, a.severity, a.title, a.count::int as count, a.first_at, a.last_at, e.event
+       from alerts a join events e on e.seq = a.event where a.incident = $1
+      order by (a.status = 'firing') desc, array_position(array['critical','error','warning','info'], a.severity), a.id limit $2`,
+    [incident, limit],
+  );
+  return rows.map((row) => tidy<AlertFact>(row));
+}
+
+async function chapterOf(db: Queryable, incident: string, from: number, through: number): Promise<NonNullable<Facts['chapter']>> {
+  const rows = await db.query<{ event: Event }>(
+    `select e.event from inbox i join events e on e.seq = i.event
+      where i.incident = $1 and i.kind = 'chapter' and i.seq between $2 and $3 order by i.seq desc limit ${CHAPTER_SHOWN}`,
+    [incident, from, through],
+  );
+  const [counted] = await db.query<{ before: number; so_far: number }>(
+    `select count(*) filter (where seq < $2)::int as before, count(*)::int as so_far from inbox where incident = $1 and kind = 'chapter' and seq <= $3`,
+    [incident, from, through],
+  );
+  return { events: rows.map(({ event }) => event).reverse(), isFirst: counted?.before === 0, so_far: counted?.so_far ?? 0 };
+}

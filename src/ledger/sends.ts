@@ -1,0 +1,105 @@
+/** Requests for one notice outside any incident: rows that the relay carries to `send-one`, and what became of them. */
+import type { Json } from '../core/event.ts';
+import { type Actor, audit } from './audit.ts';
+import type { Ledger, Queryable } from './db.ts';
+
+export type SendKind = 'test' | 'redeliver' | 'summary';
+
+export interface Send {
+  id: number;
+  kind: SendKind;
+  target: string;
+  delivery: string | null;
+  payload: { [key: string]: Json } | null;
+  requested_by: string;
+  requested_at: Date;
+}
+
+/** Asks for a send; the row is the order, whether Temporal is up or down. Returns its id. */
+export async function requestSend(
+  ledger: Ledger,
+  { kind, target, delivery, payload }: { kind: SendKind; target: string; delivery?: string; payload?: { [key: string]: Json } },
+  who: Actor,
+): Promise<number> {
+  const id = await ledger.transaction(async (tx) => {
+    const [row] = await tx.query<{ id: number }>(
+      'insert into sends (kind, target, delivery, payload, requested_by) values ($1, $2, $3, $4::jsonb, $5) returning id',
+      [kind, target, delivery ?? null, payload ? JSON.stringify(payload) : null, who.by],
+    );
+    await audit(tx, who, `send.${kind}`, delivery ?? target, payload ?? {});
+    return row?.id ?? 0;
+  });
+  ledger.wake();
+  return id;
+}
+
+export async function sendResult(db: Queryable, id: number): Promise<{ ended: boolean; outcome?: Json }> {
+  const [row] = await db.query<{ ended_at: Date | null; outcome: Json }>('select ended_at, outcome from sends where id = $1', [id]);
+  return { ended: row?.ended_at != null, ...(row?.outcome == null ? {} : { outcome: row.outcome }) };
+}
+
+/** Sends that no workflow has been started for. */
+export const waitingSends = (db: Queryable, limit = 50): Promise<Send[]> =>
+  db.query<Send>(`select id, kind, target, delivery, payload, requested_by, requested_at from sends where signalled_at is null order by id limit ${limit}`);
+
+export const markSendStarted = (db: Queryable, id: number): Promise<unknown> => db.query('update sends set signalled_at = now() where id = $1', [id]);
+
+export async function sendOf(db: Queryable, id: number): Promise<Send | undefined> {
+  const [row] = await db.query<Send>('select id, kind, target, delivery, payload, requested_by, requested_at from sends where id = $1', [id]);
+  return row;
+}
+
+export const endSend = (db: Queryable, id: number, outcome: { [key: string]: Json }): Promise<unknown> =>
+  db.query('update sends set ended_at = now(), outcome = $2::jsonb where id = $1', [id, JSON.stringify(outcome)]);
+
+export interface Redeliverable {
+  key: string;
+  incident: string;
+  target: string;
+  reason: string;
+  level: number | null;
+  through: number;
+  chapter_from: number | null;
+  status: string;
+  attempts: number;
+}
+
+const REDELIVERABLE = 'key, incident, target, reason, level, through, chapter_from, status, attempts';
+
+/** A delivery by its number, as a redelivery needs it. */
+export async function redeliverable(db: Queryable, number: number): Promise<Redeliverable | undefined> {
+  const [row] = await db.query<Redeliverable>(`select ${REDELIVERABLE} from deliveries where number = $1`, [number]);
+  return row;
+}
+
+export async function redeliverableByKey(db: Queryable, key: string): Promise<Redeliverable | undefined> {
+  const [row] = await db.query<Redeliverable>(`select ${REDELIVERABLE} from deliveries where key = $1`, [key]);
+  return row;
+}
+
+/** The delivery once it has been sent again by hand: an attempt more, and its new end. */
+export async function recordRedelivery(
+  ledger: Ledger,
+  { key, incident, target }: Redeliverable,
+  end: { status: 'delivered' | 'dead'; reason?: string; detail?: string; ref?: { [key: string]: Json } },
+): Promise<void> {
+  await ledger.transaction(async (tx) => {
+    await tx.query('insert into attempts (delivery, round, ended_at, outcome, reason, detail) select key, round, now(), $2, $3, $4 from deliveries where key = $1', [
+      key,
+      end.status,
+      end.reason ?? null,
+      end.detail ?? null,
+    ]);
+    await tx.query(
+      `update deliveries set status = $2, failure = $3, detail = $4, attempts = attempts + 1, ended_at = now(), ref = coalesce($5::jsonb, ref) where key = $1`,
+      [key, end.status, end.reason ?? null, end.detail ?? null, end.ref ? JSON.stringify(end.ref) : null],
+    );
+    if (end.ref) await tx.query('insert into threads (incident, target, ref) values ($1, $2, $3::jsonb) on conflict do nothing', [incident, target, JSON.stringify(end.ref)]);
+  });
+}
+
+/** The root message of an incident at a target. */
+export async function rootOf(db: Queryable, incident: string, target: string): Promise<{ [key: string]: Json } | undefined> {
+  const [row] = await db.query<{ ref: { [key: string]: Json } }>('select ref from threads where incident = $1 and target = $2', [incident, target]);
+  return row?.ref;
+}

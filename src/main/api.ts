@@ -1,0 +1,41 @@
+/** The API: the door and the HTTP server. It needs the ledger and nothing else. */
+import { createApp, listen } from '../http/app.ts';
+import { createDoor } from '../ledger/door.ts';
+import { requestSend } from '../ledger/sends.ts';
+import type { Env, Foundation } from './foundation.ts';
+
+export interface RunningApi {
+  url: string;
+  stop(): Promise<void>;
+}
+
+const PORT = 8080;
+const HOST = '127.0.0.1';
+
+export async function startApi({ env, config, ledger, log, metrics, version }: Foundation, ui?: { temporal: string }): Promise<RunningApi> {
+  const door = createDoor(ledger, { routing: config.routing });
+  const app = createApp({
+    ledger,
+    door,
+    config,
+    log,
+    metrics,
+    now: () => new Date(),
+    version,
+    wake: () => ledger.wake(),
+    runSummary: async (date, names, who) => {
+      for (const name of names) await requestSend(ledger, { kind: 'summary', target: name, payload: { date } }, who);
+    },
+    ...(ui ? { ui } : {}),
+  });
+  const { url, close } = await listen(app, { host: env.HOST || HOST, port: portOf(env) });
+  return { url, stop: close };
+}
+
+/** PORT, or the usual one; 0 lets the system choose. */
+function portOf({ PORT: given }: Env): number {
+  if (given === undefined || given === '') return PORT;
+  const port = Number(given);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new Error(`PORT is ${JSON.stringify(given)}: it must be a number from 0 to 65535`);
+}

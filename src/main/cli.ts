@@ -1,0 +1,117 @@
+#!/usr/bin/env node
+/** The command line: start everything, only the API, or only a worker; check a configuration; print the tables. */
+import { parseArgs } from 'node:util';
+import { loadConfig } from '../config/load.ts';
+import { startApi } from './api.ts';
+import { writeDocs } from './docs.ts';
+import { layFoundation, version } from './foundation.ts';
+import { startHands } from './hands.ts';
+import { firstKey } from '../ledger/keys.ts';
+import { type Running, start } from './start.ts';
+
+const USAGE = `tocsin ${version}
+
+  tocsin start           everything in one process, with a Temporal of its own
+  tocsin api             the HTTP API; needs DATABASE_URL
+  tocsin worker          relay and worker; needs DATABASE_URL and TEMPORAL_ADDRESS
+  tocsin check           reads the configuration and says what is wrong with it
+  tocsin docs            prints the tables of the README (--write FILE puts them in)
+
+  --config FILE          the configuration (else TOCSIN_CONFIG, else ./tocsin.yaml, else the environment)
+`;
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const print = (text: string): void => void process.stdout.write(text);
+const { env } = process;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { config: { type: 'string' }, write: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
+  const [command] = positionals;
+  if (values.help || command === undefined) return say(USAGE);
+  switch (command) {
+    case 'start':
+      return untilStopped(async () => {
+        const running = await start({ env, configPath: values.config, say, print });
+        welcome(running);
+        return () => running.stop();
+      });
+    case 'api':
+      return untilStopped(async () => {
+        const foundation = await layFoundation({ env, configPath: values.config, ledger: postgres(), level: 'info' });
+        const key = await firstKey(foundation.ledger, env.TOCSIN_API_KEY || undefined);
+        const api = await startApi(foundation);
+        foundation.log.info({ url: api.url }, 'the API listens');
+        if (key !== undefined) say(`admin key (shown once): ${key}`);
+        return async () => {
+          await api.stop();
+          await foundation.close();
+        };
+      });
+    case 'worker':
+      return untilStopped(async () => {
+        const foundation = await layFoundation({ env, configPath: values.config, ledger: postgres(), level: 'info' });
+        const hands = await startHands(foundation, { print, isOurs: false });
+        foundation.log.info('the worker works');
+        return async () => {
+          await hands.stop();
+          await foundation.close();
+        };
+      });
+    case 'check': {
+      const config = await loadConfig({ path: values.config, env });
+      for (const warning of config.warnings) say(`warning: ${warning}`);
+      return say(`${config.file ?? 'the environment'} is a good configuration: ${config.integrations.size} integrations, ${config.routing.routes.length} routes`);
+    }
+    case 'docs':
+      return say(writeDocs(values.write));
+    default:
+      throw new Error(`there is no command ${JSON.stringify(command)}\n\n${USAGE}`);
+  }
+}
+
+function postgres(): { url: string } {
+  if (!env.DATABASE_URL) throw new Error('DATABASE_URL is not set: a process of its own needs a Postgres ledger (`tocsin start` brings its own)');
+  return { url: env.DATABASE_URL };
+}
+
+function welcome({ url, temporalUi, key }: Running): void {
+  const shown = key ?? '$TOCSIN_KEY';
+  say('');
+  say(`Tocsin ${version} is running.`);
+  say(`  API          ${url}   (${url}/docs)`);
+  if (temporalUi) say(`  Temporal UI  ${temporalUi}`);
+  if (key) say(`  admin key    ${key}   (shown this once; keep it)`);
+  say('');
+  say('Try it: paste this line into another terminal.');
+  say(`curl -s ${url}/v1/events -H "authorization: Bearer ${shown}" -H 'content-type: application/json' -d '{"source":"try","type":"outage","title":"Checkout is down","severity":"critical","service":"checkout"}'`);
+  say('');
+}
+
+/** Runs until Ctrl-C or SIGTERM, then stops cleanly; a second signal ends it at once. */
+async function untilStopped(begin: () => Promise<() => Promise<void>>): Promise<void> {
+  const asked = new Promise<void>((resolve) => {
+    let times = 0;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        times++;
+        if (times > 1) process.exit(1);
+        resolve();
+      });
+    }
+  });
+  const stop = await begin();
+  await asked;
+  say('stopping …');
+  await stop();
+}
+
+main().then(
+  () => process.exit(process.exitCode ?? 0),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  },
+);

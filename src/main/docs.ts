@@ -1,0 +1,69 @@
+/** The tables of the README, generated from the registries, so that they cannot be out of date. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { z } from 'zod';
+import { type Channel, secretFields } from '../channels/channel.ts';
+import { channels, writers } from '../channels/index.ts';
+import { envTable } from '../config/env.ts';
+import { REASONS } from '../core/notice.ts';
+import { inWords } from '../core/time.ts';
+import { metricsTable } from '../observe/metrics.ts';
+import { sources } from '../sources/index.ts';
+
+const row = (...cells: string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+const table = (head: string[], rows: string[][]): string => [row(...head), row(...head.map(() => '---')), ...rows.map((cells) => row(...cells))].join('\n');
+
+/** Every generated part by the name it has in the README's marks. */
+export const tables = (): Record<string, string> => ({
+  channels: table(
+    ['type', 'what', 'threads', 'edits', 'timeout', 'attempts', 'waits', 'before it works'],
+    channels.map((channel: Channel) => [
+      `\`${channel.id}\``,
+      channel.name,
+      channel.can.thread ? 'yes' : 'no',
+      channel.can.update ? 'yes' : 'no',
+      inWords(channel.patience.timeout_ms),
+      String(channel.patience.max_attempts),
+      waitsOf(channel.patience),
+      channel.setup,
+    ]),
+  ),
+  settings: [...channels, ...writers].map(({ id, config }) => `\`${id}\`\n\n${settingsOf(config)}`).join('\n\n'),
+  sources: table(['type', 'what'], sources.map(({ id, name }) => [`\`${id}\``, name])),
+  environment: table(
+    ['variable (each also as `…_FILE`)', 'configures'],
+    envTable().map(({ names, words }) => [names.map((name) => `\`${name}\``).join(', '), words]),
+  ),
+  reasons: table(['reason', 'meaning'], Object.entries(REASONS).map(([reason, words]) => [`\`${reason}\``, words])),
+  metrics: metricsTable(),
+});
+
+const waitsOf = ({ max_attempts, backoff_ms }: Channel['patience']): string =>
+  Array.from({ length: max_attempts - 1 }, (_, n) => inWords(backoff_ms * 2 ** n)).join(', ');
+
+function settingsOf(config: z.ZodObject): string {
+  const schema = z.toJSONSchema(config, { io: 'input', unrepresentable: 'any' }) as { properties?: Record<string, { title?: string; description?: string; default?: unknown }>; required?: string[] };
+  const secrets = new Set(secretFields(config).map((path) => path.split('.')[0]));
+  return table(
+    ['setting', 'needed', 'meaning'],
+    Object.entries(schema.properties ?? {}).map(([name, { title = '', description = '', default: usual }]) => [
+      `\`${name}\`${secrets.has(name) ? ' (secret)' : ''}`,
+      schema.required?.includes(name) && usual === undefined ? 'yes' : '',
+      `${title}${description ? `: ${description}` : ''}${usual === undefined ? '' : ` Default ${JSON.stringify(usual)}.`}`,
+    ]),
+  );
+}
+
+/** The text with every generated part renewed: what stands between `<!-- table: NAME -->` and `<!-- end -->`. */
+export function withTables(text: string): string {
+  const made = tables();
+  return text.replace(/<!-- table: (\w+) -->\n[\s\S]*?<!-- end -->/g, (whole, name: string) =>
+    made[name] === undefined ? whole : `<!-- table: ${name} -->\n${made[name]}\n<!-- end -->`,
+  );
+}
+
+/** The tables as text; with a file, they are put into it and what was done is said. */
+export function writeDocs(file: string | undefined): string {
+  if (file === undefined) return Object.entries(tables()).map(([name, text]) => `## ${name}\n\n${text}`).join('\n\n');
+  writeFileSync(file, withTables(readFileSync(file, 'utf8')));
+  return `the tables of ${file} are renewed`;
+}

@@ -1,0 +1,66 @@
+/** What every process of Tocsin stands on: configuration, log, metrics, ledger, egress. */
+import { createRequire } from 'node:module';
+import { destination } from 'pino';
+import { FAILURES } from '../channels/channel.ts';
+import { channels } from '../channels/index.ts';
+import { type Config, loadConfig } from '../config/load.ts';
+import { REASONS } from '../core/notice.ts';
+import { createEgress, type Egress } from '../egress/guard.ts';
+import { type Ledger, openLedger } from '../ledger/db.ts';
+import { migrate } from '../ledger/migrate.ts';
+import { stats } from '../ledger/reading.ts';
+import { createLog, type Log, type LogLevel } from '../observe/log.ts';
+import { createMetrics, type Metrics } from '../observe/metrics.ts';
+import { createRedactor } from '../observe/redact.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+export interface Foundation {
+  env: Env;
+  config: Config;
+  log: Log;
+  metrics: Metrics;
+  ledger: Ledger;
+  egress: Egress;
+  version: string;
+  close(): Promise<void>;
+}
+
+const STDERR = 2;
+const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
+
+export const version = (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
+
+/** Reads the configuration whole before anything is opened; throws ConfigError with every problem in it. */
+export async function layFoundation(input: { env: Env; configPath?: string | undefined; ledger: { url: string } | { folder: string }; level: LogLevel }): Promise<Foundation> {
+  const { env, configPath } = input;
+  const config = await loadConfig({ path: configPath, env });
+  const secrets = [...config.secrets, ...[env.TOCSIN_API_KEY, env.DATABASE_URL].filter((value) => value !== undefined)];
+  const log = createLog({ level: levelOf(env, input.level), secrets: createRedactor(secrets), destination: destination({ dest: STDERR, sync: true }) });
+  const routes = [config.routing.fallback.name, ...namesOf(config.routing.routes)];
+  const metrics = createMetrics({ reasons: Object.keys(REASONS), channels: channels.map(({ id }) => id), failures: [...FAILURES], routes });
+  const ledger = await openLedger(input.ledger);
+  await migrate(ledger);
+  metrics.beforeScrape(async () => {
+    const { waiting, open, dead } = await stats(ledger);
+    metrics.inboxWaiting.set(waiting);
+    metrics.incidentsOpen.set(open);
+    metrics.deliveriesDead.set(dead);
+  });
+  metrics.buildInfo.set({ version, node: process.version }, 1);
+  const egress = createEgress({ allow: config.egress.allow, ...(config.egress.ports ? { ports: config.egress.ports } : {}) });
+  for (const warning of config.warnings) log.warn(warning);
+  const close = async (): Promise<void> => {
+    await egress.close();
+    await ledger.close();
+  };
+  return { env, config, log, metrics, ledger, egress, version, close };
+}
+
+function levelOf({ LOG_LEVEL }: Env, usual: LogLevel): LogLevel {
+  if (LOG_LEVEL === undefined || LOG_LEVEL === '') return usual;
+  if (LEVELS.includes(LOG_LEVEL)) return LOG_LEVEL as LogLevel;
+  throw new Error(`LOG_LEVEL is ${JSON.stringify(LOG_LEVEL)}: it must be one of ${LEVELS.join(', ')}`);
+}
+
+const namesOf = (routes: Config['routing']['routes']): string[] => routes.flatMap(({ name, children }) => [name, ...namesOf(children)]);

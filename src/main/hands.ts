@@ -1,0 +1,58 @@
+/** The hands: relay, worker and schedules on one Temporal server; they go on by themselves after it was away. */
+import { createActivities } from '../../activities/index.ts';
+import { channelOf } from '../channels/index.ts';
+import { createRelay } from '../relay/relay.ts';
+import { createCarrier } from '../temporal/carrier.ts';
+import { connect, ensureSearchAttributes } from '../temporal/connect.ts';
+import { ensureSchedules } from '../temporal/schedules.ts';
+import { installRuntime, type RunningWorker, startWorker } from '../temporal/worker.ts';
+import type { Foundation } from './foundation.ts';
+
+export interface RunningHands {
+  stop(): Promise<void>;
+}
+
+/** A worker that failed is started again after this. */
+const WORKER_AGAIN_MS = 1_000;
+
+export async function startHands(
+  { env, config, ledger, egress, log, metrics }: Foundation,
+  options: { address?: string; print: (text: string) => void; isOurs: boolean; bundlePath?: string },
+): Promise<RunningHands> {
+  installRuntime();
+  const link = await connect({ env, ...(options.address ? { address: options.address } : {}) });
+  if (!options.isOurs) await ensureSearchAttributes(link.connection, link.namespace);
+  await ensureSchedules(link.client, config.summaries);
+  const activities = createActivities({ ledger, config, channelOf, egress, log, metrics, print: options.print, now: () => new Date() });
+
+  let stopping = false;
+  let worker: RunningWorker | undefined;
+  const start = (): Promise<RunningWorker> =>
+    startWorker({ connection: link.native, namespace: link.namespace, activities, ...(options.bundlePath ? { bundlePath: options.bundlePath } : {}) });
+  const keepWorking = async (): Promise<void> => {
+    while (!stopping) {
+      try {
+        worker ??= await start();
+        await worker.ended;
+      } catch (error) {
+        if (!stopping) log.error({ err: error }, 'the worker stopped; it is started again');
+      }
+      worker = undefined;
+      if (!stopping) await new Promise((resolve) => setTimeout(resolve, WORKER_AGAIN_MS));
+    }
+  };
+  worker = await start();
+  const working = keepWorking();
+  const relay = createRelay({ ledger, carrier: createCarrier(link.client), log, metrics });
+  relay.start();
+
+  return {
+    async stop() {
+      stopping = true;
+      await relay.stop();
+      await worker?.stop();
+      await working;
+      await link.close();
+    },
+  };
+}

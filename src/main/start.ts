@@ -1,0 +1,125 @@
+/** Everything in one process: Temporal's dev server as a child, PGlite, API, relay, worker. */
+import { join } from 'node:path';
+import { renewEpoch } from '../ledger/migrate.ts';
+import { firstKey } from '../ledger/keys.ts';
+import { findTemporal } from '../temporal/binary.ts';
+import { namesServer } from '../temporal/connect.ts';
+import { type DevServer, startDevServer } from '../temporal/dev-server.ts';
+import { startApi } from './api.ts';
+import { type Env, type Foundation, layFoundation } from './foundation.ts';
+import { type RunningHands, startHands } from './hands.ts';
+import { type StateDir, takeStateDir } from './state-dir.ts';
+
+export interface Running {
+  url: string;
+  /** Of Temporal's own pages; absent for a server that is not ours. */
+  temporalUi?: string;
+  /** Where Temporal's dev server answers and counts. */
+  temporal?: { address: string; metricsPort: number; pid: number };
+  /** The first admin key, once. */
+  key?: string;
+  stop(): Promise<void>;
+}
+
+export interface StartInput {
+  env: Env;
+  configPath?: string | undefined;
+  /** Lines for the person who started it. */
+  say: (line: string) => void;
+  /** Where the stdout channel prints. */
+  print: (text: string) => void;
+  /** Workflows bundled before, for tests. */
+  bundlePath?: string;
+}
+
+const STATE_DIR = '.tocsin';
+
+/** Starts it all, or throws with what is wrong and leaves nothing running. */
+export async function start({ env, configPath, say, print, bundlePath }: StartInput): Promise<Running> {
+  const undo: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const state = env.DATABASE_URL && namesServer(env) ? undefined : takeStateDir(env.TOCSIN_STATE_DIR || STATE_DIR);
+    if (state) undo.push(() => state.release());
+    const foundation = await layFoundation({ env, configPath, ledger: ledgerAt(env, state), level: 'warn' });
+    undo.push(() => foundation.close());
+    if (state && !state.cleanStart && foundation.ledger.kind === 'pglite') await renewEpoch(foundation.ledger);
+    const key = await firstKey(foundation.ledger, env.TOCSIN_API_KEY || undefined);
+    // The door is open before Temporal is up: what comes meanwhile is kept, and carried when it is.
+    const api = await startApi(foundation);
+    undo.push(() => api.stop());
+    const temporal = state && !namesServer(env) ? await ownTemporal(env, state, foundation, say) : undefined;
+    if (temporal) undo.push(() => temporal.stop());
+    const hands: RunningHands = await startHands(foundation, {
+      ...(temporal ? { address: temporal.server().address } : {}),
+      isOurs: temporal !== undefined,
+      print,
+      ...(bundlePath ? { bundlePath } : {}),
+    });
+    undo.push(() => hands.stop());
+    const server = temporal?.server();
+    return {
+      url: api.url,
+      ...(server ? { temporalUi: server.uiUrl, temporal: { address: server.address, metricsPort: server.metricsPort, pid: server.pid } } : {}),
+      ...(key === undefined ? {} : { key }),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+const ledgerAt = ({ DATABASE_URL }: Env, state: StateDir | undefined): { url: string } | { folder: string } =>
+  DATABASE_URL ? { url: DATABASE_URL } : { folder: join(state?.dir ?? STATE_DIR, 'ledger') };
+
+/** Our dev server, started again on the same ports whenever it ends without being asked to. */
+async function ownTemporal(env: Env, state: StateDir, { log }: Foundation, say: (line: string) => void): Promise<{ server(): DevServer; stop(): Promise<void> }> {
+  const { path } = await findTemporal({ env: { ...env }, say });
+  const begin = (ports: { port?: number; uiPort?: number }): Promise<DevServer> =>
+    startDevServer({ binary: path, stateDir: state.dir, env: { ...env }, say, ...ports });
+  let server = await begin({ ...portsOf(env) });
+  const ports = { port: portIn(server.address), uiPort: portIn(server.uiUrl) };
+  let stopping = false;
+  const watch = async (): Promise<void> => {
+    while (!stopping) {
+      const code = await server.exited;
+      if (stopping) return;
+      log.error({ code }, 'Temporal ended; it is started again');
+      server = await begin(ports).catch(async (error: unknown) => {
+        log.error({ err: error }, 'Temporal could not be started again; the next try follows');
+        await new Promise((resolve) => setTimeout(resolve, RESTART_WAIT_MS));
+        return server;
+      });
+    }
+  };
+  const watching = watch();
+  return {
+    server: () => server,
+    async stop() {
+      stopping = true;
+      await server.stop();
+      await watching;
+    },
+  };
+}
+
+/** Between two tries to start a Temporal server that will not start. */
+const RESTART_WAIT_MS = 2_000;
+
+const portIn = (address: string): number => Number(/:(\d+)\/?$/.exec(address)?.[1]);
+
+function portsOf(env: Env): { port?: number; uiPort?: number } {
+  const read = (name: string): number | undefined => {
+    const given = env[name];
+    if (given === undefined || given === '') return undefined;
+    const port = Number(given);
+    if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+    throw new Error(`${name} is ${JSON.stringify(given)}: it must be a number from 0 to 65535`);
+  };
+  const port = read('TEMPORAL_PORT');
+  const uiPort = read('TEMPORAL_UI_PORT');
+  return { ...(port === undefined ? {} : { port }), ...(uiPort === undefined ? {} : { uiPort }) };
+}

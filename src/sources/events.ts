@@ -1,0 +1,222 @@
+/** The event door's own format, POST /v1/events: strict, so that a misspelt field is heard of at once. */
+import { z } from 'zod';
+import { type Event, type Json, severityWords } from '../core/event.ts';
+import { bytesOf, depthOf, isWebLink, knownSeverity, LIMITS, lengthOf, timeOf } from './source.ts';
+
+const text = (max: number) => z.string().refine((value) => lengthOf(value) <= max, `longer than ${max} characters`);
+const given = (max: number) => text(max).refine((value) => value.trim() !== '', 'must not be empty');
+const time = z
+  .union([z.string(), z.number()])
+  .refine(
+    (value) => timeOf(value) !== undefined,
+    'not a time: ISO 8601 such as 2026-11-20T18:00:00Z, or seconds or milliseconds since 1970',
+  );
+const list = (count: number, max: number) => z.array(given(max)).max(count, `more than ${count} entries`);
+
+const LinkBody = z.strictObject({
+  title: given(LIMITS.linkTitle),
+  url: z.string().refine(isWebLink, `not an http or https address of at most ${LIMITS.linkUrl} characters`),
+});
+
+/** The size is asked only of what is not too deep: JSON.stringify recurses as deep as it is told to. */
+function checkContext(value: unknown, check: z.RefinementCtx): void {
+  const message =
+    depthOf(value, LIMITS.contextDepth) > LIMITS.contextDepth
+      ? `nested deeper than ${LIMITS.contextDepth}`
+      : bytesOf(JSON.stringify(value) ?? '') > LIMITS.contextBytes
+        ? `larger than ${LIMITS.contextBytes} bytes of JSON`
+        : undefined;
+  if (message) check.addIssue({ code: 'custom', message, input: value });
+}
+
+/** One event as senders write it. An optional field that is null or an empty text counts as absent. */
+export const EventBody = z
+  .strictObject({
+    id: text(LIMITS.id)
+      .nullish()
+      .meta({ description: 'The same id from the same source is one event. Made if absent.' }),
+    source: given(LIMITS.name).meta({
+      description: 'Who says it: the name of the sending system.',
+      examples: ['trader'],
+    }),
+    type: given(LIMITS.name).meta({
+      description: 'What kind of event; words joined by _ . or :',
+      examples: ['job_failed'],
+    }),
+    title: text(LIMITS.title)
+      .nullish()
+      .meta({ description: 'The line people read. Required, unless message is given.' }),
+    message: text(LIMITS.title)
+      .nullish()
+      .meta({ description: 'Taken for the title where that is absent, else for the body.' }),
+    severity: z
+      .string()
+      .refine((word) => knownSeverity(word) !== undefined, `not a severity: one of ${severityWords().join(', ')}`)
+      .nullish()
+      .meta({
+        description: 'critical, error, warning or info (the default); P0 to P4 and syslog words are understood.',
+      }),
+    body: z
+      .string()
+      .refine((value) => bytesOf(value) <= LIMITS.bodyBytes, `longer than ${LIMITS.bodyBytes} bytes`)
+      .nullish(),
+    service: text(LIMITS.name).nullish(),
+    components: list(LIMITS.components, LIMITS.component).nullish().meta({ description: 'What is affected.' }),
+    labels: z
+      .record(
+        z
+          .string()
+          .refine(
+            (name) => name !== '' && lengthOf(name) <= LIMITS.labelName,
+            `label names have 1 to ${LIMITS.labelName} characters`,
+          ),
+        text(LIMITS.labelValue),
+      )
+      .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `more than ${LIMITS.labels} labels`)
+      .nullish(),
+    context: z
+      .unknown()
+      .superRefine(checkContext)
+      .meta({ description: 'Any JSON; shown by channels that can show it.' })
+      .optional(),
+    trace_id: text(LIMITS.trace).nullish(),
+    traceId: text(LIMITS.trace).nullish().meta({ description: 'Another spelling of trace_id.' }),
+    request_id: text(LIMITS.trace).nullish(),
+    requestId: text(LIMITS.trace).nullish().meta({ description: 'Another spelling of request_id.' }),
+    assignees: list(LIMITS.assignees, LIMITS.assignee).nullish(),
+    links: z.array(LinkBody).max(LIMITS.links, `more than ${LIMITS.links} links`).nullish(),
+    status: z.enum(['firing', 'resolved']).nullish(),
+    dedup_key: text(LIMITS.key).nullish().meta({ description: 'Events of a source with the same key are one alert.' }),
+    occurred_at: time.nullish().meta({ description: 'ISO 8601, or seconds or milliseconds since 1970.' }),
+    ts: time.nullish().meta({ description: 'Another spelling of occurred_at.' }),
+  })
+  .refine((event) => Boolean(event.title?.trim() || event.message?.trim()), {
+    path: ['title'],
+    error: 'is required (or message)',
+  })
+  .meta({ id: 'Event', title: 'Event' });
+
+export interface RefusedEvent {
+  /** Which entry of the array, from 0; 0 for a single event. */
+  index: number;
+  /** `labels.host`, `links[0].url`; empty where the whole entry is meant. */
+  field: string;
+  problem: string;
+}
+
+/** Deeper than any valid event: the event, its context and that context's depth. What is deeper is not walked into. */
+const WALK_MAX = LIMITS.contextDepth + 2;
+/** A time further ahead than this is a wrong clock or a wrong unit. */
+const AHEAD_MAX_MS = 24 * 3_600_000;
+
+/**
+ * The events in the body of POST /v1/events, one object or an array of at most `max`; each valid entry is taken, whatever
+ * its neighbours are. Lone surrogates are made U+FFFD; NUL and names like `__proto__` are refused by the field's name.
+ */
+export function parseEvents(
+  body: unknown,
+  { now, max }: { now: Date; max: number },
+): { events: Event[]; rejected: RefusedEvent[] } {
+  const entries = Array.isArray(body) ? body : [body];
+  if (entries.length > max) {
+    return {
+      events: [],
+      rejected: [{ index: 0, field: '', problem: `${entries.length} events are more than the ${max} taken at once` }],
+    };
+  }
+  const events: Event[] = [];
+  const rejected: RefusedEvent[] = [];
+  entries.forEach((entry: unknown, index) => {
+    const found = parseEvent(entry, now);
+    if (Array.isArray(found)) rejected.push(...found.map((problem) => ({ index, ...problem })));
+    else events.push(found);
+  });
+  return { events, rejected };
+}
+
+type Problem = Omit<RefusedEvent, 'index'>;
+
+function parseEvent(entry: unknown, now: Date): Event | Problem[] {
+  const problems: Problem[] = [];
+  const clean = cleaned(entry, '', WALK_MAX, problems);
+  if (problems.length > 0) return problems;
+  const parsed = EventBody.safeParse(clean, { error: inOurWords });
+  if (!parsed.success) return parsed.error.issues.flatMap(problemsOf);
+  const sent = parsed.data;
+  const severity_word = sent.severity?.trim() || 'info';
+  const occurred = sent.occurred_at ?? sent.ts;
+  const occurred_at = occurred == null ? undefined : timeOf(occurred);
+  if (occurred_at && Date.parse(occurred_at) > now.getTime() + AHEAD_MAX_MS) {
+    return [{ field: sent.occurred_at == null ? 'ts' : 'occurred_at', problem: 'is more than a day ahead of now' }];
+  }
+  const title = sent.title?.trim() ? sent.title : (sent.message ?? '');
+  const body = sent.body || (sent.title?.trim() && sent.message ? sent.message : '');
+  const event: Event = {
+    id: sent.id || crypto.randomUUID(),
+    source: sent.source,
+    type: sent.type,
+    title,
+    severity: knownSeverity(severity_word) ?? 'info',
+    components: sent.components ?? [],
+    labels: sent.labels ?? {},
+    assignees: sent.assignees ?? [],
+    links: sent.links ?? [],
+    status: sent.status ?? 'firing',
+  };
+  if (severity_word !== event.severity) event.severity_word = severity_word;
+  if (body) event.body = body;
+  if (sent.service) event.service = sent.service;
+  if (sent.context != null) event.context = sent.context as Json;
+  const trace_id = sent.trace_id || sent.traceId;
+  if (trace_id) event.trace_id = trace_id;
+  const request_id = sent.request_id || sent.requestId;
+  if (request_id) event.request_id = request_id;
+  if (sent.dedup_key) event.dedup_key = sent.dedup_key;
+  if (occurred_at) event.occurred_at = occurred_at;
+  return event;
+}
+
+/** The same JSON with well-formed texts; what no ledger can keep goes into `problems`, with its field. */
+function cleaned(value: unknown, field: string, depth: number, problems: Problem[]): unknown {
+  if (typeof value === 'string') {
+    if (value.includes('\0')) problems.push({ field, problem: 'holds a NUL character, which cannot be kept' });
+    return value.toWellFormed();
+  }
+  // Left as it is: the schema refuses whatever is deeper, and nobody recurses into it before.
+  if (typeof value !== 'object' || value === null || depth <= 0) return value;
+  if (Array.isArray(value)) return value.map((inner, at) => cleaned(inner, `${field}[${at}]`, depth - 1, problems));
+  const pairs = Object.entries(value).map(([name, inner]) => {
+    const path = field === '' ? name : `${field}.${name}`;
+    if (name === '__proto__' || name.includes('\0'))
+      problems.push({ field: path.replaceAll('\0', '\\0'), problem: 'is not a name that can be kept' });
+    return [name.toWellFormed(), cleaned(inner, path, depth - 1, problems)] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
+/** Zod's own sentences, made to read after a field's name. */
+const inOurWords: z.core.$ZodErrorMap = (issue) => {
+  if (issue.code === 'invalid_type')
+    return issue.input === undefined ? 'is required' : `must be ${issue.expected}, not ${kindOf(issue.input)}`;
+  if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`;
+  if (issue.code === 'invalid_union') return 'must be a text or a number';
+  return undefined;
+};
+
+const kindOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
+
+function problemsOf(issue: z.core.$ZodIssue): Problem[] {
+  const field = issue.path.reduce<string>(
+    (path, part) =>
+      typeof part === 'number' ? `${path}[${part}]` : path === '' ? String(part) : `${path}.${String(part)}`,
+    '',
+  );
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      field: field === '' ? key : `${field}.${key}`,
+      problem: 'is not a field of an event',
+    }));
+  }
+  if (issue.code === 'invalid_key') return [{ field, problem: issue.issues[0]?.message ?? issue.message }];
+  return [{ field, problem: issue.message }];
+}

@@ -1,0 +1,196 @@
+/** The contract of a source: who may send, how its payload becomes events, and the limits every event keeps. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import {
+  type Event,
+  type Json,
+  type Labels,
+  type Link,
+  type Severity,
+  severityOf,
+  severityWords,
+} from '../core/event.ts';
+import { parseDuration } from '../core/time.ts';
+
+/** As node:http gives them: names in lower case. */
+export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+export interface Rejected {
+  /** Which entry of the payload, from 0. */
+  index: number;
+  problem: string;
+}
+
+export interface Source<Id extends string = string, Schema extends z.ZodObject = z.ZodObject> {
+  id: Id;
+  name: string;
+  /** One or two sentences: what to set at the sender. */
+  setup: string;
+  config: Schema;
+  /** A refusal in words when the request is not from who it should be; undefined where it is, or nothing can be checked. */
+  verify(raw: Buffer, headers: Headers, config: z.output<Schema>, now: Date): string | undefined;
+  /** The events in a parsed payload; never throws, whatever the payload is. `name` is the source's name in tocsin.yaml. */
+  normalise(
+    payload: unknown,
+    context: { name: string; config: z.output<Schema>; now: Date },
+  ): { events: Event[]; rejected: Rejected[] };
+}
+
+/** Keeps the literal id and the configuration's type; adds nothing. */
+export const defineSource = <const Id extends string, Schema extends z.ZodObject>(
+  source: Source<Id, Schema>,
+): Source<Id, Schema> => source;
+
+/** The limits of design.md section 8: an event has to fit a ledger row, a page and a phone. Texts count code points. */
+export const LIMITS = {
+  id: 200,
+  name: 128,
+  key: 512,
+  trace: 256,
+  severityWord: 32,
+  title: 1_000,
+  bodyBytes: 32 * 1024,
+  components: 64,
+  component: 256,
+  assignees: 64,
+  assignee: 256,
+  labels: 64,
+  labelName: 128,
+  labelValue: 1_024,
+  links: 20,
+  linkTitle: 256,
+  linkUrl: 2_048,
+  contextBytes: 16 * 1024,
+  contextDepth: 8,
+} as const;
+
+export const lengthOf = (text: string): number => [...text].length;
+export const bytesOf = (text: string): number => Buffer.byteLength(text, 'utf8');
+
+/** Our severity for a sender's word; a word that merely names a property of every object (`constructor`) is none. */
+export const knownSeverity = (word: string): Severity | undefined =>
+  severityWords().includes(word.trim().toLowerCase()) ? severityOf(word) : undefined;
+
+/** True for an http or https address: the only links that anybody is shown. */
+export function isWebLink(url: string): boolean {
+  return /^https?:\/\//i.test(url) && url.length <= LIMITS.linkUrl && URL.canParse(url);
+}
+
+/** How deep arrays and objects are nested: 0 for a plain value, 1 for `{}`. It stops counting at `max` + 1. */
+export function depthOf(value: unknown, max: number): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  if (max <= 0) return 1;
+  return 1 + Object.values(value).reduce<number>((deepest, inner) => Math.max(deepest, depthOf(inner, max - 1)), 0);
+}
+
+/**
+ * ISO 8601 of a text or of seconds or milliseconds since 1970 (below 10^11 they are seconds: as milliseconds that were 1973).
+ * A text that is a time stays as it was sent, nanoseconds and all. Undefined where it is no time.
+ */
+export function timeOf(value: string | number): string | undefined {
+  const number = typeof value === 'number' ? value : /^\d{9,}(\.\d+)?$/.test(value) ? Number(value) : undefined;
+  if (number === undefined) {
+    const isTime = /^\d{4}-\d{2}-\d{2}/.test(String(value)) && !Number.isNaN(Date.parse(String(value)));
+    return isTime ? String(value) : undefined;
+  }
+  const date = new Date(number < 1e11 ? number * 1000 : number);
+  return number > 0 && !Number.isNaN(date.getTime()) ? date.toISOString() : undefined;
+}
+
+/** A duration as it is written (`24h`), in milliseconds. */
+export const duration = () =>
+  z.string().transform((text, context) => {
+    const ms = parseDuration(text);
+    if (ms !== undefined) return ms;
+    context.addIssue({ code: 'custom', message: 'not a duration such as 30s, 5m, 1h30m or 2d', input: text });
+    return z.NEVER;
+  });
+
+/** A token the sender shows as `Authorization: Bearer …`, or as the password of Basic. */
+export const tokenField = () =>
+  z.string().min(16).meta({
+    title: 'Token',
+    description: 'The sender shows it as a bearer token or as the password of basic authentication.',
+    writeOnly: true,
+  });
+
+/** The refusal where a token is configured and the request does not show it; takes the same time for any wrong one. */
+export function refuseWithoutToken(headers: Headers, token: string | undefined): string | undefined {
+  if (token === undefined) return undefined;
+  const { authorization } = headers;
+  const [scheme = '', credentials = ''] = typeof authorization === 'string' ? authorization.split(' ') : [];
+  const basic = scheme.toLowerCase() === 'basic' ? Buffer.from(credentials, 'base64').toString('utf8') : '';
+  const shown = scheme.toLowerCase() === 'bearer' ? credentials : basic.slice(basic.indexOf(':') + 1);
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(shown), digest(token)) ? undefined : 'the token is missing or wrong';
+}
+
+/**
+ * A value of JSON with every text well-formed (a lone surrogate becomes U+FFFD, which Postgres can keep), NUL replaced and
+ * what reaches deeper than `depth` left out. For tolerant sources; the event door refuses instead.
+ */
+export function tidied(value: unknown, depth: number): Json {
+  if (typeof value === 'string') return tidyText(value);
+  if (typeof value === 'number' || typeof value === 'boolean') return value;
+  if (typeof value !== 'object' || value === null) return null;
+  if (depth <= 0) return '…';
+  if (Array.isArray(value)) return value.map((inner) => tidied(inner, depth - 1));
+  const pairs = Object.entries(value).filter(([name]) => name !== '__proto__');
+  return Object.fromEntries(pairs.map(([name, inner]) => [tidyText(name), tidied(inner, depth - 1)]));
+}
+
+const tidyText = (text: string): string => text.toWellFormed().replaceAll('\0', '\u{fffd}');
+
+const clipped = (text: string, max: number): string => {
+  const points = [...tidyText(text)];
+  return points.length > max ? `${points.slice(0, max - 1).join('')}…` : points.join('');
+};
+
+/** The same event within LIMITS: what a tolerant source got is cut, never refused for its length. */
+export function fitted(event: Event): Event {
+  const labels: Labels = {};
+  for (const [name, value] of Object.entries(event.labels).slice(0, LIMITS.labels)) {
+    if (name !== '' && name !== '__proto__')
+      labels[clipped(name, LIMITS.labelName)] = clipped(value, LIMITS.labelValue);
+  }
+  const links = event.links
+    .filter(({ url }) => isWebLink(url))
+    .slice(0, LIMITS.links)
+    .map(({ title, url }): Link => ({ title: clipped(title, LIMITS.linkTitle), url: url.toWellFormed() }));
+  const fit: Event = {
+    ...event,
+    id: clipped(event.id, LIMITS.id),
+    source: clipped(event.source, LIMITS.name),
+    type: clipped(event.type, LIMITS.name),
+    title: clipped(event.title, LIMITS.title),
+    components: event.components.slice(0, LIMITS.components).map((text) => clipped(text, LIMITS.component)),
+    assignees: event.assignees.slice(0, LIMITS.assignees).map((text) => clipped(text, LIMITS.assignee)),
+    labels,
+    links,
+  };
+  if (event.severity_word !== undefined) fit.severity_word = clipped(event.severity_word, LIMITS.severityWord);
+  if (event.service !== undefined) fit.service = clipped(event.service, LIMITS.name);
+  if (event.dedup_key !== undefined) fit.dedup_key = clipped(event.dedup_key, LIMITS.key);
+  if (event.trace_id !== undefined) fit.trace_id = clipped(event.trace_id, LIMITS.trace);
+  if (event.request_id !== undefined) fit.request_id = clipped(event.request_id, LIMITS.trace);
+  if (event.body !== undefined) fit.body = clippedToBytes(tidyText(event.body), LIMITS.bodyBytes);
+  if (event.context !== undefined) fit.context = fittedContext(event.context);
+  return fit;
+}
+
+function fittedContext(context: Json): Json {
+  const tidy = tidied(context, LIMITS.contextDepth);
+  const bytes = bytesOf(JSON.stringify(tidy));
+  return bytes <= LIMITS.contextBytes
+    ? tidy
+    : { omitted: `${bytes} bytes are more than the ${LIMITS.contextBytes} that are kept` };
+}
+
+function clippedToBytes(text: string, max: number): string {
+  if (bytesOf(text) <= max) return text;
+  // A cut in the middle of a character leaves U+FFFD at the end, which the ellipsis replaces.
+  return `${Buffer.from(text, 'utf8')
+    .subarray(0, max - 3)
+    .toString('utf8')
+    .replace(/\u{fffd}+$/u, '')}…`;
+}

@@ -1,0 +1,71 @@
+/** Carries what the relay claims to Temporal: signal-with-start, idempotent by what the ledger has decided. */
+import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { BATCH, clear, DAILY_SUMMARY, INCIDENT, type IncidentInput, NUDGE, SEARCH_ATTRIBUTES, SEND_ONE, type SendInput, type SummaryInput, TASK_QUEUE } from '../../workflows/contract.ts'; // biome-ignore format: one list
+import type { Batch, Opening } from '../core/incident.ts';
+
+/** A signal that takes longer is given up; the relay sends it again. */
+const CALL_TIMEOUT_MS = 10_000;
+
+/** A row that asks for a workflow outside any incident. */
+interface SendRow {
+  id: number;
+  kind: string;
+  target: string;
+  payload: { [key: string]: unknown } | null;
+}
+
+export function createCarrier(client: Client, taskQueue = TASK_QUEUE) {
+  const withDeadline = <T>(work: () => Promise<T>): Promise<T> => client.connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, work);
+
+  const signal = (opening: Opening, name: string, args: unknown[]): Promise<void> =>
+    withDeadline(async () => {
+      try {
+        await client.workflow.signalWithStart(INCIDENT, {
+          workflowId: opening.id,
+          taskQueue,
+          args: [{ opening } satisfies IncidentInput],
+          signal: name,
+          signalArgs: args,
+          // A closed incident's run must not be started again by a signal that is late; a terminated one must.
+          workflowIdReusePolicy: WorkflowIdReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+          typedSearchAttributes: attributesOf(opening),
+          staticSummary: `${opening.severity} · ${clear(opening.service) || 'no service'} · route ${opening.policy.route} · from ${clear(opening.source)}`,
+        });
+      } catch (error) {
+        if (!isAlreadyClosed(error)) throw error;
+      }
+    });
+
+  const start = (workflowId: string, type: string, args: [SendInput | SummaryInput], staticSummary: string): Promise<void> =>
+    withDeadline(async () => {
+      try {
+        await client.workflow.start(type, { workflowId, taskQueue, args, staticSummary, workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING, workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE });
+      } catch (error) {
+        if (!isAlreadyClosed(error)) throw error;
+      }
+    });
+
+  return {
+    batch: (opening: Opening, batch: Batch): Promise<void> => signal(opening, BATCH, [batch]),
+    nudge: (opening: Opening): Promise<void> => signal(opening, NUDGE, []),
+    send({ id, kind, target, payload }: SendRow): Promise<void> {
+      if (kind !== 'summary') return start(`send-${id}`, SEND_ONE, [{ send: id }], `${kind} of ${target}`);
+      const date = typeof payload?.date === 'string' ? { date: payload.date } : {};
+      return start(`summary-${target}-by-hand-${id}`, DAILY_SUMMARY, [{ name: target, ...date }], `summary ${target}, by hand`);
+    },
+  };
+}
+
+/**
+ * A run of this id has completed. For a signal that is: the ledger closed the incident under its row lock, so that nothing
+ * unfolded can be left, and whoever sends a batch of it now is late.
+ */
+const isAlreadyClosed = (error: unknown): boolean => error instanceof WorkflowExecutionAlreadyStartedError;
+
+const attributesOf = ({ severity, service, policy }: Opening) => {
+  const values = { status: 'open', severity, service: clear(service), route: clear(policy.route) };
+  return (Object.keys(values) as (keyof typeof values)[])
+    .filter((name) => values[name] !== '')
+    .map((name) => ({ key: defineSearchAttributeKey(SEARCH_ATTRIBUTES[name], 'KEYWORD'), value: values[name] }));
+};

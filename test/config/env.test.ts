@@ -1,0 +1,181 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { channels, writers } from '../../src/channels/index.ts';
+import { envTable } from '../../src/config/env.ts';
+import { fromEnvironment } from '../../src/config/load.ts';
+import type { Event, Severity } from '../../src/core/event.ts';
+import { decide } from '../../src/core/route.ts';
+import { sources } from '../../src/sources/index.ts';
+
+const load = (env: Record<string, string>) => fromEnvironment(env, { channels, writers, sources });
+const told = (env: Record<string, string>, type: string, severity: Severity = 'info', labels = {}) => {
+  const event: Event = {
+    id: '1',
+    source: 's',
+    type,
+    title: 'x',
+    severity,
+    components: [],
+    labels,
+    assignees: [],
+    links: [],
+    status: 'firing',
+  };
+  return decide(event, load(env).routing, [], new Date(0)).routes.map((taken) => [
+    taken.route,
+    taken.outcome === 'join' ? taken.policy.notify : [],
+  ]);
+};
+
+const hook = (last: string) => `https://hooks.slack.com/services/T00000000/B00000000/${last.repeat(24)}`;
+const SLACK = { SLACK_WEBHOOK_URL: hook('a') };
+const BOT = { SLACK_BOT_TOKEN: 'xoxb-1234567890-abcdef', SLACK_DEFAULT_CHANNEL: 'C1234567890' };
+const MAIL = {
+  SMTP_HOST: 'mail.example.com',
+  SMTP_USERNAME: 'alerts@example.com',
+  SMTP_PASSWORD: 'app-password',
+  SMTP_TO: 'ops@example.com, dev@example.com',
+};
+const NOTION = { NOTION_API_TOKEN: 'ntn_1234567890', NOTION_DATABASE_ID: '0123456789abcdef0123456789abcdef' };
+const COMPLETE: Record<string, string> = {
+  ...SLACK,
+  SLACK_WEBHOOK_URL_INFO: hook('b'),
+  SLACK_WEBHOOK_URL_WARNING: hook('c'),
+  SLACK_WEBHOOK_URL_ERROR: hook('d'),
+  SLACK_WEBHOOK_URL_CRITICAL: hook('e'),
+  ...BOT,
+  SLACK_USERS_CHANNEL: 'C4444444444',
+  ...MAIL,
+  SMTP_PORT: '465',
+  SMTP_FROM: 'tocsin@example.com',
+  ...NOTION,
+  TOCSIN_TIMEZONE: 'Asia/Seoul',
+  GRAFANA_URL: 'https://grafana.example.com',
+  PROM_URL: 'https://prometheus.example.com',
+};
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tocsin-env-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the environment without a file', () => {
+  it('that says nothing shows notifications in the terminal', () => {
+    const config = load({});
+    expect([...config.integrations.values()]).toEqual([expect.objectContaining({ name: 'terminal', type: 'stdout' })]);
+    expect(config.warnings).toEqual([]);
+    expect(told({}, 'anything')).toEqual([['default', ['terminal']]]);
+  });
+
+  it('configures everything its variables name', () => {
+    const { integrations, links, summaries, secrets, warnings } = load(COMPLETE);
+    expect(integrations.get('slack')?.config).toMatchObject({
+      url: hook('a'),
+      urls: { info: hook('b'), warning: hook('c'), error: hook('d'), critical: hook('e') },
+    });
+    expect(integrations.get('slack-bot')?.config).toMatchObject({ token: BOT.SLACK_BOT_TOKEN, channel: 'C1234567890' });
+    expect(integrations.get('slack-users')?.config).toMatchObject({
+      token: BOT.SLACK_BOT_TOKEN,
+      channel: 'C4444444444',
+    });
+    expect(integrations.get('email')?.config).toMatchObject({
+      host: 'mail.example.com',
+      port: 465,
+      user: 'alerts@example.com',
+      pass: 'app-password',
+      from: 'tocsin@example.com',
+      to: ['ops@example.com', 'dev@example.com'],
+    });
+    expect(integrations.get('notion')).toMatchObject({ kind: 'writer', config: { token: NOTION.NOTION_API_TOKEN } });
+    expect(summaries).toEqual([
+      expect.objectContaining({ name: 'daily', at: '18:00', timezone: 'Asia/Seoul', notion: 'notion' }),
+    ]);
+    expect(links).toEqual({ grafana: 'https://grafana.example.com', prometheus: 'https://prometheus.example.com' });
+    expect(secrets).toEqual(
+      expect.arrayContaining([hook('a'), hook('e'), BOT.SLACK_BOT_TOKEN, 'app-password', NOTION.NOTION_API_TOKEN]),
+    );
+    expect(warnings).toEqual([]);
+  });
+
+  it.each(
+    envTable()
+      .filter(({ later }) => !later)
+      .flatMap(({ names }) => names),
+  )('is the same with %s in a file', (name) => {
+    // Of two spellings the complete environment holds one, so the other takes its place first.
+    const { names } = envTable().find((row) => row.names.includes(name)) ?? { names: [] };
+    const { [names.find((spelling) => spelling in COMPLETE) ?? '']: value = '', ...rest } = COMPLETE;
+    const path = join(folder, name);
+    writeFileSync(path, `${value}\n`, { mode: 0o600 });
+    expect(value).not.toBe('');
+    expect([...load({ ...rest, [`${name}_FILE`]: path }).integrations]).toEqual([...load(COMPLETE).integrations]);
+    expect(() => load({ ...rest, [name]: value, [`${name}_FILE`]: path })).toThrow(
+      `both ${name} and ${name}_FILE are set`,
+    );
+  });
+
+  it.each(
+    envTable()
+      .filter(({ later }) => later)
+      .flatMap(({ names }) => names),
+  )('says that nothing comes of %s', (name) => {
+    expect(load({ [name]: 'canary-value' }).warnings).toEqual([
+      expect.stringContaining(`${name} is set, but this version has no channel for`),
+    ]);
+    expect(load({ [name]: 'canary-value' }).warnings.join()).not.toContain('canary');
+  });
+
+  it('tells Slack of everything, and the mailbox of what is critical', () => {
+    expect(told({ ...SLACK, ...MAIL }, 'x')).toEqual([['default', ['slack']]]);
+    expect(told({ ...SLACK, ...MAIL }, 'x', 'critical')).toEqual([['critical', ['slack', 'email']]]);
+    expect(told(MAIL, 'x')).toEqual([['default', ['email']]]);
+  });
+
+  it('makes jobs stories, in the channel of the bot', () => {
+    expect(told(BOT, 'job_started', 'info', { job: 'prices' })).toEqual([['jobs', ['slack-bot']]]);
+    expect(load(BOT).routing.routes.find(({ name }) => name === 'jobs')?.policy.lifecycle).toBe('job');
+    expect(told({ ...BOT, ...MAIL }, 'job_failed', 'critical')).toEqual([
+      ['jobs', ['slack-bot']],
+      ['critical', ['slack-bot', 'email']],
+    ]);
+  });
+
+  it('tells the users channel of user events, the default one where there is none', () => {
+    expect(told({ ...BOT, SLACK_USERS_CHANNEL: 'C4444444444' }, 'user_registered')).toEqual([
+      ['users', ['slack-users']],
+    ]);
+    expect(told(BOT, 'user:registered')).toEqual([['users', ['slack-bot']]]);
+  });
+
+  it.each([
+    [{ SLACK_BOT_TOKEN: 'xoxb-1234567890-abcdef' }, 'SLACK_DEFAULT_CHANNEL is missing'],
+    [{ SLACK_DEFAULT_CHANNEL: 'C1234567890' }, 'Slack bot token not configured'],
+    [{ ...MAIL, SMTP_TO: '' }, 'SMTP_TO is missing'],
+    [{ ...MAIL, SMTP_HOST: '' }, 'SMTP_HOST is missing'],
+    [{ ...MAIL, SMTP_USERNAME: 'apikey' }, 'SMTP_FROM is missing'],
+    [{ ...MAIL, SMTP_USER: 'other@example.com' }, 'SMTP_USER and SMTP_USERNAME differ'],
+    [{ NOTION_API_TOKEN: 'ntn_1234567890' }, 'NOTION_DATABASE_ID is missing'],
+    [{ NOTION_DATABASE_ID: NOTION.NOTION_DATABASE_ID }, 'NOTION_API_TOKEN is missing'],
+  ])('warns of what is half configured: %j', (env, warning) => {
+    expect(load(env).warnings).toEqual([expect.stringContaining(warning)]);
+  });
+
+  it('that is wrong is refused by the name of the variable, without its value', () => {
+    const wrong = () =>
+      load({
+        ...MAIL,
+        SMTP_PORT: 'canary-port',
+        SLACK_WEBHOOK_URL: 'canary-url',
+        TOCSIN_TIMEZONE: 'canary-zone',
+        ...NOTION,
+      });
+    expect(wrong).toThrow(/SMTP_PORT, integrations\.email\.port: must be a number/);
+    expect(wrong).toThrow(/SLACK_WEBHOOK_URL, integrations\.slack\.url: /);
+    expect(wrong).toThrow(/TOCSIN_TIMEZONE, summaries\[0\]\.timezone: /);
+    expect(wrong).not.toThrow(/canary/);
+    expect(() => load({ SLACK_WEBHOOK_URL_CRITICAL: hook('a') })).toThrow('SLACK_WEBHOOK_URL is missing');
+  });
+});

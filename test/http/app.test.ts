@@ -1,0 +1,191 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import type { Router } from 'express';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createApp, listen } from '../../src/http/app.ts';
+import type { Deps } from '../../src/http/deps.ts';
+import { type Api, pick, startApi } from './harness.ts';
+
+let api: Api;
+let deps: Deps;
+beforeAll(async () => {
+  api = await startApi();
+  deps = api.deps;
+});
+afterAll(() => api.stop());
+
+/** The first line and the body of what comes back for these very bytes. */
+async function raw(text: string): Promise<string> {
+  const { hostname, port } = new URL(api.url);
+  const socket = connect(Number(port), hostname);
+  socket.end(text);
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk));
+  await once(socket, 'close');
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+describe('the OpenAPI document', () => {
+  it('lists exactly the routes that Express has', async () => {
+    const mounted: string[] = [];
+    const walk = (router: Router): void => {
+      for (const { route, handle } of router.stack) {
+        const methods = (route?.stack ?? []).flatMap(({ method }) => (method ? [method] : []));
+        for (const method of methods) mounted.push(`${method} ${route?.path.replace(/:(\w+)/g, '{$1}')}`);
+        if ('stack' in handle) walk(handle as unknown as Router);
+      }
+    };
+    walk(createApp(deps).router);
+    const { body } = await api.call('GET', '/openapi.json');
+    const listed = Object.entries(pick(body, 'paths') as object).flatMap(([path, methods]) =>
+      Object.keys(methods as object).map((method) => `${method} ${path}`),
+    );
+    expect(mounted.length).toBeGreaterThan(25);
+    expect(mounted.sort()).toEqual(listed.sort());
+  });
+
+  it('refers to nothing that it does not have, and names every parameter of its paths', async () => {
+    const { body, text } = await api.call('GET', '/openapi.json');
+    expect(body).toMatchObject({ openapi: '3.1.0', info: { title: 'Tocsin', version: '0.0.0-test' } });
+    for (const [, name = ''] of text.matchAll(/"\$ref":"#\/([^"]+)"/g))
+      expect([name, pick(body, ...name.split('/'))]).toEqual([name, expect.anything()]);
+    expect(text).not.toContain('#/$defs');
+    const ids = new Set<unknown>();
+    for (const [path, methods] of Object.entries(pick(body, 'paths') as object)) {
+      for (const operation of Object.values(methods as object)) {
+        const parameters = ((pick(operation, 'parameters') ?? []) as { name: string; in: string }[]).filter(
+          (one) => one.in === 'path',
+        );
+        expect([path, parameters.map(({ name }) => `{${name}}`)]).toEqual([path, path.match(/\{\w+\}/g) ?? []]);
+        ids.add(pick(operation, 'operationId'));
+      }
+    }
+    expect(ids.size).toBeGreaterThan(25);
+  });
+
+  it('is also a page without scripts or anything from elsewhere, whose one style is allowed', async () => {
+    const { status, headers, text } = await api.call('GET', '/docs');
+    expect([status, headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(text).toContain('POST /v1/events');
+    expect(text).not.toMatch(/<script|https?:\/\/(?!localhost)|src=|@import/);
+    expect(headers.get('content-security-policy')).toMatch(/^default-src 'none';style-src 'sha256-[\w+/=]+';/);
+  });
+});
+
+describe('every answer', () => {
+  it('has a request id, its own or the one that came along, and only a harmless one', async () => {
+    const id = async (given: string) =>
+      (await api.call('GET', '/healthz', { headers: { 'x-request-id': given } })).headers.get('x-request-id');
+    expect(await id('abc-1.2_3')).toBe('abc-1.2_3');
+    expect(await id('a b')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await id('x'.repeat(65))).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it('is never cached, framed or sniffed, and does not say what made it', async () => {
+    for (const path of ['/healthz', '/nothing', '/v1/events']) {
+      const { headers } = await api.call('GET', path);
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('x-powered-by')).toBe(null);
+      expect(headers.get('access-control-allow-origin')).toBe(null);
+    }
+  });
+
+  it('is a problem document for a path or a method that is not there', async () => {
+    expect(await api.call('GET', '/v1/nothing')).toMatchObject({
+      status: 404,
+      body: { type: 'urn:tocsin:problem:not-found', status: 404 },
+    });
+    const put = await api.call('PUT', '/v1/events');
+    expect([put.status, put.headers.get('allow')]).toEqual([405, 'POST']);
+    expect((await api.call('OPTIONS', '/v1/incidents')).status).toBe(405);
+    expect((await api.call('GET', '/V1/incidents', { key: api.keys.operator })).status).toBe(404);
+  });
+});
+
+describe('the figures', () => {
+  it('are for operators: metrics by route and class of answer, and what waits', async () => {
+    await api.call('POST', '/v1/events', { key: api.keys.ingest, body: { source: 'tests', type: 't', title: 't' } });
+    const { text, headers } = await api.call('GET', '/metrics', { key: api.keys.operator });
+    expect(headers.get('content-type')).toMatch(/^text\/plain/);
+    expect(text).toMatch(/tocsin_http_requests_total\{route="\/v1\/events",status="2xx"\} 1\n/);
+    expect(text).toMatch(/tocsin_events_accepted_total\{source="events",outcome="new"\} 1\n/);
+    expect((await api.call('GET', '/v1/stats', { key: api.keys.operator })).body).toEqual({
+      waiting: 1,
+      open: 0,
+      dead: 0,
+      sending: 0,
+      arriving: 0,
+    });
+    expect((await api.call('GET', '/readyz')).body).toEqual({ status: 'ready' });
+  });
+});
+
+describe('the server', () => {
+  it('refuses two Host headers, a whole address as the path, and heads over 16 KB', async () => {
+    expect(await raw('GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n')).toMatch(
+      /^HTTP\/1\.1 400 [\s\S]*more than one Host/,
+    );
+    expect(await raw('GET http://elsewhere/healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')).toMatch(
+      /^HTTP\/1\.1 400 [\s\S]*whole address/,
+    );
+    expect(await raw(`GET /healthz HTTP/1.1\r\nHost: a\r\nX-Large: ${'x'.repeat(17_000)}\r\n\r\n`)).toMatch(
+      /^HTTP\/1\.1 431 /,
+    );
+    expect(await raw('GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it('refuses what two servers could read as two different requests', async () => {
+    const head = 'POST /v1/events HTTP/1.1\r\nHost: a\r\n';
+    for (const smuggled of [
+      `${head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      `${head}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello`,
+      `${head}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`,
+      `${head}Content-Length: -1\r\n\r\n`,
+      'GET /healthz HTTP/1.1\r\n\r\n',
+    ]) {
+      expect(await raw(smuggled)).toMatch(/^HTTP\/1\.1 400 /);
+    }
+  });
+
+  it('has little patience with slow senders', async () => {
+    const { server, close } = await listen(createApp(deps), { host: '127.0.0.1', port: 0 });
+    const { headersTimeout, requestTimeout, keepAliveTimeout, maxConnections } = server;
+    expect({ headersTimeout, requestTimeout, keepAliveTimeout, maxConnections }).toEqual({
+      headersTimeout: 10_000,
+      requestTimeout: 20_000,
+      keepAliveTimeout: 5_000,
+      maxConnections: 1_000,
+    });
+    await close();
+  });
+
+  it('closes after the requests it has begun, and says so when its address is taken', async () => {
+    let answerNow: (() => void) | undefined;
+    const slow = {
+      ...deps,
+      door: { waiting: () => 0, accept: () => new Promise<[]>((resolve) => (answerNow = () => resolve([]))) },
+    };
+    const { url, close } = await listen(createApp(slow), { host: '127.0.0.1', port: 0 });
+    await expect(listen(createApp(deps), { host: '127.0.0.1', port: Number(new URL(url).port) })).rejects.toThrow(
+      /EADDRINUSE/,
+    );
+    const begun = request(`${url}/v1/events`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${api.keys.ingest}`, 'content-type': 'application/json' },
+    });
+    begun.end(JSON.stringify({ source: 'tests', type: 't', title: 't' }));
+    const answered = once(begun, 'response');
+    await expect.poll(() => answerNow).toBeTypeOf('function');
+    const closed = close();
+    answerNow?.();
+    const [response] = await answered;
+    expect(response.statusCode).toBe(202);
+    response.resume();
+    await closed;
+    await expect(fetch(`${url}/healthz`)).rejects.toThrow();
+  });
+});

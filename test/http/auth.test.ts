@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { keyOf, makeKey, type Scope } from '../../src/ledger/keys.ts';
+import { type Api, pick, startApi } from './harness.ts';
+
+let api: Api;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+const event = { source: 'tests', type: 'broken', title: 'it broke' };
+const WHO = { by: 'the tests', key: 'none' };
+
+/** Every operation in the document, and the scope it says it needs; `open` for none. */
+async function operations(): Promise<{ method: string; path: string; needs: Scope | 'open' }[]> {
+  const { body } = await api.call('GET', '/openapi.json');
+  return Object.entries(pick(body, 'paths') as object).flatMap(([path, methods]) =>
+    Object.entries(methods as object).map(([method, operation]) => {
+      const scope = /Needs the scope (\w+)\.$/.exec(String(pick(operation, 'description')))?.[1];
+      return { method: method.toUpperCase(), path, needs: (scope ?? 'open') as Scope | 'open' };
+    }),
+  );
+}
+
+/** A request that stops at the first thing after the key: a name nobody has, a body that is not JSON. */
+const knock = (method: string, path: string, key?: string) =>
+  api.call(method, path.replace(/\{\w+\}/g, 'nobody'), { key, ...(method === 'POST' && { raw: 'x' }) });
+
+describe('the key of a request', () => {
+  it('is asked for everywhere but at the four open doors', async () => {
+    const open = (await operations()).filter(({ needs }) => needs === 'open').map(({ path }) => path);
+    expect(open.sort()).toEqual(['/docs', '/healthz', '/openapi.json', '/readyz']);
+    for (const { method, path, needs } of await operations()) {
+      const { status, headers, body } = await knock(method, path);
+      if (needs === 'open') expect([path, status]).toEqual([path, 200]);
+      else {
+        expect([path, status, pick(body, 'type')]).toEqual([path, 401, 'urn:tocsin:problem:unauthenticated']);
+        expect(headers.get('www-authenticate')).toMatch(/^Bearer/);
+      }
+    }
+  });
+
+  it('opens what its scope says, and nothing else: every scope at every operation', async () => {
+    const opens: Record<Scope, Scope[]> = {
+      ingest: ['ingest'],
+      operator: ['operator'],
+      admin: ['ingest', 'operator', 'admin'],
+    };
+    for (const { method, path, needs } of await operations()) {
+      if (needs === 'open') continue;
+      for (const scope of ['ingest', 'operator', 'admin'] as const) {
+        const { status } = await knock(method, path, api.keys[scope]);
+        const said = status === 403 ? 'refused' : status === 401 ? 'unknown' : 'let in';
+        expect([method, path, scope, said]).toEqual([
+          method,
+          path,
+          scope,
+          opens[scope].includes(needs) ? 'let in' : 'refused',
+        ]);
+      }
+    }
+  });
+
+  it('may come as X-Admin-Token, and as the password of Basic only where sources post', async () => {
+    const basic = { authorization: `Basic ${Buffer.from(`anybody:${api.keys.ingest}`).toString('base64')}` };
+    expect((await api.call('GET', '/v1/incidents', { headers: { 'x-admin-token': api.keys.operator } })).status).toBe(
+      200,
+    );
+    expect((await api.call('POST', '/v1/sources/alertmanager', { headers: basic, body: { alerts: [] } })).status).toBe(
+      202,
+    );
+    expect((await api.call('POST', '/v1/events', { headers: basic, body: event })).status).toBe(401);
+  });
+
+  it('does not count in the address, and a wrong one is answered in the same words as a revoked one', async () => {
+    expect((await api.call('GET', `/v1/incidents?key=${api.keys.admin}`)).status).toBe(401);
+    const made = await makeKey(
+      api.ledger,
+      { name: 'old', scopes: ['admin'], expires_at: new Date(0).toISOString() },
+      WHO,
+    );
+    const said = async (key: string) => {
+      const { status, body } = await api.call('GET', '/v1/keys', { key });
+      return [status, pick(body, 'title'), pick(body, 'detail')];
+    };
+    const wrong = await said(`tocsin_0123456789_${'a'.repeat(43)}`);
+    expect(wrong[0]).toBe(401);
+    expect(await said(made.secret)).toEqual(wrong);
+    expect(await said('x')).toEqual(wrong);
+    expect(await said(`${api.keys.admin}x`)).toEqual(wrong);
+  });
+
+  it('is shown once when it is made, never listed, and stops working when it is revoked', async () => {
+    const made = await api.call('POST', '/v1/keys', { key: api.keys.admin, body: { name: 'ci', scopes: ['ingest'] } });
+    expect(made.status).toBe(201);
+    const [id, secret] = [String(pick(made.body, 'id')), String(pick(made.body, 'secret'))];
+    expect((await api.call('POST', '/v1/events', { key: secret, body: event })).status).toBe(202);
+    const list = await api.call('GET', '/v1/keys', { key: api.keys.admin });
+    expect(list.text).toContain(id);
+    expect(list.text).not.toContain(secret.slice(-20));
+    expect((await api.call('DELETE', `/v1/keys/${id}`, { key: api.keys.admin })).status).toBe(204);
+    expect((await api.call('POST', '/v1/events', { key: secret, body: event })).status).toBe(401);
+    expect((await api.call('DELETE', `/v1/keys/${id}`, { key: api.keys.admin })).status).toBe(404);
+    expect(api.logged.join('')).not.toContain(secret.slice(-20));
+  });
+
+  it('stops working within 5 seconds when another process revoked it', async () => {
+    const { id, secret } = await makeKey(api.ledger, { name: 'elsewhere', scopes: ['operator'] }, WHO);
+    const status = async () => (await api.call('GET', '/v1/incidents', { key: secret })).status;
+    expect(await status()).toBe(200);
+    await api.ledger.query('update keys set revoked_at = now() where id = $1', [id]);
+    api.clock.now = new Date(api.clock.now.getTime() + 5_000);
+    expect(await status()).toBe(401);
+  });
+
+  it('stops working at the moment it expires, give or take what is remembered', async () => {
+    const expires_at = new Date(api.clock.now.getTime() + 60_000).toISOString();
+    const { secret } = await makeKey(api.ledger, { name: 'short', scopes: ['operator'], expires_at }, WHO);
+    expect((await api.call('GET', '/v1/incidents', { key: secret })).status).toBe(200);
+    api.clock.now = new Date(Date.parse(expires_at) + 5_000);
+    expect((await api.call('GET', '/v1/incidents', { key: secret })).status).toBe(401);
+  });
+
+  it('is asked of the ledger once for many requests', async () => {
+    let asked = 0;
+    const counting = await startApi();
+    const { query } = counting.ledger;
+    counting.ledger.query = (sql, params) => {
+      if (sql.includes('from keys where id')) asked++;
+      return query(sql, params);
+    };
+    await Promise.all(
+      Array.from({ length: 50 }, () => counting.call('POST', '/v1/events', { key: counting.keys.ingest, body: event })),
+    );
+    expect(asked).toBe(1);
+    expect(await keyOf(counting.ledger, counting.keys.ingest, new Date())).toMatchObject({ name: 'ingest key' });
+    await counting.stop();
+  });
+});
+
+describe('guessing keys', () => {
+  it('ends in 429 with Retry-After, while keys that were good go on working', async () => {
+    const guessed = await startApi({ limits: { attempts: { per_second: 0.1, burst: 3 } } });
+    expect((await guessed.call('GET', '/v1/incidents', { key: guessed.keys.operator })).status).toBe(200);
+    const guess = () => guessed.call('GET', '/v1/incidents', { key: `tocsin_0123456789_${'a'.repeat(43)}` });
+    for (let attempt = 0; attempt < 3; attempt++) expect((await guess()).status).toBe(401);
+    const refused = await guess();
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '10']);
+    guessed.clock.now = new Date(guessed.clock.now.getTime() + 4_000);
+    expect((await guessed.call('GET', '/v1/incidents', { key: guessed.keys.operator })).status).toBe(200);
+    guessed.clock.now = new Date(guessed.clock.now.getTime() + 6_000);
+    expect((await guess()).status).toBe(401);
+    await guessed.stop();
+  });
+
+  it('is not what somebody with a good key does', async () => {
+    const used = await startApi({ limits: { attempts: { per_second: 0.001, burst: 1 } } });
+    for (const scope of ['operator', 'admin', 'operator', 'admin'] as const) {
+      expect((await used.call('GET', '/v1/incidents', { key: used.keys[scope] })).status).toBe(200);
+    }
+    await used.stop();
+  });
+});
+
+describe('asking too often', () => {
+  it('is 429 with Retry-After for a key, and 503 where the sender would give up at 429', async () => {
+    const busy = await startApi({ limits: { key: { per_second: 0.5, burst: 1 } } });
+    const { ingest, operator } = busy.keys;
+    expect((await busy.call('POST', '/v1/events', { key: ingest, body: event })).status).toBe(202);
+    const refused = await busy.call('POST', '/v1/events', { key: ingest, body: event });
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '2']);
+    const alerts = await busy.call('POST', '/v1/sources/alertmanager', { key: ingest, body: { alerts: [] } });
+    expect([alerts.status, alerts.headers.get('retry-after')]).toEqual([503, '2']);
+    expect((await busy.call('GET', '/v1/incidents', { key: operator })).status).toBe(200);
+    await busy.stop();
+  });
+});

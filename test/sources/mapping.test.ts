@@ -1,0 +1,115 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { mapping } from '../../src/sources/mapping.ts';
+
+const NOW = new Date('2026-11-20T12:00:00Z');
+const normalise = (payload: unknown, config: object) =>
+  mapping.normalise(payload, { name: 'builds', config: mapping.config.parse(config), now: NOW });
+const least = { type: { text: 'build' }, title: 'name' };
+
+const payload = {
+  repo: { name: 'web', tags: ['a', 'b'] },
+  runs: [
+    { id: 7, name: 'test', state: 'failure', 'dotted.name': 'x', at: 1_795_176_000, url: 'https://ci.example.com/7' },
+    { id: 8, name: 'lint', state: 'success' },
+    { id: 9, name: 'docs', state: 'skipped' },
+  ],
+};
+
+describe('a mapping', () => {
+  it('makes an event of each entry by paths and templates', () => {
+    const { events, rejected } = normalise(payload, {
+      source: 'ci',
+      each: 'runs',
+      when: [{ path: 'state', is_not: ['skipped'] }],
+      type: { text: 'build' },
+      title: '{name} of {$.repo.name} ended: {{{state}}',
+      id: 'run-{id}',
+      dedup_key: '{$.repo.name}/{name}',
+      occurred_at: 'at',
+      components: ['$.repo.tags[1]'],
+      labels: { repo: '$.repo.name', dotted: '["dotted.name"]' },
+      links: [{ title: { text: 'Run' }, url: 'url' }],
+      context: '$.repo',
+      severity: { path: 'state', map: { failure: 'error' } },
+      status: { path: 'state', resolved: ['success'] },
+      expire: '1h',
+    });
+    expect(rejected).toEqual([]);
+    expect(events).toEqual([
+      {
+        id: 'run-7',
+        source: 'ci',
+        type: 'build',
+        title: 'test of web ended: {failure}',
+        severity: 'error',
+        severity_word: 'failure',
+        components: ['b'],
+        labels: { repo: 'web', dotted: 'x' },
+        assignees: [],
+        links: [{ title: 'Run', url: 'https://ci.example.com/7' }],
+        status: 'firing',
+        dedup_key: 'web/test',
+        occurred_at: '2026-11-20T12:00:00.000Z',
+        expires_at: '2026-11-20T13:00:00.000Z',
+        context: { name: 'web', tags: ['a', 'b'] },
+      },
+      expect.objectContaining({
+        id: 'run-8',
+        status: 'resolved',
+        severity: 'info',
+        links: [],
+        labels: { repo: 'web' },
+      }),
+    ]);
+  });
+
+  it('calls its events by its own name unless it says otherwise', () => {
+    expect(normalise({ name: 'x' }, least).events[0]?.source).toBe('builds');
+  });
+
+  it('says what it did not find', () => {
+    expect(normalise({}, least).rejected).toEqual([{ index: 0, problem: 'the mapping finds no title' }]);
+    expect(normalise({ runs: 1 }, { ...least, each: 'runs' }).rejected).toEqual([
+      { index: 0, problem: 'the path in each does not lead to a list' },
+    ]);
+  });
+
+  it('reaches no prototype, length or method', () => {
+    for (const path of [
+      '__proto__',
+      'constructor.name',
+      'list.length',
+      'name.length',
+      'list.map',
+      '["__proto__"].polluted',
+    ]) {
+      expect(normalise({ name: 'abc', list: [1] }, { ...least, title: path }).rejected).toHaveLength(1);
+    }
+    expect(
+      normalise({ name: 'x', s: 'constructor' }, { ...least, severity: { path: 's', map: {} } }).events[0]?.severity,
+    ).toBe('info');
+  });
+
+  it.each([
+    [{ ...least, title: '{name' }, /never closed/],
+    [{ ...least, title: 'a..b' }, /not a path such as/],
+    [{ ...least, title: '{a[x]} failed' }, /not a path such as/],
+    [{ ...least, context: '' }, /an empty path/],
+    [{ ...least, expire: 'soon' }, /not a duration/],
+  ])('with a mistake in it is refused before it runs: %j', (config, problem) => {
+    expect(mapping.config.safeParse(config).error?.message).toMatch(problem);
+  });
+
+  it('never throws, whatever it is sent', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (sent) => {
+        const { events, rejected } = normalise(
+          { name: sent, runs: sent },
+          { ...least, context: 'runs', labels: { all: 'runs' } },
+        );
+        expect(events.length + rejected.length).toBe(1);
+      }),
+    );
+  });
+});

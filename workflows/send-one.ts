@@ -1,0 +1,13 @@
+/** One notice to one target outside any incident: a test of an integration, a redelivery, a short summary. */
+import { proxyActivities } from '@temporalio/workflow';
+import type { Activities } from '../activities/index.ts';
+import type { SendInput } from './contract.ts';
+
+/** Someone waits for the result: attempts are few, and what went wrong is told, not hidden in retries. */
+const { sendOnce } = proxyActivities<Activities>({
+  startToCloseTimeout: '75 seconds',
+  scheduleToCloseTimeout: '5 minutes',
+  retry: { initialInterval: '5 seconds', maximumAttempts: 4 },
+});
+
+export const sendOne = ({ send }: SendInput): Promise<{ outcome: string }> => sendOnce({ send });
