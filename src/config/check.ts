@@ -5,11 +5,7 @@ import { inOurWords, kindOf, type Problem, pathText, problemsOf } from './proble
 import type { Path } from './secrets.ts';
 
 /** The parsed value; undefined where it is wrong, which has been noted. */
-export type Check = <Schema extends z.ZodType>(
-  schema: Schema,
-  value: unknown,
-  path: Path,
-) => z.output<Schema> | undefined;
+type Check = <Schema extends z.ZodType>(schema: Schema, value: unknown, path: Path) => z.output<Schema> | undefined;
 
 export interface Findings {
   check: Check;
@@ -65,7 +61,7 @@ const withoutValue = (problem: string, value: unknown): string =>
     ? problem.replaceAll(JSON.stringify(value), 'what was given').replaceAll(value, '…')
     : problem;
 
-export function valueAt(root: unknown, path: Path): unknown {
+function valueAt(root: unknown, path: Path): unknown {
   let value = root;
   for (const step of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;

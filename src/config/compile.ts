@@ -30,6 +30,16 @@ const HOUR = 60 * MINUTE;
 /** K6: the backup has heard before 30 seconds have passed. */
 const FAILOVER_AFTER_MS = 15_000;
 
+/** An integration whose attempts are made so is not mentioned in the policy: core/policy.ts. */
+const ORDINARY = { timeout_ms: 10_000, backoff_ms: 5_000 };
+
+/** What the routing has to know of integrations. */
+export interface Targets {
+  /** The problem with telling this one, in words; undefined where there is none. */
+  problemWith(name: string): string | undefined;
+  patienceOf(name: string): { timeout_ms: number; backoff_ms: number } | undefined;
+}
+
 /** design.md section 7, `default`. */
 const DEFAULTS = {
   group_by: ['service', 'type'],
@@ -46,21 +56,18 @@ const DEFAULTS = {
 
 /**
  * Compiles the routing. Children inherit every setting of their parent, routes at the top those of `default`; a route's own
- * setting replaces the inherited one whole. `mayTell` gives the problem with telling an integration, if there is one.
+ * setting replaces the inherited one whole.
  */
-export function compileRouting(
-  written: Written,
-  mayTell: (name: string) => string | undefined,
-  findings: Findings,
-): Compiled {
+export function compileRouting(written: Written, targets: Targets, findings: Findings): Compiled {
   const intervals = intervalsOf(written.time_intervals, findings);
-  const escalations = escalationsOf(written.escalations, mayTell, findings);
+  const escalations = escalationsOf(written.escalations, targets, findings);
   const names = new Set<string>(['default']);
   const warnings: string[] = [];
 
-  const tellable = (targets: string[] | undefined, path: Path): void => {
-    targets?.forEach((target, at) => {
-      const problem = mayTell(target);
+  const { problemWith } = targets;
+  const tellable = (names: string[] | undefined, path: Path): void => {
+    names?.forEach((target, at) => {
+      const problem = problemWith(target);
       if (problem) findings.note([...path, at], problem);
     });
   };
@@ -68,7 +75,8 @@ export function compileRouting(
   const checkNames = ({ notify, failover, escalate, active, mute, severity_during }: Settings, path: Path): void => {
     tellable(notify, [...path, 'notify']);
     for (const [from, to] of failoversOf(failover)) {
-      const problem = mayTell(from) ?? mayTell(to) ?? (from === to ? `${from} cannot stand in for itself` : undefined);
+      const problem =
+        problemWith(from) ?? problemWith(to) ?? (from === to ? `${from} cannot stand in for itself` : undefined);
       if (problem) findings.note([...path, 'failover', from], problem);
     }
     if (escalate !== undefined && escalate !== 'none' && !escalations.has(escalate)) {
@@ -88,7 +96,7 @@ export function compileRouting(
     names.add(name);
     checkNames(own, path);
     const settings = merged(inherited, own);
-    const route = built(name, settings, intervals, escalations);
+    const route = built(name, settings, intervals, escalations, targets);
     return {
       ...route,
       matchers: match,
@@ -118,7 +126,7 @@ export function compileRouting(
       : (findings.check(Default, written.default, ['default']) ?? {});
   checkNames(own, ['default']);
   const base = merged(DEFAULTS, own);
-  const fallback = built('default', base, intervals, escalations);
+  const fallback = built('default', base, intervals, escalations, targets);
 
   const entries = listOf('routes', written.routes, findings).map((route, at) =>
     findings.check(RouteEntry, route, ['routes', at]),
@@ -141,6 +149,7 @@ function built(
   settings: Settings,
   intervals: Map<string, Interval>,
   escalations: Map<string, z.output<typeof Escalation>>,
+  targets: Targets,
 ): Route {
   const { group_by, ...given } = { ...DEFAULTS, ...settings };
   const escalation = given.escalate === undefined ? undefined : escalations.get(given.escalate);
@@ -166,6 +175,8 @@ function built(
   };
   if (escalation?.ack_timeout !== undefined) policy.ack_timeout_ms = escalation.ack_timeout;
   if (given.lifecycle !== undefined) policy.lifecycle = given.lifecycle;
+  const patience = patienceOf(policy, targets);
+  if (Object.keys(patience).length > 0) policy.patience = patience;
   const found = (list: string[] | undefined) => (list ?? []).flatMap((interval) => intervals.get(interval) ?? []);
   return {
     name,
@@ -180,6 +191,17 @@ function built(
     policy,
     children: [],
   };
+}
+
+/** Everyone the policy may tell whose attempts are not made in the ordinary way: the workflow reads it, so it stays small. */
+function patienceOf({ notify, levels, failover }: Policy, targets: Targets): NonNullable<Policy['patience']> {
+  const names = [...notify, ...levels.flatMap((level) => level.notify), ...Object.values(failover).map(({ to }) => to)];
+  const pairs = [...new Set(names)].flatMap((name) => {
+    const { timeout_ms, backoff_ms } = targets.patienceOf(name) ?? ORDINARY;
+    const isOrdinary = timeout_ms === ORDINARY.timeout_ms && backoff_ms === ORDINARY.backoff_ms;
+    return isOrdinary ? [] : [[name, { timeout_ms, backoff_ms }] as const];
+  });
+  return Object.fromEntries(pairs);
 }
 
 /** The pairs of a failover, without the two words that are no integrations. */
@@ -200,7 +222,7 @@ function intervalsOf(value: unknown, findings: Findings): Map<string, Interval> 
 
 function escalationsOf(
   value: unknown,
-  mayTell: (name: string) => string | undefined,
+  { problemWith }: Targets,
   findings: Findings,
 ): Map<string, z.output<typeof Escalation>> {
   const escalations = new Map<string, z.output<typeof Escalation>>();
@@ -217,7 +239,7 @@ function escalationsOf(
           'must name an integration: a level that tells nobody only delays the next',
         );
       notify.forEach((target, at) => {
-        const problem = mayTell(target);
+        const problem = problemWith(target);
         if (problem) findings.note([...path, 'levels', level, 'notify', at], problem);
       });
     });

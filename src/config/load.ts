@@ -147,7 +147,11 @@ function checked(name: string, document: Document, registry: Registry): Config {
     inhibitions: file.inhibitions,
     time_intervals: file.time_intervals,
   };
-  const { routing, warnings } = compileRouting(sections, mayTell, findings);
+  const { routing, warnings } = compileRouting(
+    sections,
+    { problemWith: mayTell, patienceOf: (target) => integrations.get(target)?.patience },
+    findings,
+  );
   const summaries = summariesOf(file.summaries, mayTell, mayWrite, findings);
   const named = sourcesOf(file.sources, registry, findings);
   const egress = findings.check(Egress, file.egress ?? {}, ['egress']);

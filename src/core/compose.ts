@@ -65,7 +65,7 @@ export function composeNotice(facts: Facts): Notice {
   return {
     reason,
     headline: chapter ? chapterHeadline(chapter.events) : headline(facts),
-    lines: chapter ? [] : linesOf(facts),
+    lines: chapter ? [] : [...linesOf(facts), ...(pattern === undefined ? [] : [pattern])],
     incident: {
       id: incident.id,
       status: statusFor(reason, incident.status),

@@ -1,7 +1,7 @@
 /** Matchers (`severity="critical"`, `type=~"job_.*"`) and globs (`deploy:*`): how routes and inhibitions recognise an event. */
 import type { Labels } from './event.ts';
 
-export type Operator = '=' | '!=' | '=~' | '!~';
+type Operator = '=' | '!=' | '=~' | '!~';
 
 export interface Matcher {
   name: string;

@@ -137,6 +137,8 @@ export function factsOf(notice: Notice): [name: string, value: string][] {
     ['Incident ID', oneLine(incident.id)],
     ['Created', utc(incident.opened_at)],
     ['Alerts', incident.alert_count > 1 ? `${incident.alert_count}, ${incident.firing_count} firing` : ''],
+    ['First', incident.alert_count > 1 ? utc(incident.first_at) : ''],
+    ['Last', incident.alert_count > 1 ? utc(incident.last_at) : ''],
     ['Pattern', pattern],
     ['By', oneLine(notice.by ?? '')],
     ['Level', notice.level === undefined ? '' : String(notice.level)],

@@ -7,7 +7,7 @@ import { ONE_MAX_BYTES, parseJson } from './body.ts';
 import { fieldProblems, invalid, Problem } from './problem.ts';
 
 /** `open`: no key is asked for. */
-export type Access = Scope | 'open';
+type Access = Scope | 'open';
 
 export interface Answer {
   status: number;

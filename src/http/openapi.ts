@@ -71,7 +71,7 @@ function operationOf(endpoint: Endpoint, json: (schema: z.ZodType, io: 'input' |
   const schemes = ['bearer', 'adminToken', ...(basic ? ['basic'] : [])];
   const parameters = [...parametersOf(endpoint.params, 'path', json), ...parametersOf(endpoint.query, 'query', json)];
   return {
-    operationId: `${method}${path.replace(/[^a-z]+([a-z]?)/gi, (_, letter: string) => letter.toUpperCase())}`,
+    operationId: `${method}${path.replace('/v1', '').replace(/[^a-z]+([a-z]?)/gi, (_, letter: string) => letter.toUpperCase())}`,
     summary,
     description: [about, access === 'open' ? 'Needs no key.' : `Needs the scope ${access}.`].filter(Boolean).join(' '),
     tags: [path.split('/')[path.startsWith('/v1/') ? 2 : 1] ?? ''],
@@ -96,11 +96,18 @@ function parametersOf(
   where: 'path' | 'query',
   json: (schema: z.ZodType, io: 'input' | 'output') => Schema,
 ): NonNullable<Operation['parameters']> {
-  return Object.entries(schema?.shape ?? {}).map(([name, field]) => {
-    const { description, ...rest } = json(field as z.ZodType, 'input');
-    const required = where === 'path' || !(field as z.ZodType).safeParse(undefined).success;
-    return { name, in: where, required, ...(typeof description === 'string' && { description }), schema: rest };
-  });
+  if (!schema) return [];
+  const { properties = {}, required = [] } = json(schema, 'input') as {
+    properties?: Record<string, Schema>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
+    name,
+    in: where,
+    required: required.includes(name),
+    ...(typeof description === 'string' && { description }),
+    schema: rest,
+  }));
 }
 
 const answersOf = (

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 
 /** Every kind of problem this API answers with; its name ends the `type` of the document. */
-export const PROBLEMS = {
+const PROBLEMS = {
   'bad-request': { status: 400, title: 'The request cannot be read' },
   invalid: { status: 400, title: 'The request is not valid' },
   unauthenticated: { status: 401, title: 'A valid API key is needed' },
@@ -26,7 +26,7 @@ export interface FieldProblem {
 }
 
 /** The prefix of a problem's `type`: a URN, since it names a kind and leads nowhere. */
-export const PROBLEM_TYPE = 'urn:tocsin:problem:';
+const PROBLEM_TYPE = 'urn:tocsin:problem:';
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
 
 /** A failure that is told to the caller as it is. `detail` and `errors` never repeat what was sent. */

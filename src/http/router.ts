@@ -20,7 +20,7 @@ const KEY_RATE: Rate = { per_second: 1_000, burst: 5_000 };
 /** The caller of endpoints that ask for no key. */
 const NOBODY: Caller = { id: 'none', name: 'nobody', scopes: [] };
 
-export const requestIdOf = (response: Response): string => String(response.locals.request_id);
+const requestIdOf = (response: Response): string => String(response.locals.request_id);
 
 /** One router of these endpoints; other methods on their paths are answered 405. */
 export function routerOf(

@@ -25,6 +25,8 @@ export interface Waiting {
 const ROWS_SHOWN = 50;
 /** Kinds of inbox rows that come from alerts; every other kind is somebody's command. */
 const ALERT_KINDS = ['fired', 'resolved', 'expired', 'chapter'];
+/** What an incident's id begins with; installations that share one Temporal namespace have one each. */
+const INCIDENT_PREFIX = 'INC';
 /** How many inboxes one look lists. */
 const WAITING_MAX = 500;
 
@@ -81,7 +83,7 @@ const OPENING = `i.*, p.policy, m.value as epoch from incidents i join policies 
  * Takes every unclaimed row of a key as the next batch of its open incident, opening one if there is none. Rows, totals and
  * status are of one moment. Undefined when there is nothing to claim.
  */
-export async function claim(ledger: Ledger, key: string): Promise<Claim | undefined> {
+export async function claim(ledger: Ledger, key: string, prefix = INCIDENT_PREFIX): Promise<Claim | undefined> {
   return ledger.transaction(async (tx) => {
     await lockKeys(tx, ledger.kind, [key]);
     const [open] = await tx.query<IncidentRow>(
@@ -94,7 +96,7 @@ export async function claim(ledger: Ledger, key: string): Promise<Claim | undefi
     );
     const last = rows.at(-1);
     if (!last) return undefined;
-    const incident = open ?? (await openFor(tx, key, rows));
+    const incident = open ?? (await openFor(tx, key, rows, prefix));
     if (!incident) {
       await tx.query('update inbox set batch = 0 where key = $1 and batch is null and seq <= $2', [key, last.seq]);
       return undefined;
@@ -118,7 +120,7 @@ export async function claim(ledger: Ledger, key: string): Promise<Claim | undefi
 }
 
 /** Opens an incident with the first row that may: a firing, or a chapter of a story. */
-async function openFor(tx: Queryable, key: string, rows: InboxRow[]): Promise<IncidentRow | undefined> {
+async function openFor(tx: Queryable, key: string, rows: InboxRow[], prefix: string): Promise<IncidentRow | undefined> {
   const first = rows.find(({ kind, policy }) => (kind === 'fired' || kind === 'chapter') && policy !== null);
   if (!first) return undefined;
   const [opened] = await tx.query<IncidentRow>(
@@ -126,12 +128,12 @@ async function openFor(tx: Queryable, key: string, rows: InboxRow[]): Promise<In
           e as (select event from events where seq = $2),
           p as (select id, policy from policies where id = $3),
           i as (insert into incidents (id, number, key, key_words, route, policy, lifecycle, title, service, source, type, severity, opened_at, first_at, last_at)
-                select 'INC-' || n.number, n.number, $1, '', p.policy->>'route', p.id, p.policy->>'lifecycle', e.event->>'title', e.event->>'service',
+                select $7 || '-' || n.number, n.number, $1, '', p.policy->>'route', p.id, p.policy->>'lifecycle', e.event->>'title', e.event->>'service',
                        e.event->>'source', e.event->>'type', $4, $5::timestamptz, $5::timestamptz, $5::timestamptz
                   from n, e, p returning *)
      select i.id, i.status, i.answer, i.answer_rev, i.answered_at, i.snoozed_until, i.opened_at, i.first_at, i.last_batch, $6 as epoch, i.severity, i.service,
             i.source, p.policy from i, p`,
-    [key, first.event, first.policy, first.severity ?? 'info', first.at.toISOString(), await epochOf(tx)],
+    [key, first.event, first.policy, first.severity ?? 'info', first.at.toISOString(), await epochOf(tx), prefix],
   );
   return opened;
 }

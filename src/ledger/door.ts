@@ -234,7 +234,7 @@ function take(arrival: Arrival, alerts: Map<string, Known>, routing: Routing, no
     const inhibitor = event.status === 'firing' && !join.lifecycle && inhibits(event, routing) ? { identity: identityOf(event), labels: labelsOf(event) } : null;
     alerts.set(name, after(effect, event, join, fingerprint, alert, inhibitor, now, by));
     if (effect === 'unchanged') continue;
-    rows.push({ by, key: join.key, kind: effect, fingerprint, severity: join.severity, policy: join.policy });
+    rows.push({ by, key: join.key, kind: effect, fingerprint, severity: effect === 'resolved' && alert ? alert.severity : join.severity, policy: join.policy });
   }
   arrival.decision = { ...arrival.decision, effects };
   return rows;
@@ -274,7 +274,8 @@ function after(
     fingerprint,
     current: true,
     firing: !ends,
-    severity: join.severity,
+    // A resolve says that it is over, not what it was: the alert keeps the words it fired with.
+    severity: effect === 'resolved' && alert ? alert.severity : join.severity,
     title: effect === 'resolved' && alert ? alert.title : event.title,
     service: event.service ?? alert?.service ?? null,
     count: (goesOn ? alert.count : 0) + (effect === 'fired' || effect === 'chapter' ? 1 : 0),
@@ -316,7 +317,8 @@ async function write(tx: Queryable, arrivals: Arrival[], rows: InboxRow[], alert
        join e on e.source = a.source and e.id = a.id
      on conflict (key, fingerprint) where current do update set status = excluded.status, severity = excluded.severity, title = excluded.title,
        service = excluded.service, count = excluded.count, last_at = excluded.last_at, resolved_at = excluded.resolved_at,
-       expires_at = excluded.expires_at, event = excluded.event, inhibits = excluded.inhibits, labels = excluded.labels`,
+       expires_at = excluded.expires_at, inhibits = excluded.inhibits, labels = excluded.labels,
+       event = case when excluded.status = 'firing' then excluded.event else alerts.event end`,
     [
       arrivals.map(({ event }) => event.source),
       arrivals.map(({ event }) => event.id),

@@ -37,8 +37,8 @@ const AT_ONCE = 32;
 const FAR_SIDE_WAIT_MS = 500;
 const FAR_SIDE_WAIT_MAX_MS = 10_000;
 
-export function createRelay(deps: { ledger: Ledger; carrier: Carrier; log: Log; metrics?: Metrics; now?: () => number }): Relay & { start(): void } {
-  const { ledger, carrier, log, metrics, now = Date.now } = deps;
+export function createRelay(deps: { ledger: Ledger; carrier: Carrier; log: Log; metrics?: Metrics; prefix?: string; now?: () => number }): Relay & { start(): void } {
+  const { ledger, carrier, log, metrics, prefix, now = Date.now } = deps;
   const pacing = createPacing();
   /** Keys and incidents that a call is on its way for: what happens to one happens one after the other. */
   const inFlight = new Set<string>();
@@ -88,7 +88,7 @@ export function createRelay(deps: { ledger: Ledger; carrier: Carrier; log: Log; 
     const ripe = waiting.filter(({ key, urgent }) => pacing.isRipe(key, urgent, now()));
     await inParallel(ripe, AT_ONCE, ({ key, rows }) =>
       exclusively(key, async () => {
-        const claimed = await claim(ledger, key);
+        const claimed = await claim(ledger, key, prefix);
         if (!claimed) return;
         if (claimed.batch.number === 1) metrics?.incidentsOpened.inc({ route: claimed.opening.policy.route });
         pacing.sent(key, rows, now());

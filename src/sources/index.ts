@@ -4,7 +4,6 @@ import { mapping } from './mapping.ts';
 import type { Source } from './source.ts';
 
 export const sources = [alertmanager, mapping] as const;
-export type SourceId = (typeof sources)[number]['id'];
 
 /** The source with this id. Its configuration is the one its own schema has parsed. */
 export const sourceOf = (id: string): Source | undefined =>

@@ -15,7 +15,7 @@ import { parseDuration } from '../core/time.ts';
 /** As node:http gives them: names in lower case. */
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-export interface Rejected {
+interface Rejected {
   /** Which entry of the payload, from 0. */
   index: number;
   problem: string;

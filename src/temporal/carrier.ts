@@ -50,9 +50,9 @@ export function createCarrier(client: Client, taskQueue = TASK_QUEUE) {
     batch: (opening: Opening, batch: Batch): Promise<void> => signal(opening, BATCH, [batch]),
     nudge: (opening: Opening): Promise<void> => signal(opening, NUDGE, []),
     send({ id, kind, target, payload }: SendRow): Promise<void> {
-      if (kind !== 'summary') return start(`send-${id}`, SEND_ONE, [{ send: id }], `${kind} of ${target}`);
+      if (kind !== 'summary') return start(`${taskQueue}-send-${id}`, SEND_ONE, [{ send: id }], `${kind} of ${target}`);
       const date = typeof payload?.date === 'string' ? { date: payload.date } : {};
-      return start(`summary-${target}-by-hand-${id}`, DAILY_SUMMARY, [{ name: target, ...date }], `summary ${target}, by hand`);
+      return start(`${taskQueue}-summary-${target}-by-hand-${id}`, DAILY_SUMMARY, [{ name: target, ...date }], `summary ${target}, by hand`);
     },
   };
 }

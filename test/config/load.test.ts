@@ -78,6 +78,7 @@ describe('tocsin.yaml', () => {
         { notify: ['ops-mail'], wait_ms: 600_000 },
       ],
       repeat: 3,
+      patience: { 'ops-mail': { timeout_ms: 20_000, backoff_ms: 15_000 } },
       quiet_ms: 86_400_000,
       tell_ack: true,
       tell_resolved: true,

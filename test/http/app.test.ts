@@ -64,6 +64,17 @@ describe('the OpenAPI document', () => {
     expect(ids.size).toBeGreaterThan(25);
   });
 
+  it('says which parameters are required, and what an event is', async () => {
+    const { body } = await api.call('GET', '/openapi.json');
+    const required = (path: string) =>
+      (pick(body, 'paths', path, 'get', 'parameters') as { name: string; required: boolean }[]).flatMap((one) =>
+        one.required ? [one.name] : [],
+      );
+    expect([required('/v1/incidents'), required('/v1/incidents/{id}')]).toEqual([[], ['id']]);
+    expect(pick(body, 'components', 'schemas', 'Event', 'required')).toEqual(['source', 'type']);
+    expect(pick(body, 'paths', '/v1/events', 'post', 'operationId')).toBe('postEvents');
+  });
+
   it('is also a page without scripts or anything from elsewhere, whose one style is allowed', async () => {
     const { status, headers, text } = await api.call('GET', '/docs');
     expect([status, headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);

@@ -12,7 +12,7 @@ import { createLog } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { sources } from '../../src/sources/index.ts';
 
-export const CONFIG = `
+const CONFIG = `
 integrations:
   terminal: { type: stdout }
   off: { type: stdout, enabled: false }
@@ -29,7 +29,7 @@ sources:
 public_url: https://alerts.example.com/
 `;
 
-export interface Reply {
+interface Reply {
   status: number;
   headers: Headers;
   /** Parsed where it is JSON. */
