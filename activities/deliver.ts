@@ -56,6 +56,7 @@ export function createDeliver(deps: Deps) {
 
     const begun = await beginAttempt(deps.ledger, { ...begin, snapshot });
     if (begun.outcome !== 'go') return before(begun.outcome);
+    if (begun.attempts === 1) deps.metrics.notices.inc({ reason: out.reason });
     if (out.overtook) deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'superseded' }, out.overtook.length);
     const told = { incident, reason: out.reason, through: out.through, ...(out.level === undefined ? {} : { level: out.level }), ...(out.from === undefined ? {} : { from: out.from }) };
     const notice = await noticeOf(deps, { ...told, delivery: { key: out.key, attempt: begun.attempts } });

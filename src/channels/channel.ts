@@ -84,17 +84,20 @@ export const defineChannel = <const Id extends string, Schema extends z.ZodObjec
 export const secret = (title: string, description: string) =>
   zod.string().min(1).meta({ title, description, writeOnly: true });
 
-/** The names of the fields of `schema` that are secrets, nested ones as `a.b`. */
-export function secretFields(schema: z.ZodObject): string[] {
-  const walk = (node: unknown, path: string): string[] => {
+/** The fields of a schema that are marked write-only, as paths; `*` stands for any name or index. */
+export function secretPaths(schema: z.ZodObject): string[][] {
+  const walk = (node: unknown, path: string[]): string[][] => {
     if (typeof node !== 'object' || node === null) return [];
-    const { writeOnly, properties, additionalProperties } = node as Record<string, unknown>;
+    const { writeOnly, properties, additionalProperties, items, anyOf } = node as Record<string, unknown>;
     if (writeOnly === true) return [path];
-    const inner = Object.entries((properties ?? {}) as Record<string, unknown>);
-    if (additionalProperties && typeof additionalProperties === 'object') inner.push(['*', additionalProperties]);
-    return inner.flatMap(([name, child]) => walk(child, path ? `${path}.${name}` : name));
+    return [
+      ...Object.entries((properties ?? {}) as Record<string, unknown>).flatMap(([name, inner]) => walk(inner, [...path, name])),
+      ...walk(additionalProperties, [...path, '*']),
+      ...walk(items, [...path, '*']),
+      ...(Array.isArray(anyOf) ? anyOf.flatMap((inner) => walk(inner, path)) : []),
+    ];
   };
-  return walk(zod.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), '');
+  return walk(zod.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), []);
 }
 
 /**

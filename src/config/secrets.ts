@@ -1,6 +1,5 @@
 /** Values that come from outside of the file: environment variables, mounted secret files, and which fields are secret. */
 import { readFileSync, statSync } from 'node:fs';
-import { z } from 'zod';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -40,23 +39,7 @@ export const looksSecret = (name: string): boolean => /TOKEN|SECRET|PASS|KEY|WEB
 
 export type Path = (string | number)[];
 
-/** The fields of a schema that are marked write-only, `*` standing for any name or index. */
-export function secretPaths(schema: z.ZodObject): string[][] {
-  const walk = (node: unknown, path: string[]): string[][] => {
-    if (typeof node !== 'object' || node === null) return [];
-    const { writeOnly, properties, additionalProperties, items, anyOf } = node as Record<string, unknown>;
-    if (writeOnly === true) return [path];
-    return [
-      ...Object.entries((properties ?? {}) as Record<string, unknown>).flatMap(([name, inner]) =>
-        walk(inner, [...path, name]),
-      ),
-      ...walk(additionalProperties, [...path, '*']),
-      ...walk(items, [...path, '*']),
-      ...(Array.isArray(anyOf) ? anyOf.flatMap((inner) => walk(inner, path)) : []),
-    ];
-  };
-  return walk(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), []);
-}
+export { secretPaths } from '../channels/channel.ts';
 
 /** Whether `path` is a secret or lies within one. */
 export const isSecret = (secrets: string[][], path: Path): boolean =>

@@ -82,7 +82,10 @@ const SEVERITY_WORDS: Record<string, Severity> = {
 };
 
 /** Our severity for a sender's word, or undefined for a word nobody agreed on. */
-export const severityOf = (word: string): Severity | undefined => SEVERITY_WORDS[word.trim().toLowerCase()];
+export function severityOf(word: string): Severity | undefined {
+  const known = word.trim().toLowerCase();
+  return Object.hasOwn(SEVERITY_WORDS, known) ? SEVERITY_WORDS[known] : undefined;
+}
 export const severityWords = (): string[] => Object.keys(SEVERITY_WORDS);
 
 /**

@@ -102,7 +102,7 @@ export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'wake' | 'ui'>)
         if (!incident) throw unknown();
         return ok({
           ...withUrl(incident),
-          ...(ui && { workflow_url: ui.temporal.replace('{id}', encodeURIComponent(id)) }),
+          ...(ui?.temporal && { workflow_url: ui.temporal.replace('{id}', encodeURIComponent(id)) }),
         });
       },
     }),

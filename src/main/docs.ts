@@ -1,7 +1,7 @@
 /** The tables of the README, generated from the registries, so that they cannot be out of date. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
-import { type Channel, secretFields } from '../channels/channel.ts';
+import { type Channel, secretPaths } from '../channels/channel.ts';
 import { channels, writers } from '../channels/index.ts';
 import { envTable } from '../config/env.ts';
 import { REASONS } from '../core/notice.ts';
@@ -42,7 +42,7 @@ const waitsOf = ({ max_attempts, backoff_ms }: Channel['patience']): string =>
 
 function settingsOf(config: z.ZodObject): string {
   const schema = z.toJSONSchema(config, { io: 'input', unrepresentable: 'any' }) as { properties?: Record<string, { title?: string; description?: string; default?: unknown }>; required?: string[] };
-  const secrets = new Set(secretFields(config).map((path) => path.split('.')[0]));
+  const secrets = new Set(secretPaths(config).map(([field]) => field));
   return table(
     ['setting', 'needed', 'meaning'],
     Object.entries(schema.properties ?? {}).map(([name, { title = '', description = '', default: usual }]) => [

@@ -48,10 +48,14 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
     if (state && !state.cleanStart && foundation.ledger.kind === 'pglite') await renewEpoch(foundation.ledger);
     const key = await firstKey(foundation.ledger, env.TOCSIN_API_KEY || undefined);
     // The door is open before Temporal is up: what comes meanwhile is kept, and carried when it is.
-    const api = await startApi(foundation);
+    const ui = { temporal: '' };
+    const api = await startApi(foundation, ui);
     undo.push(() => api.stop());
     const temporal = state && !namesServer(env) ? await ownTemporal(env, state, foundation, say) : undefined;
-    if (temporal) undo.push(() => temporal.stop());
+    if (temporal) {
+      undo.push(() => temporal.stop());
+      ui.temporal = `${temporal.server().uiUrl}/namespaces/default/workflows/{id}`;
+    }
     const hands: RunningHands = await startHands(foundation, {
       ...(temporal ? { address: temporal.server().address } : {}),
       isOurs: temporal !== undefined,

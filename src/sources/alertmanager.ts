@@ -1,8 +1,8 @@
 /** Alertmanager's webhook, version 4: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { Event, Json, Labels, Link } from '../core/event.ts';
-import { defineSource, duration, fitted, knownSeverity, refuseWithoutToken, timeOf, tokenField } from './source.ts';
+import { type Event, type Json, type Labels, type Link, severityOf } from '../core/event.ts';
+import { defineSource, duration, fitted, refuseWithoutToken, timeOf, tokenField } from './source.ts';
 
 const config = z.strictObject({
   source: z.string().min(1).max(128).default('alertmanager').meta({
@@ -73,14 +73,16 @@ function eventOf(alert: z.output<typeof Alert>, source: string, expire_ms: numbe
   const { summary, title, message, description, ...annotations } = texts(alert.annotations);
   const fingerprint = alert.fingerprint || fingerprintOf(labels);
   const status = alert.status === 'resolved' ? 'resolved' : 'firing';
+  const isFiring = status === 'firing';
   const type = labels.alertname || 'alert';
   const event: Event = {
     // One id for each state of an alert: what is sent again every repeat_interval is a duplicate, a new firing is not.
-    id: `${fingerprint}/${alert.startsAt}/${status}`,
+    // Where alerts expire, hearing of one again must count: then it is an event for each quarter of that time.
+    id: [fingerprint, alert.startsAt, status, ...(isFiring && expire_ms !== undefined ? [Math.floor(now.getTime() / (expire_ms / 4))] : [])].join('/'),
     source,
     type,
     title: summary || title || message || type,
-    severity: knownSeverity(labels.severity ?? '') ?? 'info',
+    severity: severityOf(labels.severity ?? '') ?? 'info',
     components: labels.instance ? [labels.instance] : [],
     labels,
     assignees: [],
@@ -95,7 +97,7 @@ function eventOf(alert: z.output<typeof Alert>, source: string, expire_ms: numbe
   const occurred_at = timeOf(status === 'resolved' ? alert.endsAt : alert.startsAt);
   // Go writes a time that was never set as the year 1.
   if (occurred_at && !occurred_at.startsWith('0001-')) event.occurred_at = occurred_at;
-  if (status === 'firing' && expire_ms !== undefined)
+  if (isFiring && expire_ms !== undefined)
     event.expires_at = new Date(now.getTime() + expire_ms).toISOString();
   return fitted(event);
 }

@@ -1,7 +1,7 @@
 /** The event door's own format, POST /v1/events: strict, so that a misspelt field is heard of at once. */
 import { z } from 'zod';
-import { type Event, type Json, severityWords } from '../core/event.ts';
-import { bytesOf, depthOf, isWebLink, knownSeverity, LIMITS, lengthOf, timeOf } from './source.ts';
+import { type Event, type Json, severityOf, severityWords } from '../core/event.ts';
+import { bytesOf, depthOf, isWebLink, LIMITS, lengthOf, timeOf } from './source.ts';
 
 const text = (max: number) => z.string().refine((value) => lengthOf(value) <= max, `longer than ${max} characters`);
 const given = (max: number) => text(max).refine((value) => value.trim() !== '', 'must not be empty');
@@ -51,7 +51,7 @@ export const EventBody = z
       .meta({ description: 'Taken for the title where that is absent, else for the body.' }),
     severity: z
       .string()
-      .refine((word) => knownSeverity(word) !== undefined, `not a severity: one of ${severityWords().join(', ')}`)
+      .refine((word) => severityOf(word) !== undefined, `not a severity: one of ${severityWords().join(', ')}`)
       .nullish()
       .meta({
         description: 'critical, error, warning or info (the default); P0 to P4 and syslog words are understood.',
@@ -156,7 +156,7 @@ function parseEvent(entry: unknown, now: Date): Event | Problem[] {
     source: sent.source,
     type: sent.type,
     title,
-    severity: knownSeverity(severity_word) ?? 'info',
+    severity: severityOf(severity_word) ?? 'info',
     components: sent.components ?? [],
     labels: sent.labels ?? {},
     assignees: sent.assignees ?? [],

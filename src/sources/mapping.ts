@@ -1,11 +1,10 @@
 /** Any JSON as events, by a mapping in the configuration: paths and templates, and nothing that could run. */
 import { z } from 'zod';
-import { type Event, type Json, SEVERITIES, type Severity } from '../core/event.ts';
+import { type Event, type Json, SEVERITIES, type Severity, severityOf } from '../core/event.ts';
 import {
   defineSource,
   duration,
   fitted,
-  knownSeverity,
   LIMITS,
   refuseWithoutToken,
   tidied,
@@ -150,7 +149,7 @@ function severityIn(
 ): { found: Severity; word: string } {
   const word = path ? textOf(read(path, payload, entry)) : '';
   const mapped = Object.hasOwn(map, word) ? map[word] : undefined;
-  return { found: mapped ?? knownSeverity(word) ?? otherwise, word };
+  return { found: mapped ?? severityOf(word) ?? otherwise, word };
 }
 
 function holds({ path, is, is_not }: NonNullable<Config['when']>[number], payload: unknown, entry: unknown): boolean {

@@ -7,8 +7,6 @@ import {
   type Labels,
   type Link,
   type Severity,
-  severityOf,
-  severityWords,
 } from '../core/event.ts';
 import { parseDuration } from '../core/time.ts';
 
@@ -66,10 +64,6 @@ export const LIMITS = {
 
 export const lengthOf = (text: string): number => [...text].length;
 export const bytesOf = (text: string): number => Buffer.byteLength(text, 'utf8');
-
-/** Our severity for a sender's word; a word that merely names a property of every object (`constructor`) is none. */
-export const knownSeverity = (word: string): Severity | undefined =>
-  severityWords().includes(word.trim().toLowerCase()) ? severityOf(word) : undefined;
 
 /** True for an http or https address: the only links that anybody is shown. */
 export function isWebLink(url: string): boolean {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { type Channel, FAILURES, type Outcome, secretFields } from '../../src/channels/channel.ts';
+import { type Channel, FAILURES, type Outcome, secretPaths } from '../../src/channels/channel.ts';
 import { channelOf, channels, writers } from '../../src/channels/index.ts';
 import type { Notice } from '../../src/core/notice.ts';
 import { callOf } from '../support/calls.ts';
@@ -50,7 +50,7 @@ function secretsOf(channel: Channel): string[] {
     const inner = value as Record<string, unknown>;
     return name === '*' ? Object.values(inner).flatMap((one) => valueAt(one, rest)) : valueAt(inner[name], rest);
   };
-  return secretFields(channel.config).flatMap((path) => valueAt(channel.sample, path.split('.')));
+  return secretPaths(channel.config).flatMap((path) => valueAt(channel.sample, path));
 }
 
 function expectNoSecret(channel: Channel, outcome: Outcome): void {
@@ -69,7 +69,7 @@ describe('the list of channels', () => {
   it('marks every field that looks like a secret as one', () => {
     for (const { id, config } of [...all, ...writers]) {
       const named = Object.keys(config.shape).filter((name) => /^(token|secret|pass|url|urls)$/.test(name));
-      const secrets = secretFields(config).map((path) => path.split('.')[0]);
+      const secrets = secretPaths(config).map(([field]) => field);
       for (const name of named) expect(secrets, `${id}.${name}`).toContain(name);
     }
   });

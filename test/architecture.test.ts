@@ -1,0 +1,236 @@
+/** The rooms of the house: who may import whom and what, read from the imports themselves. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, posix, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+interface Room {
+  /** Rooms (`core`) or single files of a room (`channels/index`); `types of activities` allows `import type` only. */
+  rooms: readonly string[];
+  packages: readonly string[];
+  /** Whether Node's own modules may be used. */
+  node: boolean;
+}
+
+const PAGES: Room = {
+  rooms: ['core', 'sources', 'channels/index', 'ledger', 'config', 'observe', 'egress'],
+  packages: ['express', 'helmet', 'zod'],
+  node: true,
+};
+
+/** A room may always import itself, except that channels and sources do not know their siblings. */
+const TABLE: Readonly<Record<string, Room>> = {
+  core: { rooms: [], packages: [], node: false },
+  sources: { rooms: ['core'], packages: ['zod'], node: true },
+  channels: {
+    rooms: ['core'],
+    packages: ['zod', '@slack/web-api', '@notionhq/client', 'nodemailer', 'standardwebhooks'],
+    node: true,
+  },
+  config: { rooms: ['core', 'sources/index', 'channels/index'], packages: ['zod', 'yaml', 're2js'], node: true },
+  ledger: { rooms: ['core'], packages: ['pg', '@electric-sql/pglite'], node: true },
+  relay: { rooms: ['core', 'ledger', 'observe'], packages: [], node: true },
+  observe: { rooms: ['core'], packages: ['pino', 'prom-client'], node: true },
+  egress: { rooms: ['core'], packages: ['undici', 'ipaddr.js'], node: true },
+  workflows: {
+    rooms: ['core', 'types of activities'],
+    packages: ['@temporalio/workflow', '@temporalio/common'],
+    node: false,
+  },
+  activities: {
+    rooms: ['core', 'channels', 'ledger', 'config', 'observe'],
+    packages: ['@temporalio/activity', '@temporalio/common', 'zod'],
+    node: true,
+  },
+  temporal: {
+    rooms: ['core', 'workflows/contract', 'activities', 'config', 'observe'],
+    packages: [
+      '@temporalio/client',
+      '@temporalio/common',
+      '@temporalio/envconfig',
+      '@temporalio/worker',
+      '@temporalio/proto',
+    ],
+    node: true,
+  },
+  http: PAGES,
+  console: PAGES,
+};
+/** Wires everything, and is imported by nothing: it stands in no row above. */
+const WIRING = 'main';
+
+const LINES_MAX = 350;
+/** Longer than that today, with the length they may not exceed; a file that has shrunk leaves the list. */
+const TOO_LONG: Readonly<Record<string, number>> = {
+  'src/core/incident.ts': 460,
+  'src/ledger/door.ts': 400,
+};
+
+interface Import {
+  /** As written: `../core/event.ts`, `zod`, `node:fs`. */
+  from: string;
+  typeOnly: boolean;
+}
+
+/** Every import and re-export of a source, dynamic ones too. */
+function importsIn(source: string): Import[] {
+  const code = source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+  const stated = code.matchAll(/^(?:import|export)\s+(type\s)?(?:[\w*{][^;'"]*?\bfrom\s+)?['"]([^'"]+)['"]/gm);
+  const called = code.matchAll(/\b(?:import|require)\s*\(\s*['"]([^'"]+)['"]/g);
+  return [
+    ...[...stated].map(([, type, from = '']) => ({ from, typeOnly: type !== undefined })),
+    ...[...called].map(([, from = '']) => ({ from, typeOnly: false })),
+  ];
+}
+
+/** The room of a file, and its name there: `src/core/event.ts` is `event` in `core`. */
+function placeOf(path: string): { room: string; name: string } {
+  const [first = '', second = '', ...rest] = path.split('/');
+  const [room, names] = first === 'src' ? [second, rest] : [first, [second, ...rest]];
+  return { room, name: names.join('/').replace(/\.ts$/, '') };
+}
+
+const packageOf = (from: string): string => from.split('/', from.startsWith('@') ? 2 : 1).join('/');
+const isBuiltin = (from: string): boolean => from.startsWith('node:') || builtinModules.includes(from);
+
+/** What is wrong with an import, in words; undefined where nothing is. */
+function problemWith(path: string, { from, typeOnly }: Import): string | undefined {
+  const { room, name } = placeOf(path);
+  const row = TABLE[room];
+  if (room === WIRING) return undefined;
+  if (!row) return `${path} is in no room of the table`;
+  if (isBuiltin(from)) return row.node ? undefined : `${path} imports ${from}: ${room} may use nothing of Node`;
+  if (!from.startsWith('.')) {
+    return row.packages.includes(packageOf(from)) ? undefined : `${path} imports the package ${packageOf(from)}`;
+  }
+  const target = placeOf(posix.join(posix.dirname(path), from));
+  const file = `${target.room}/${target.name}`;
+  if (target.room === room)
+    return knowsSibling(room, name, target.name) ? `${path} imports its sibling ${file}` : undefined;
+  if (row.rooms.includes(target.room) || row.rooms.includes(file)) return undefined;
+  if (row.rooms.includes(`types of ${target.room}`)) {
+    return typeOnly ? undefined : `${path} imports more than types from ${file}`;
+  }
+  return `${path} imports ${file}: ${room} may not`;
+}
+
+/** Channels and sources share the contract alone, and only the list knows them all. */
+const CONTRACTS: Readonly<Record<string, string>> = { channels: 'channel', sources: 'source' };
+const knowsSibling = (room: string, name: string, target: string): boolean =>
+  CONTRACTS[room] !== undefined && name !== 'index' && target !== CONTRACTS[room];
+
+interface Source {
+  path: string;
+  text: string;
+}
+
+const sourcesUnder = (folder: string): Source[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((file) => ({ path: relative(ROOT, file).replaceAll('\\', '/'), text: readFileSync(file, 'utf8') }));
+
+const house = ['src', 'workflows', 'activities'].flatMap(sourcesUnder);
+const linesOf = ({ text }: Source): number => text.split('\n').length - 1;
+
+describe('the rooms', () => {
+  it('import only what the table allows', () => {
+    const problems = house.flatMap(({ path, text }) => importsIn(text).flatMap((one) => problemWith(path, one) ?? []));
+    expect(problems).toEqual([]);
+  });
+
+  it('all stand in the table', () => {
+    const unknown = house.map(({ path }) => placeOf(path).room).filter((room) => !(room in TABLE) && room !== WIRING);
+    expect([...new Set(unknown)]).toEqual([]);
+  });
+
+  it('keep main for the wiring: nobody imports it', () => {
+    const imported = house
+      .filter(({ path }) => placeOf(path).room !== WIRING)
+      .flatMap(({ path, text }) => importsIn(text).map(({ from }) => posix.join(posix.dirname(path), from)))
+      .filter((target) => target.startsWith(`src/${WIRING}/`));
+    expect(imported).toEqual([]);
+  });
+});
+
+describe('the scan of imports', () => {
+  it('sees every way of importing', () => {
+    const source = `/** import 'in a comment'; */
+import 'a';
+import b from "b";
+import * as c from 'c';
+import {
+  type D,
+  d,
+} from './d.ts';
+import type { E } from '../e.ts';
+export { f } from 'f/deep';
+const g = await import('g');
+const text = "no import x from 'x'";
+`;
+    expect(importsIn(source)).toEqual([
+      { from: 'a', typeOnly: false },
+      { from: 'b', typeOnly: false },
+      { from: 'c', typeOnly: false },
+      { from: './d.ts', typeOnly: false },
+      { from: '../e.ts', typeOnly: true },
+      { from: 'f/deep', typeOnly: false },
+      { from: 'g', typeOnly: false },
+    ]);
+  });
+
+  it.each([
+    ['src/core/event.ts', 'zod', false],
+    ['src/core/event.ts', 'node:crypto', false],
+    ['src/core/event.ts', '../ledger/db.ts', true],
+    ['src/channels/slack.ts', './email.ts', false],
+    ['src/channels/slack.ts', '../ledger/db.ts', false],
+    ['src/sources/mapping.ts', './alertmanager.ts', false],
+    ['src/config/load.ts', '../channels/slack.ts', false],
+    ['src/relay/relay.ts', '@temporalio/client', false],
+    ['src/temporal/carrier.ts', '../../workflows/incident.ts', false],
+    ['src/http/app.ts', '../main/start.ts', true],
+    ['workflows/incident.ts', '../activities/index.ts', false],
+    ['workflows/incident.ts', 'node:fs', false],
+    ['activities/deliver.ts', '../src/http/app.ts', true],
+  ])('refuses %s importing %s', (path, from, typeOnly) => {
+    expect(problemWith(path, { from, typeOnly })).toContain(path);
+  });
+
+  it.each([
+    ['src/channels/slack.ts', './channel.ts', false],
+    ['src/channels/index.ts', './slack.ts', false],
+    ['src/temporal/carrier.ts', '../../workflows/contract.ts', false],
+    ['workflows/incident.ts', '../activities/index.ts', true],
+    ['src/main/start.ts', '../http/app.ts', false],
+  ])('allows %s importing %s', (path, from, typeOnly) => {
+    expect(problemWith(path, { from, typeOnly })).toBeUndefined();
+  });
+});
+
+describe('every file', () => {
+  it('opens with a sentence that says what it is', () => {
+    const silent = house.filter(({ text }) => !/^(#!.*\n)?\/\*\*\s+(\*\s+)?\S/.test(text)).map(({ path }) => path);
+    expect(silent).toEqual([]);
+  });
+
+  it(`has at most ${LINES_MAX} lines, or no more than it is known for`, () => {
+    const long = house
+      .filter((file) => linesOf(file) > (TOO_LONG[file.path] ?? LINES_MAX))
+      .map((file) => `${file.path}: ${linesOf(file)}`);
+    expect(long).toEqual([]);
+  });
+
+  it('that is listed as too long still is', () => {
+    const known = house.filter(({ path }) => path in TOO_LONG);
+    expect(
+      known
+        .filter((file) => linesOf(file) > LINES_MAX)
+        .map(({ path }) => path)
+        .sort(),
+    ).toEqual(Object.keys(TOO_LONG).sort());
+  });
+});
