@@ -1,9 +1,9 @@
 /** One attempt at a channel: the call it needs, its deadline, and an outcome for whatever happens. */
 import { Context } from '@temporalio/activity';
 import { type Channel, fromError, type Outcome, type Ref, rejected } from '../src/channels/channel.ts';
+import type { Integration } from '../src/config/integrations.ts';
 import { composeNotice } from '../src/core/compose.ts';
 import type { Notice } from '../src/core/notice.ts';
-import type { Integration } from '../src/config/integrations.ts';
 import { factsOf, type Told } from '../src/ledger/facts.ts';
 import { createRedactor } from '../src/observe/redact.ts';
 import type { Deps } from './deps.ts';
@@ -17,15 +17,38 @@ export async function noticeOf({ ledger, config }: Deps, told: Told): Promise<No
     ...(config.links.grafana ? [{ title: 'Grafana', url: config.links.grafana }] : []),
     ...(config.links.prometheus ? [{ title: 'Prometheus', url: config.links.prometheus }] : []),
   ];
-  return composeNotice({ ...(await factsOf(ledger, told)), links, ...(config.publicUrl ? { public_url: config.publicUrl } : {}) });
+  return composeNotice({
+    ...(await factsOf(ledger, told)),
+    links,
+    ...(config.publicUrl ? { public_url: config.publicUrl } : {}),
+  });
 }
 
 /** Sends once, or with `lost` first asks the provider whether an attempt without an answer arrived. Never throws for a channel. */
-export async function attempt(deps: Deps, integration: Integration, channel: Channel, notice: Notice, root?: Ref, lost = false): Promise<Outcome> {
+export async function attempt(
+  deps: Deps,
+  integration: Integration,
+  channel: Channel,
+  notice: Notice,
+  root?: Ref,
+  lost = false,
+): Promise<Outcome> {
   const started = deps.now().getTime();
-  const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(integration.patience.timeout_ms)]);
+  const signal = AbortSignal.any([
+    Context.current().cancellationSignal,
+    AbortSignal.timeout(integration.patience.timeout_ms),
+  ]);
   const { fetch, resolve } = deps.egress;
-  const call = { config: integration.config as never, notice, fetch, resolve, signal, print: deps.print, now: deps.now(), ...(root ? { root } : {}) };
+  const call = {
+    config: integration.config as never,
+    notice,
+    fetch,
+    resolve,
+    signal,
+    print: deps.print,
+    now: deps.now(),
+    ...(root ? { root } : {}),
+  };
   const outcome = await send(channel, call, lost, integration).catch((error: unknown): Outcome => {
     // A channel that throws has met what nobody foresaw: it is told to engineers and treated as the network would be.
     deps.log.error({ err: error, channel: channel.id, delivery: notice.delivery.key }, 'the channel threw');
@@ -34,7 +57,15 @@ export async function attempt(deps: Deps, integration: Integration, channel: Cha
   const reason = outcome.kind === 'delivered' ? 'none' : outcome.reason;
   deps.metrics.attempts.inc({ channel: channel.id, outcome: outcome.kind, reason });
   deps.log.info(
-    { delivery: notice.delivery.key, target: integration.name, channel: channel.id, reason: notice.reason, outcome: outcome.kind, failure: reason, ms: deps.now().getTime() - started },
+    {
+      delivery: notice.delivery.key,
+      target: integration.name,
+      channel: channel.id,
+      reason: notice.reason,
+      outcome: outcome.kind,
+      failure: reason,
+      ms: deps.now().getTime() - started,
+    },
     outcome.kind === 'delivered' ? 'delivered' : 'not delivered',
   );
   return outcome.kind === 'delivered' ? outcome : { ...outcome, detail: safe(deps, outcome.detail) };
@@ -45,9 +76,15 @@ type AnyCall = Parameters<Channel['send']>[0];
 async function send(channel: Channel, call: AnyCall, lost: boolean, { on_ambiguous }: Integration): Promise<Outcome> {
   if (!lost) return channel.send(call);
   // A look-up that cannot tell throws: then nothing is known, as for channels that have none.
-  const found = channel.find ? await channel.find(call).then((ref) => ref ?? 'absent', () => 'unknown' as const) : 'unknown';
+  const found = channel.find
+    ? await channel.find(call).then(
+        (ref) => ref ?? 'absent',
+        () => 'unknown' as const,
+      )
+    : 'unknown';
   if (typeof found === 'object') return { kind: 'delivered', ref: found };
-  if (found === 'unknown' && on_ambiguous === 'drop') return rejected('timeout', 'an attempt ended without an answer, and on_ambiguous is drop');
+  if (found === 'unknown' && on_ambiguous === 'drop')
+    return rejected('timeout', 'an attempt ended without an answer, and on_ambiguous is drop');
   return channel.send(call);
 }
 

@@ -1,11 +1,11 @@
 /** deliver: one round of attempts of one notice to one target; the only place where an outcome becomes an ApplicationFailure. */
-import { activityInfo, ApplicationFailure, log as activityLog } from '@temporalio/activity';
+import { ApplicationFailure, activityInfo, log as activityLog } from '@temporalio/activity';
 import { ApplicationFailureCategory } from '@temporalio/common';
 import type { Channel, Outcome } from '../src/channels/channel.ts';
+import type { Integration } from '../src/config/integrations.ts';
 import { isWorse } from '../src/core/event.ts';
 import { type Ended, type Incident, isLastRound, type Outgoing, roundWait } from '../src/core/incident.ts';
 import { isPage } from '../src/core/notice.ts';
-import type { Integration } from '../src/config/integrations.ts';
 import { type AttemptEnd, beginAttempt, buryDelivery, recordAttempt, skipDelivery } from '../src/ledger/deliveries.ts';
 import { attempt, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
@@ -42,7 +42,11 @@ export function createDeliver(deps: Deps) {
     const channel = integration && deps.channelOf(integration.type);
     const begin = { incident, target, channel: channel?.id ?? '', out };
     if (!integration || !channel) {
-      await buryDelivery(deps.ledger, begin, `no integration named ${target} is configured: add it, or take it out of the routes`);
+      await buryDelivery(
+        deps.ledger,
+        begin,
+        `no integration named ${target} is configured: add it, or take it out of the routes`,
+      );
       return { outcome: 'failed', dead: true };
     }
     const skipped = whySkipped(integration, out, snapshot);
@@ -58,26 +62,51 @@ export function createDeliver(deps: Deps) {
     if (begun.outcome !== 'go') return before(begun.outcome);
     if (begun.attempts === 1) deps.metrics.notices.inc({ reason: out.reason });
     if (out.overtook) deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'superseded' }, out.overtook.length);
-    const told = { incident, reason: out.reason, through: out.through, ...(out.level === undefined ? {} : { level: out.level }), ...(out.from === undefined ? {} : { from: out.from }) };
+    const told = {
+      incident,
+      reason: out.reason,
+      through: out.through,
+      ...(out.level === undefined ? {} : { level: out.level }),
+      ...(out.from === undefined ? {} : { from: out.from }),
+    };
     const notice = await noticeOf(deps, { ...told, delivery: { key: out.key, attempt: begun.attempts } });
     const outcome = await attempt(deps, integration, channel, notice, begun.root, begun.lost);
     return afterwards(input, integration, channel, outcome, begun);
   };
 
-  async function afterwards(input: DeliverInput, integration: Integration, channel: Channel, outcome: Outcome, begun: { attempt: number; of_round: number }): Promise<Delivered> {
+  async function afterwards(
+    input: DeliverInput,
+    integration: Integration,
+    channel: Channel,
+    outcome: Outcome,
+    begun: { attempt: number; of_round: number },
+  ): Promise<Delivered> {
     const { incident, target, out, snapshot, due } = input;
-    const base = { incident, target, delivery: out.key, attempt: begun.attempt, counted: true, ...(due === undefined ? {} : { due }) };
+    const base = {
+      incident,
+      target,
+      delivery: out.key,
+      attempt: begun.attempt,
+      counted: true,
+      ...(due === undefined ? {} : { due }),
+    };
     if (outcome.kind === 'delivered') {
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'delivered' });
       deps.metrics.deliverySeconds.observe({ channel: channel.id }, (deps.now().getTime() - out.since) / 1_000);
-      return settle({ ...base, status: 'delivered', ...(outcome.ref ? { ref: outcome.ref } : {}) }, { outcome: 'delivered' });
+      return settle(
+        { ...base, status: 'delivered', ...(outcome.ref ? { ref: outcome.ref } : {}) },
+        { outcome: 'delivered' },
+      );
     }
     const { reason, detail } = outcome;
-    if (outcome.kind === 'rejected') return settle({ ...base, status: 'dead', reason, detail }, { outcome: 'failed', dead: true }, channel);
+    if (outcome.kind === 'rejected')
+      return settle({ ...base, status: 'dead', reason, detail }, { outcome: 'failed', dead: true }, channel);
 
     const counted = !(reason === 'rate_limited' && outcome.after_ms !== undefined);
     const after_ms = outcome.after_ms ?? 0;
-    const wait_ms = counted ? Math.max(after_ms, integration.patience.backoff_ms * 2 ** (begun.of_round - 1)) : Math.max(1, after_ms);
+    const wait_ms = counted
+      ? Math.max(after_ms, integration.patience.backoff_ms * 2 ** (begun.of_round - 1))
+      : Math.max(1, after_ms);
     const isSpent = counted && begun.of_round >= integration.patience.max_attempts;
     const ends_at = activityInfo().scheduledTimestampMs + ROUND_MS;
     const now = deps.now().getTime();
@@ -89,13 +118,19 @@ export function createDeliver(deps: Deps) {
       return settle({ ...base, status: 'dead', reason, detail, counted }, { outcome: 'failed', dead: true }, channel);
     }
     const next_at = now + Math.max(roundWait(out.round + 1), after_ms);
-    return settle({ ...base, status: 'retrying', reason, detail, counted, round: out.round + 1, next_at }, { outcome: 'failed', dead: false, after_ms });
+    return settle(
+      { ...base, status: 'retrying', reason, detail, counted, round: out.round + 1, next_at },
+      { outcome: 'failed', dead: false, after_ms },
+    );
   }
 
   async function settle(end: AttemptEnd, ended: Ended, channel?: Channel): Promise<Delivered> {
     if (channel) {
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'dead' });
-      deps.log.warn({ delivery: end.delivery, target: end.target, failure: end.reason }, 'delivery is dead: failed after all retries');
+      deps.log.warn(
+        { delivery: end.delivery, target: end.target, failure: end.reason },
+        'delivery is dead: failed after all retries',
+      );
     }
     return (await recorded(end)) ? ended : { outcome: 'unrecorded', ended, end };
   }
@@ -108,7 +143,10 @@ export function createDeliver(deps: Deps) {
         return true;
       } catch (error) {
         activityLog.warn('the ledger did not take the record of an attempt', { delivery: end.delivery, tried });
-        deps.log.warn({ err: error, delivery: end.delivery, tried }, 'the ledger did not take the record of an attempt');
+        deps.log.warn(
+          { err: error, delivery: end.delivery, tried },
+          'the ledger did not take the record of an attempt',
+        );
         if (tried < RECORD_TRIES) await new Promise((resolve) => setTimeout(resolve, RECORD_WAIT_MS * tried));
       }
     }
@@ -134,9 +172,14 @@ function before(outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stal
 }
 
 /** Why a notice is not for this integration, in words; undefined when it is. */
-function whySkipped(integration: Integration, { reason }: Outgoing, { worst, answered_worst }: Incident): string | undefined {
+function whySkipped(
+  integration: Integration,
+  { reason }: Outgoing,
+  { worst, answered_worst }: Incident,
+): string | undefined {
   if (!integration.enabled) return 'the integration is switched off';
-  if (reason === 'resolved' && integration.config.send_resolved === false) return 'the integration has send_resolved: false';
+  if (reason === 'resolved' && integration.config.send_resolved === false)
+    return 'the integration has send_resolved: false';
   const severity = worst ?? answered_worst;
   if (isPage(reason) && integration.threshold && severity && isWorse(integration.threshold, severity)) {
     return `${severity} is below the integration's threshold ${integration.threshold}`;
@@ -146,4 +189,9 @@ function whySkipped(integration: Integration, { reason }: Outgoing, { worst, ans
 
 /** Told to Temporal as a failure that it repeats after exactly this wait. The type is our reason; nothing else travels. */
 const again = (reason: string, detail: string, wait_ms: number): ApplicationFailure =>
-  ApplicationFailure.create({ message: detail, type: reason, nextRetryDelay: wait_ms, category: ApplicationFailureCategory.BENIGN });
+  ApplicationFailure.create({
+    message: detail,
+    type: reason,
+    nextRetryDelay: wait_ms,
+    category: ApplicationFailureCategory.BENIGN,
+  });

@@ -18,18 +18,39 @@ export function createActivities(deps: Deps) {
     ...createSummary(deps),
 
     /** The incident as the ledger knows it, unless the workflow knows as much. */
-    load: ({ incident, known }: { incident: string; known: Pick<Incident, 'epoch' | 'seen' | 'answer_rev'> & { due?: number } }) =>
-      loadIncident(ledger, incident, known, now().getTime()),
+    load: ({
+      incident,
+      known,
+    }: {
+      incident: string;
+      known: Pick<Incident, 'epoch' | 'seen' | 'answer_rev'> & { due?: number };
+    }) => loadIncident(ledger, incident, known, now().getTime()),
 
     /** How an attempt ended, told to a ledger that was away when it did. */
     record: (end: AttemptEnd): Promise<void> => recordAttempt(ledger, end),
 
     /** An answer the workflow gives itself. */
-    answer: ({ incident, expected_rev, answer, because }: { incident: string; expected_rev: number; answer: OwnAnswer; because: string }) =>
-      answerItself(ledger, incident, expected_rev, answer, because),
+    answer: ({
+      incident,
+      expected_rev,
+      answer,
+      because,
+    }: {
+      incident: string;
+      expected_rev: number;
+      answer: OwnAnswer;
+      because: string;
+    }) => answerItself(ledger, incident, expected_rev, answer, because),
 
-    close: ({ incident, seen, because }: { incident: string; seen: number; because: string }): Promise<'closed' | 'more'> =>
-      closeIncident(ledger, incident, seen, because),
+    close: ({
+      incident,
+      seen,
+      because,
+    }: {
+      incident: string;
+      seen: number;
+      because: string;
+    }): Promise<'closed' | 'more'> => closeIncident(ledger, incident, seen, because),
   };
 }
 

@@ -1,8 +1,16 @@
 /** sendOnce: a test of an integration, or a delivery sent again by hand. */
-import { activityInfo, ApplicationFailure } from '@temporalio/activity';
+import { ApplicationFailure, activityInfo } from '@temporalio/activity';
 import type { Outcome } from '../src/channels/channel.ts';
 import type { Notice } from '../src/core/notice.ts';
-import { recordRedelivery, redeliverableByKey, type Redeliverable, endSend, rootOf, type Send, sendOf } from '../src/ledger/sends.ts';
+import {
+  endSend,
+  type Redeliverable,
+  recordRedelivery,
+  redeliverableByKey,
+  rootOf,
+  type Send,
+  sendOf,
+} from '../src/ledger/sends.ts';
 import { attempt, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
 
@@ -10,24 +18,15 @@ import type { Deps } from './deps.ts';
 const ATTEMPTS = 4;
 
 export function createSendOnce(deps: Deps) {
-  return async function sendOnce({ send: id }: { send: number }): Promise<{ outcome: string }> {
-    const send = await sendOf(deps.ledger, id);
-    if (!send) return { outcome: 'unknown' };
-    const integration = deps.config.integrations.get(send.target);
-    const channel = integration && deps.channelOf(integration.type);
-    if (!integration || !channel) return end(send, undefined, { kind: 'rejected', reason: 'config', detail: `no integration named ${send.target} is configured` });
-
-    const delivery = send.delivery === null ? undefined : await redeliverableByKey(deps.ledger, send.delivery);
-    const notice = delivery ? await noticeAgain(delivery) : testNotice(send);
-    const root = delivery ? await rootOf(deps.ledger, delivery.incident, delivery.target) : undefined;
-    const outcome = await attempt(deps, integration, channel, notice, root);
-    if (outcome.kind === 'retry' && activityInfo().attempt < ATTEMPTS && send.kind !== 'test') {
-      throw ApplicationFailure.create({ message: outcome.detail, type: outcome.reason, ...(outcome.after_ms === undefined ? {} : { nextRetryDelay: outcome.after_ms }) });
-    }
-    return end(send, delivery, outcome);
-  };
-
-  const noticeAgain = ({ key, incident, reason, level, through, chapter_from, attempts }: Redeliverable): Promise<Notice> =>
+  const noticeAgain = ({
+    key,
+    incident,
+    reason,
+    level,
+    through,
+    chapter_from,
+    attempts,
+  }: Redeliverable): Promise<Notice> =>
     noticeOf(deps, {
       incident,
       reason: reason as Notice['reason'],
@@ -36,6 +35,32 @@ export function createSendOnce(deps: Deps) {
       ...(chapter_from === null ? {} : { from: chapter_from }),
       delivery: { key, attempt: attempts + 1 },
     });
+
+  return async function sendOnce({ send: id }: { send: number }): Promise<{ outcome: string }> {
+    const send = await sendOf(deps.ledger, id);
+    if (!send) return { outcome: 'unknown' };
+    const integration = deps.config.integrations.get(send.target);
+    const channel = integration && deps.channelOf(integration.type);
+    if (!integration || !channel)
+      return end(send, undefined, {
+        kind: 'rejected',
+        reason: 'config',
+        detail: `no integration named ${send.target} is configured`,
+      });
+
+    const delivery = send.delivery === null ? undefined : await redeliverableByKey(deps.ledger, send.delivery);
+    const notice = delivery ? await noticeAgain(delivery) : testNotice(send);
+    const root = delivery ? await rootOf(deps.ledger, delivery.incident, delivery.target) : undefined;
+    const outcome = await attempt(deps, integration, channel, notice, root);
+    if (outcome.kind === 'retry' && activityInfo().attempt < ATTEMPTS && send.kind !== 'test') {
+      throw ApplicationFailure.create({
+        message: outcome.detail,
+        type: outcome.reason,
+        ...(outcome.after_ms === undefined ? {} : { nextRetryDelay: outcome.after_ms }),
+      });
+    }
+    return end(send, delivery, outcome);
+  };
 
   async function end(send: Send, delivery: Redeliverable | undefined, outcome: Outcome): Promise<{ outcome: string }> {
     const isDelivered = outcome.kind === 'delivered';
@@ -56,7 +81,18 @@ function testNotice({ id, requested_by, requested_at }: Send): Notice {
     reason: 'test',
     headline: 'Test of this integration',
     lines: [`Asked for by ${requested_by}. If you can read this, notifications arrive here.`],
-    incident: { id: `TEST-${id}`, status: 'open', severity: 'info', title: 'Test of this integration', route: 'test', alert_count: 0, firing_count: 0, opened_at: at, first_at: at, last_at: at },
+    incident: {
+      id: `TEST-${id}`,
+      status: 'open',
+      severity: 'info',
+      title: 'Test of this integration',
+      route: 'test',
+      alert_count: 0,
+      firing_count: 0,
+      opened_at: at,
+      first_at: at,
+      last_at: at,
+    },
     components: [],
     alerts: [],
     more: 0,

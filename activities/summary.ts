@@ -1,10 +1,10 @@
 /** The daily summary's steps: collect the day, write the page, tell the short form. */
 import { ApplicationFailure } from '@temporalio/activity';
-import { type Outcome } from '../src/channels/channel.ts';
+import type { Outcome } from '../src/channels/channel.ts';
 import type { Summary } from '../src/config/load.ts';
 import type { Notice } from '../src/core/notice.ts';
 import { dateOfRun, sectionsOf, shortForm, windowOf } from '../src/core/summary.ts';
-import { storePage, storeSummary, summaryOf, type SummaryView, totalsBetween } from '../src/ledger/summaries.ts';
+import { type SummaryView, storePage, storeSummary, summaryOf, totalsBetween } from '../src/ledger/summaries.ts';
 import { attempt } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { writerOf } from './writers.ts';
@@ -13,16 +13,26 @@ import { writerOf } from './writers.ts';
 const PAGE_TIMEOUT_MS = 60_000;
 
 export function createSummary(deps: Deps) {
-  const configured = (name: string): Summary | undefined => deps.config.summaries.find((summary) => summary.name === name);
+  const configured = (name: string): Summary | undefined =>
+    deps.config.summaries.find((summary) => summary.name === name);
   const stored = async (name: string, date: string): Promise<SummaryView> => {
     const found = (await summaryOf(deps.ledger, date)).find((summary) => summary.name === name);
-    if (!found) throw ApplicationFailure.nonRetryable(`the summary ${name} of ${date} has not been collected`, 'unknown');
+    if (!found)
+      throw ApplicationFailure.nonRetryable(`the summary ${name} of ${date} has not been collected`, 'unknown');
     return found;
   };
 
   return {
     /** The day's totals, kept in the ledger. `at`: when the schedule fired, in epoch milliseconds. */
-    async collectSummary({ name, at, date }: { name: string; at: number; date?: string }): Promise<{ outcome: 'collected'; date: string; notify: string[] } | { outcome: 'unknown' }> {
+    async collectSummary({
+      name,
+      at,
+      date,
+    }: {
+      name: string;
+      at: number;
+      date?: string;
+    }): Promise<{ outcome: 'collected'; date: string; notify: string[] } | { outcome: 'unknown' }> {
       const summary = configured(name);
       if (!summary) return { outcome: 'unknown' };
       const day = date ?? dateOfRun(at, summary.timezone);
@@ -41,9 +51,23 @@ export function createSummary(deps: Deps) {
         fetch: deps.egress.fetch,
         signal: AbortSignal.timeout(PAGE_TIMEOUT_MS),
         now: deps.now(),
-        page: { date, name, title: titleOf(name, date), sections: sectionsOf(totals), facts: totals.facts, key: `${name}/${date}` },
+        page: {
+          date,
+          name,
+          title: titleOf(name, date),
+          sections: sectionsOf(totals),
+          facts: totals.facts,
+          key: `${name}/${date}`,
+        },
       });
-      await storePage(deps.ledger, name, date, outcome.kind === 'delivered' ? 'written' : 'failed', outcome.kind === 'delivered' ? outcome.ref : undefined, detailOf(outcome));
+      await storePage(
+        deps.ledger,
+        name,
+        date,
+        outcome.kind === 'delivered' ? 'written' : 'failed',
+        outcome.kind === 'delivered' ? outcome.ref : undefined,
+        detailOf(outcome),
+      );
       if (outcome.kind === 'delivered') return typeof outcome.ref?.url === 'string' ? { page: outcome.ref.url } : {};
       throw failure(outcome);
     },
@@ -78,7 +102,18 @@ function summaryNotice({ name, date, totals, page, written_at }: SummaryView): N
     reason: 'summary',
     headline: title,
     lines: shortForm(totals),
-    incident: { id: `${name}/${date}`, status: 'resolved', severity: 'info', title, route: name, alert_count: totals.incidents, firing_count: 0, opened_at: totals.from, first_at: totals.from, last_at: totals.to },
+    incident: {
+      id: `${name}/${date}`,
+      status: 'resolved',
+      severity: 'info',
+      title,
+      route: name,
+      alert_count: totals.incidents,
+      firing_count: 0,
+      opened_at: totals.from,
+      first_at: totals.from,
+      last_at: totals.to,
+    },
     components: [],
     alerts: [],
     more: 0,

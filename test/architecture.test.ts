@@ -35,29 +35,26 @@ const TABLE: Readonly<Record<string, Room>> = {
   relay: { rooms: ['core', 'ledger', 'observe'], packages: [], node: true },
   observe: { rooms: ['core'], packages: ['pino', 'prom-client'], node: true },
   egress: { rooms: ['core'], packages: ['undici', 'ipaddr.js'], node: true },
-  workflows: {
-    rooms: ['core', 'types of activities'],
-    packages: ['@temporalio/workflow', '@temporalio/common'],
-    node: false,
-  },
+  workflows: { rooms: ['core', 'types of activities'], packages: ['@temporalio/workflow'], node: false },
   activities: {
     rooms: ['core', 'channels', 'ledger', 'config', 'observe'],
-    packages: ['@temporalio/activity', '@temporalio/common', 'zod'],
+    packages: ['@temporalio/activity'],
     node: true,
   },
   temporal: {
     rooms: ['core', 'workflows/contract', 'activities', 'config', 'observe'],
-    packages: [
-      '@temporalio/client',
-      '@temporalio/common',
-      '@temporalio/envconfig',
-      '@temporalio/worker',
-      '@temporalio/proto',
-    ],
+    packages: ['@temporalio/client', '@temporalio/common', '@temporalio/envconfig', '@temporalio/worker'],
     node: true,
   },
   http: PAGES,
   console: PAGES,
+};
+/** What the table forbids and is done all the same, by file; what is mended leaves the list. */
+const KNOWN: Readonly<Record<string, readonly string[]>> = {
+  'workflows/incident.ts': ['@temporalio/common'],
+  'activities/deliver.ts': ['@temporalio/common'],
+  'activities/writers.ts': ['zod'],
+  'src/config/secrets.ts': ['../channels/channel.ts'],
 };
 /** Wires everything, and is imported by nothing: it stands in no row above. */
 const WIRING = 'main';
@@ -66,7 +63,6 @@ const LINES_MAX = 350;
 /** Longer than that today, with the length they may not exceed; a file that has shrunk leaves the list. */
 const TOO_LONG: Readonly<Record<string, number>> = {
   'src/core/incident.ts': 460,
-  'src/ledger/door.ts': 400,
 };
 
 interface Import {
@@ -136,10 +132,22 @@ const sourcesUnder = (folder: string): Source[] =>
 const house = ['src', 'workflows', 'activities'].flatMap(sourcesUnder);
 const linesOf = ({ text }: Source): number => text.split('\n').length - 1;
 
+const isKnown = (path: string, from: string): boolean => KNOWN[path]?.includes(from) ?? false;
+
 describe('the rooms', () => {
   it('import only what the table allows', () => {
-    const problems = house.flatMap(({ path, text }) => importsIn(text).flatMap((one) => problemWith(path, one) ?? []));
+    const problems = house.flatMap(({ path, text }) =>
+      importsIn(text).flatMap((one) => (isKnown(path, one.from) ? [] : (problemWith(path, one) ?? []))),
+    );
     expect(problems).toEqual([]);
+  });
+
+  it('still hold what is listed as known', () => {
+    const listed = Object.entries(KNOWN).flatMap(([path, froms]) => froms.map((from) => `${path} ${from}`));
+    const found = house.flatMap(({ path, text }) =>
+      importsIn(text).flatMap((one) => (problemWith(path, one) ? [`${path} ${one.from}`] : [])),
+    );
+    expect(listed.filter((one) => !found.includes(one))).toEqual([]);
   });
 
   it('all stand in the table', () => {

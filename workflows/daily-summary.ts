@@ -14,10 +14,13 @@ const { collectSummary, writeSummary, tellSummary } = proxyActivities<Activities
 const PAGE_WAIT = '2 minutes';
 
 export async function dailySummary({ name, date }: SummaryInput): Promise<{ date: string; page?: string }> {
-  const scheduled = workflowInfo().typedSearchAttributes.getAll().find(({ key }) => key.name === 'TemporalScheduledStartTime')?.value;
+  const scheduled = workflowInfo()
+    .typedSearchAttributes.getAll()
+    .find(({ key }) => key.name === 'TemporalScheduledStartTime')?.value;
   const at = scheduled instanceof Date ? scheduled.getTime() : Date.now();
   const collected = await collectSummary({ name, at, ...(date === undefined ? {} : { date }) });
-  if (collected.outcome === 'unknown') throw ApplicationFailure.nonRetryable(`there is no summary named ${name} in the configuration`, 'unknown');
+  if (collected.outcome === 'unknown')
+    throw ApplicationFailure.nonRetryable(`there is no summary named ${name} in the configuration`, 'unknown');
   const { date: day, notify } = collected;
   const writing = writeSummary({ name, date: day });
   // A page that cannot be written keeps nobody from being told.

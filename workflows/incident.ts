@@ -2,7 +2,7 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import * as wf from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
-import { batchFits, type Batch, type Ended, type Incident, keepingRunning, openIncident, type Outgoing, withBatch, withEnded, withOwnAnswer, withRunning, withTelling } from '../src/core/incident.ts'; // biome-ignore format: one list
+import { type Batch, batchFits, type Ended, type Incident, keepingRunning, type Outgoing, openIncident, withBatch, withEnded, withOwnAnswer, withRunning, withTelling } from '../src/core/incident.ts'; // biome-ignore format: one list
 import { nextDeadline, nextStep, type Step } from '../src/core/plan.ts';
 import { BATCH, clear, type IncidentInput, NUDGE, SEARCH_ATTRIBUTES, STATE } from './contract.ts';
 import { createTimeline } from './timeline.ts';
@@ -31,7 +31,8 @@ const stateQuery = wf.defineQuery<Incident>(STATE);
 /** Ends when the ledger says the incident is closed; a run of an incident that is closed already ends silently. */
 export async function incident({ opening, resume }: IncidentInput): Promise<{ closed: string }> {
   // The ledger's clock may run ahead of ours: what is due is never later for it.
-  let state = resume ?? openIncident(opening.id, opening.policy, opening.epoch, Math.min(opening.opened_at, Date.now()));
+  let state =
+    resume ?? openIncident(opening.id, opening.policy, opening.epoch, Math.min(opening.opened_at, Date.now()));
   let wantsLoad = false;
   let isOver: string | undefined;
   let signals = 0;
@@ -60,8 +61,19 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
   });
   wf.setHandler(stateQuery, () => state);
 
-  const deliverOne = async (target: string, out: Outgoing, snapshot: Incident, due: number | undefined): Promise<void> => {
-    const ended = await attemptRound(state, { incident: opening.id, target, out, snapshot, ...(due === undefined ? {} : { due }) });
+  const deliverOne = async (
+    target: string,
+    out: Outgoing,
+    snapshot: Incident,
+    due: number | undefined,
+  ): Promise<void> => {
+    const ended = await attemptRound(state, {
+      incident: opening.id,
+      target,
+      out,
+      snapshot,
+      ...(due === undefined ? {} : { due }),
+    });
     timeline.ended(target, out, ended);
     if (ended.outcome === 'closed') isOver = 'closed elsewhere';
     // The page was decided before an answer that this run has not heard of yet.
@@ -81,7 +93,10 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
     early = [];
     const due = nextDeadline(state, Date.now());
     const { epoch, seen, answer_rev } = state;
-    const loaded = await load({ incident: opening.id, known: { epoch, seen, answer_rev, ...(due === undefined ? {} : { due }) } });
+    const loaded = await load({
+      incident: opening.id,
+      known: { epoch, seen, answer_rev, ...(due === undefined ? {} : { due }) },
+    });
     if (loaded.outcome === 'closed') isOver = 'closed elsewhere';
     if (loaded.outcome === 'loaded') {
       state = keepingRunning(loaded.incident, state);
@@ -93,12 +108,21 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
   };
 
   const answerNow = async (step: Extract<Step, { kind: 'answer' }>): Promise<void> => {
-    const given = await answer({ incident: opening.id, expected_rev: state.answer_rev, answer: step.answer, because: step.because });
+    const given = await answer({
+      incident: opening.id,
+      expected_rev: state.answer_rev,
+      answer: step.answer,
+      because: step.because,
+    });
     if (given.outcome === 'closed') isOver = 'closed elsewhere';
     else if (given.outcome === 'stale') wantsLoad = true;
     else if (given.outcome === 'done') {
       timeline.note(step.because);
-      state = withOwnAnswer(state, { status: given.status, answer: step.answer, answer_rev: given.answer_rev }, Date.now());
+      state = withOwnAnswer(
+        state,
+        { status: given.status, answer: step.answer, answer_rev: given.answer_rev },
+        Date.now(),
+      );
     }
   };
 
@@ -172,7 +196,12 @@ async function attemptRound(state: Incident, input: Parameters<Activities['deliv
 
 function inOurTime(batch: Batch, now: number): Batch {
   const { at, last_at, answered_at } = batch;
-  return { ...batch, at: Math.min(at, now), last_at: Math.min(last_at, now), ...(answered_at === undefined ? {} : { answered_at: Math.min(answered_at, now) }) };
+  return {
+    ...batch,
+    at: Math.min(at, now),
+    last_at: Math.min(last_at, now),
+    ...(answered_at === undefined ? {} : { answered_at: Math.min(answered_at, now) }),
+  };
 }
 
 /** The one timer: armed anew only when the next deadline is earlier than the one that runs; firing early is harmless. */

@@ -14,12 +14,20 @@ export function createTimeline() {
   };
   return {
     note,
-    batch: ({ number, rows, more }: Batch): void => note(`batch ${number}: ${countsOf(rows.map(({ kind }) => kind))}${more > 0 ? ` and ${more} more` : ''}`),
-    told: ({ reason, targets, level }: Telling): void => note(`${reason}${level === undefined ? '' : ` (level ${level})`}: ${targets.join(', ') || 'nobody'} ${REASONS[reason]}`),
+    batch: ({ number, rows, more }: Batch): void =>
+      note(`batch ${number}: ${countsOf(rows.map(({ kind }) => kind))}${more > 0 ? ` and ${more} more` : ''}`),
+    told: ({ reason, targets, level }: Telling): void =>
+      note(
+        `${reason}${level === undefined ? '' : ` (level ${level})`}: ${targets.join(', ') || 'nobody'} ${REASONS[reason]}`,
+      ),
     ended: (target: string, { reason }: Outgoing, ended: Ended): void =>
-      note(`${target}: ${reason} ${ended.outcome === 'failed' ? (ended.dead ? 'is dead' : 'failed, another round follows') : ended.outcome}`),
+      note(
+        `${target}: ${reason} ${ended.outcome === 'failed' ? (ended.dead ? 'is dead' : 'failed, another round follows') : ended.outcome}`,
+      ),
     show({ status, worst, firing, alerts, targets }: Incident): void {
-      const waiting = Object.entries(targets).flatMap(([name, { current }]) => (current ? [`${name} (${current.reason})`] : []));
+      const waiting = Object.entries(targets).flatMap(([name, { current }]) =>
+        current ? [`${name} (${current.reason})`] : [],
+      );
       const head = `**${status}**, worst ${worst ?? 'none'}, ${firing} firing, ${alerts} in all${waiting.length ? `, on the way: ${waiting.join(', ')}` : ''}`;
       setCurrentDetails([head, '', ...lines].join('\n'));
     },

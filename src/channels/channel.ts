@@ -22,7 +22,11 @@ export type Outcome =
 
 export const delivered = (ref?: Ref): Outcome => (ref ? { kind: 'delivered', ref } : { kind: 'delivered' });
 export const rejected = (reason: Failure, detail: string): Outcome => ({ kind: 'rejected', reason, detail });
-export const retry = (reason: Failure, detail: string, more: { after_ms?: number; ambiguous?: boolean } = {}): Outcome => ({
+export const retry = (
+  reason: Failure,
+  detail: string,
+  more: { after_ms?: number; ambiguous?: boolean } = {},
+): Outcome => ({
   kind: 'retry',
   reason,
   detail,
@@ -91,7 +95,9 @@ export function secretPaths(schema: z.ZodObject): string[][] {
     const { writeOnly, properties, additionalProperties, items, anyOf } = node as Record<string, unknown>;
     if (writeOnly === true) return [path];
     return [
-      ...Object.entries((properties ?? {}) as Record<string, unknown>).flatMap(([name, inner]) => walk(inner, [...path, name])),
+      ...Object.entries((properties ?? {}) as Record<string, unknown>).flatMap(([name, inner]) =>
+        walk(inner, [...path, name]),
+      ),
       ...walk(additionalProperties, [...path, '*']),
       ...walk(items, [...path, '*']),
       ...(Array.isArray(anyOf) ? anyOf.flatMap((inner) => walk(inner, path)) : []),
@@ -104,7 +110,12 @@ export function secretPaths(schema: z.ZodObject): string[][] {
  * The outcome of an HTTP status nobody said anything special about: 2xx delivered; 408, 425, 429, 5xx retry
  * (RFC 9110 section 15, RFC 6585 section 4, RFC 8470); the rest is permanent. Retry-After is read in seconds or as a date.
  */
-export function fromStatus(status: number, headers: { get(name: string): string | null }, now: Date, detail = `HTTP ${status}`): Outcome {
+export function fromStatus(
+  status: number,
+  headers: { get(name: string): string | null },
+  now: Date,
+  detail = `HTTP ${status}`,
+): Outcome {
   if (status >= 200 && status < 300) return delivered();
   const after_ms = retryAfter(headers.get('retry-after'), now);
   const more = after_ms === undefined ? {} : { after_ms };
@@ -147,7 +158,8 @@ function describe(error: unknown): { name: string; code: string; message: string
   for (let depth = 0; depth < 5 && current instanceof Error; depth++) {
     const { name, message } = current;
     const code = (current as { code?: unknown }).code;
-    if (name === 'EgressBlocked' || typeof code === 'string') return { name, code: typeof code === 'string' ? code : '', message };
+    if (name === 'EgressBlocked' || typeof code === 'string')
+      return { name, code: typeof code === 'string' ? code : '', message };
     if (current.cause === undefined) return { name, code: '', message };
     current = current.cause;
   }

@@ -60,7 +60,8 @@ export function composeNotice(facts: Facts): Notice {
   const { incident, reason, chapter } = facts;
   const alerts = chapter ? chapter.events.map((event) => alertOf(eventFact(event, facts))) : facts.alerts.map(alertOf);
   const pattern = alerts.length > 1 ? commonPattern(alerts.map(({ title }) => title)) : undefined;
-  const url = facts.public_url === undefined ? undefined : `${facts.public_url.replace(/\/$/, '')}/v1/incidents/${incident.id}`;
+  const url =
+    facts.public_url === undefined ? undefined : `${facts.public_url.replace(/\/$/, '')}/v1/incidents/${incident.id}`;
   const { service } = incident;
   return {
     reason,
@@ -98,7 +99,8 @@ function statusFor(reason: Reason, status: IncidentStatus): IncidentStatus {
   return reason === 'resolved' || reason === 'acknowledged' || reason === 'snoozed' ? reason : status;
 }
 
-const namesSomebody = (reason: Reason): boolean => ['acknowledged', 'unacknowledged', 'snoozed', 'resolved'].includes(reason);
+const namesSomebody = (reason: Reason): boolean =>
+  ['acknowledged', 'unacknowledged', 'snoozed', 'resolved'].includes(reason);
 
 const worstOf = (events: Event[]): Severity =>
   events.reduce<Severity>((worst, { severity }) => (rankOf(severity) < rankOf(worst) ? severity : worst), 'info');
@@ -195,7 +197,9 @@ function endedBy({ incident }: Facts): string {
 /** Components, services where none are given; each once, in order of appearance. */
 function componentsOf(alerts: NoticeAlert[]): string[] {
   const components = [...new Set(alerts.flatMap((alert) => alert.components))];
-  return components.length > 0 ? components : [...new Set(alerts.flatMap(({ service }) => (service === undefined ? [] : [service])))];
+  return components.length > 0
+    ? components
+    : [...new Set(alerts.flatMap(({ service }) => (service === undefined ? [] : [service])))];
 }
 
 function uniqueLinks(links: Link[]): Link[] {
@@ -203,11 +207,16 @@ function uniqueLinks(links: Link[]): Link[] {
   return [...byUrl.values()].slice(0, LINKS_MAX);
 }
 
-function storyOf({ incident, at }: Facts, { events, isFirst, so_far }: NonNullable<Facts['chapter']>): NonNullable<Notice['story']> {
+function storyOf(
+  { incident, at }: Facts,
+  { events, isFirst, so_far }: NonNullable<Facts['chapter']>,
+): NonNullable<Notice['story']> {
   const last = events.at(-1);
   const end = last !== undefined && isEnd(last);
   const name = (last && incident.lifecycle && last.labels[incident.lifecycle]) || incident.title;
-  const ended: Partial<NonNullable<Notice['story']>> = end ? { duration_ms: durationOf(incident.opened_at, last, at), counts: { events: String(so_far), ...countsIn(last) } } : {};
+  const ended: Partial<NonNullable<Notice['story']>> = end
+    ? { duration_ms: durationOf(incident.opened_at, last, at), counts: { events: String(so_far), ...countsIn(last) } }
+    : {};
   return { name, phase: end ? 'end' : isFirst ? 'start' : 'progress', ok: events.every(isGood), ...ended };
 }
 

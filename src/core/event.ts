@@ -110,5 +110,13 @@ export function labelsOf(event: Event): Labels {
 export function identityOf(event: Event): string {
   if (event.dedup_key !== undefined) return JSON.stringify(['key', event.source, event.dedup_key]);
   const labels = Object.entries(event.labels).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return JSON.stringify(['event', event.source, event.type, event.service ?? '', event.title, event.components, labels]);
+  return JSON.stringify([
+    'event',
+    event.source,
+    event.type,
+    event.service ?? '',
+    event.title,
+    event.components,
+    labels,
+  ]);
 }

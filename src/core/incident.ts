@@ -82,7 +82,15 @@ export interface Target {
   /** Waits until `current` has ended; only the newest is kept. */
   next?: Outgoing;
   /** The last notice this target heard, or can never hear (`dead`). */
-  told?: { reason: Reason; status: IncidentStatus; answer_rev: number; through: number; at: number; dead?: true; failed_over?: true };
+  told?: {
+    reason: Reason;
+    status: IncidentStatus;
+    answer_rev: number;
+    through: number;
+    at: number;
+    dead?: true;
+    failed_over?: true;
+  };
   /** The last chapter of a story this target was told. */
   chapter?: number;
 }
@@ -261,10 +269,12 @@ const tellingsSoFar = (incident: Incident): string => (incident.told ? String(in
 /** The incident once it is decided that these targets are told: each has the notice as its newest. */
 export function withTelling(incident: Incident, telling: Telling, now: number): Incident {
   const targets = { ...incident.targets };
-  for (const name of telling.targets) targets[name] = withOutgoing(targets[name] ?? {}, outgoing(incident, telling, name, now));
+  for (const name of telling.targets)
+    targets[name] = withOutgoing(targets[name] ?? {}, outgoing(incident, telling, name, now));
   if (telling.instead_of !== undefined) {
     const primary = targets[telling.instead_of];
-    if (primary?.current) targets[telling.instead_of] = { ...primary, current: { ...primary.current, failed_over: true } };
+    if (primary?.current)
+      targets[telling.instead_of] = { ...primary, current: { ...primary.current, failed_over: true } };
     else if (primary?.told) targets[telling.instead_of] = { ...primary, told: { ...primary.told, failed_over: true } };
   }
   const next: Incident = { ...incident, revision: incident.revision + 1, targets };
@@ -289,14 +299,17 @@ function outgoing(incident: Incident, telling: Telling, target: string, now: num
 /** A newer notice overtakes an unsent older one; one that is on its way is waited for. */
 function withOutgoing(target: Target, newer: Outgoing): Target {
   const { current, next, ...rest } = target;
-  const unsent = [next, current?.running ? undefined : current].filter((one) => one !== undefined && one.key !== newer.key);
+  const unsent = [next, current?.running ? undefined : current].filter(
+    (one) => one !== undefined && one.key !== newer.key,
+  );
   const overtook = unsent.flatMap((one) => (one ? [...(one.overtook ?? []), one.key] : []));
   const withOvertook = overtook.length ? { ...newer, overtook } : newer;
   return current?.running ? { ...rest, current, next: withOvertook } : { ...rest, current: withOvertook };
 }
 
 /** Failovers, chapters and what only informs do not count as the group having been told. */
-const isGroupTelling = ({ reason, instead_of }: Telling): boolean => instead_of === undefined && isPage(reason) && reason !== 'failover';
+const isGroupTelling = ({ reason, instead_of }: Telling): boolean =>
+  instead_of === undefined && isPage(reason) && reason !== 'failover';
 
 function asTold(incident: Incident, { reason, level }: Telling, now: number): Incident {
   const { by_hand, ...rest } = incident;
@@ -309,14 +322,20 @@ function asTold(incident: Incident, { reason, level }: Telling, now: number): In
 }
 
 /** Level 1 begins with the first telling and again with every answer that pages anew. */
-function escalationAfter(incident: Incident, reason: Reason, level: number | undefined, now: number): Incident['escalation'] {
+function escalationAfter(
+  incident: Incident,
+  reason: Reason,
+  level: number | undefined,
+  now: number,
+): Incident['escalation'] {
   const { escalation, policy } = incident;
   if (policy.levels.length === 0) return escalation;
   if (level !== undefined && (reason === 'escalated' || reason === 'escalated_by_hand')) {
     const round = level <= escalation.level && reason === 'escalated' ? escalation.round + 1 : escalation.round;
     return { level, round, since: now, resting: false };
   }
-  const anew = escalation.level === 0 || (incident.told !== undefined && incident.told.answer_rev < incident.answer_rev);
+  const anew =
+    escalation.level === 0 || (incident.told !== undefined && incident.told.answer_rev < incident.answer_rev);
   return anew ? { level: 1, round: 0, since: now, resting: false } : escalation;
 }
 
@@ -411,10 +430,12 @@ export function asLoaded(incident: Incident, known: Record<string, Known>, now: 
     const { key } = target.current;
     const row = known[key];
     const current: Outgoing = { ...target.current, running: false };
-    if (row?.status === 'retrying' && row.next_at !== undefined) Object.assign(current, { round: row.round, due: row.next_at });
+    if (row?.status === 'retrying' && row.next_at !== undefined)
+      Object.assign(current, { round: row.round, due: row.next_at });
     loaded = { ...loaded, targets: { ...loaded.targets, [name]: { ...target, current } } };
     if (row?.status === 'dead') loaded = withEnded(loaded, name, key, { outcome: 'failed', dead: true }, now);
-    else if (row?.status === 'delivered' || row?.status === 'skipped') loaded = withEnded(loaded, name, key, { outcome: row.status }, now);
+    else if (row?.status === 'delivered' || row?.status === 'skipped')
+      loaded = withEnded(loaded, name, key, { outcome: row.status }, now);
     else if (row?.status === 'superseded') loaded = withEnded(loaded, name, key, { outcome: 'stale' }, now);
   }
   return loaded;

@@ -34,11 +34,17 @@ function answersDue(incident: Incident): Due[] {
   const { status, answered_at, policy, snoozed_until, worst, answered_worst, last_at } = incident;
   const dues: Due[] = [];
   if (status === 'acknowledged' && worst !== null && answered_worst !== null && isWorse(worst, answered_worst)) {
-    dues.push({ at: 0, step: { kind: 'answer', answer: 'severity_rose', because: `rose to ${worst} after it was acknowledged` } });
+    dues.push({
+      at: 0,
+      step: { kind: 'answer', answer: 'severity_rose', because: `rose to ${worst} after it was acknowledged` },
+    });
   }
   if (status === 'acknowledged' && policy.ack_timeout_ms !== undefined) {
     const at = (answered_at ?? last_at) + policy.ack_timeout_ms;
-    dues.push({ at, step: { kind: 'answer', answer: 'ack_timed_out', because: 'acknowledged, and nothing happened since' } });
+    dues.push({
+      at,
+      step: { kind: 'answer', answer: 'ack_timed_out', because: 'acknowledged, and nothing happened since' },
+    });
   }
   if (status === 'snoozed') {
     const at = snoozed_until ?? answered_at ?? last_at;
@@ -61,7 +67,10 @@ function tellingsDue(incident: Incident): Due[] {
 function pagesDue(incident: Incident): Due[] {
   const { policy, told, worst, alerts, answer_rev, answer, opened_at } = incident;
   const first = [...new Set([...policy.notify, ...(policy.levels[0]?.notify ?? [])])];
-  const tell = (at: number, reason: Reason, targets: string[]): Due => ({ at, step: { kind: 'tell', reason, targets: withHeard(incident, reason, targets), ...levelOf(incident, reason) } });
+  const tell = (at: number, reason: Reason, targets: string[]): Due => ({
+    at,
+    step: { kind: 'tell', reason, targets: withHeard(incident, reason, targets), ...levelOf(incident, reason) },
+  });
   if (!told) {
     if (worst !== null && policy.group_now.includes(worst)) return [tell(0, 'group_now', first)];
     if (alerts >= policy.group_count) return [tell(0, 'group_count', first)];
@@ -135,7 +144,9 @@ function failoversDue(incident: Incident): Due[] {
     if (incident.status !== 'open' || page.answer_rev < incident.answer_rev) return [];
     if (backup.only.length > 0 && (incident.worst === null || !backup.only.includes(incident.worst))) return [];
     const at = current && current.round === 0 ? current.since + backup.after_ms : 0;
-    return [{ at, step: { kind: 'tell' as const, reason: 'failover' as const, targets: [backup.to], instead_of: name } }];
+    return [
+      { at, step: { kind: 'tell' as const, reason: 'failover' as const, targets: [backup.to], instead_of: name } },
+    ];
   });
 }
 

@@ -2,11 +2,38 @@
 import type { Event, Labels } from './event.ts';
 
 /** Last words of a type that end a story: `job_completed`, `deploy:failed`, `build.success`. */
-const GOOD_ENDS = ['completed', 'complete', 'success', 'succeeded', 'finished', 'done', 'end', 'ended', 'passed', 'resolved', 'approved'];
-const BAD_ENDS = ['failed', 'failure', 'error', 'cancelled', 'canceled', 'aborted', 'timeout', 'rejected', 'rolledback', 'oom'];
+const GOOD_ENDS = [
+  'completed',
+  'complete',
+  'success',
+  'succeeded',
+  'finished',
+  'done',
+  'end',
+  'ended',
+  'passed',
+  'resolved',
+  'approved',
+];
+const BAD_ENDS = [
+  'failed',
+  'failure',
+  'error',
+  'cancelled',
+  'canceled',
+  'aborted',
+  'timeout',
+  'rejected',
+  'rolledback',
+  'oom',
+];
 
 /** The last word of a type, whose words may be joined by `_`, `.`, `:`, `-` or `/`. */
-const lastWord = (type: string): string => type.toLowerCase().split(/[_.:\-/]/).at(-1) ?? '';
+const lastWord = (type: string): string =>
+  type
+    .toLowerCase()
+    .split(/[_.:\-/]/)
+    .at(-1) ?? '';
 
 /** True when this event ends the story it belongs to. */
 export const isEnd = (event: Pick<Event, 'status' | 'type'>): boolean =>

@@ -40,7 +40,8 @@ export function instantOf(date: string, time: string, timezone: string): number 
 }
 
 /** The date on the calendar of a zone, YYYY-MM-DD. */
-export const dateIn = (instant: number, timezone: string): string => new Date(instant + offsetAt(instant, timezone)).toISOString().slice(0, 10);
+export const dateIn = (instant: number, timezone: string): string =>
+  new Date(instant + offsetAt(instant, timezone)).toISOString().slice(0, 10);
 
 /** What a date's page covers: the 24 hours up to `at` on that date, so that no event falls between two pages. */
 export function windowOf(date: string, at: string, timezone: string): { from: number; to: number } {
@@ -52,7 +53,9 @@ export function windowOf(date: string, at: string, timezone: string): { from: nu
 export const dateOfRun = (instant: number, timezone: string): string => dateIn(instant, timezone);
 
 const counted = (counts: Record<string, number>, order?: readonly string[]): string[] => {
-  const names = order ? order.filter((name) => counts[name]) : Object.keys(counts).sort((a, b) => (counts[b] ?? 0) - (counts[a] ?? 0));
+  const names = order
+    ? order.filter((name) => counts[name])
+    : Object.keys(counts).sort((a, b) => (counts[b] ?? 0) - (counts[a] ?? 0));
   return names.map((name) => `${name}: ${counts[name]}`);
 };
 
@@ -61,7 +64,9 @@ export function sectionsOf(totals: Totals): { heading: string; lines: string[] }
   const facts = Object.entries(totals.facts).map(([name, value]) => `${name}: ${value}`);
   const times = [
     ...(totals.mean_to_ack_ms === undefined ? [] : [`acknowledged after ${inWords(totals.mean_to_ack_ms)} on average`]),
-    ...(totals.mean_to_resolve_ms === undefined ? [] : [`resolved after ${inWords(totals.mean_to_resolve_ms)} on average`]),
+    ...(totals.mean_to_resolve_ms === undefined
+      ? []
+      : [`resolved after ${inWords(totals.mean_to_resolve_ms)} on average`]),
   ];
   return [
     ...(facts.length > 0 ? [{ heading: 'Facts', lines: facts }] : []),
@@ -80,4 +85,5 @@ export function sectionsOf(totals: Totals): { heading: string; lines: string[] }
 }
 
 /** The day in a few lines, for a channel. */
-export const shortForm = (totals: Totals): string[] => sectionsOf(totals).flatMap(({ heading, lines }) => [`${heading}: ${lines.join('; ')}`]);
+export const shortForm = (totals: Totals): string[] =>
+  sectionsOf(totals).flatMap(({ heading, lines }) => [`${heading}: ${lines.join('; ')}`]);

@@ -19,7 +19,12 @@ export function inWords(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`;
   let left = Math.round(ms / 1_000);
   const parts: string[] = [];
-  for (const [word, seconds] of [['d', 86_400], ['h', 3_600], ['min', 60], ['s', 1]] as const) {
+  for (const [word, seconds] of [
+    ['d', 86_400],
+    ['h', 3_600],
+    ['min', 60],
+    ['s', 1],
+  ] as const) {
     const amount = Math.floor(left / seconds);
     left -= amount * seconds;
     if (amount > 0) parts.push(`${amount} ${word}`);

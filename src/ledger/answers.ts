@@ -61,7 +61,12 @@ export async function command(ledger: Ledger, incident: string, given: Command, 
     const change = changeOf(given, found);
     if ('why' in change) return { outcome: 'refused', why: change.why };
     if ('by' in change) {
-      return { outcome: 'already', incident: await incidentView(tx, incident), ...(change.by ? { by: change.by } : {}), begun: [] };
+      return {
+        outcome: 'already',
+        incident: await incidentView(tx, incident),
+        ...(change.by ? { by: change.by } : {}),
+        begun: [],
+      };
     }
     await apply(tx, found, given, change, who);
     const begun = change.status ? await begunPages(tx, incident) : [];
@@ -72,7 +77,10 @@ export async function command(ledger: Ledger, incident: string, given: Command, 
 }
 
 /** The change a command asks for; who was first when there is nothing to change; or why it makes no sense now. */
-function changeOf(given: Command, { status, answered_by, working_state, levels }: Standing): Change | { by: string | null } | { why: string } {
+function changeOf(
+  given: Command,
+  { status, answered_by, working_state, levels }: Standing,
+): Change | { by: string | null } | { why: string } {
   switch (given.kind) {
     case 'ack':
       if (status === 'acknowledged' || status === 'resolved') return { by: answered_by };
@@ -91,7 +99,8 @@ function changeOf(given: Command, { status, answered_by, working_state, levels }
     case 'escalate':
       if (levels === 0) return { why: 'the incident has no escalation policy: there is no level to escalate to' };
       if (status === 'resolved') return { why: 'the incident is resolved: there is nothing to escalate' };
-      if (given.level !== undefined && (given.level < 1 || given.level > levels)) return { why: `level ${given.level} does not exist: the policy has levels 1 to ${levels}` };
+      if (given.level !== undefined && (given.level < 1 || given.level > levels))
+        return { why: `level ${given.level} does not exist: the policy has levels 1 to ${levels}` };
       return { detail: given.level === undefined ? {} : { level: given.level } };
     case 'state':
       return working_state === given.state ? { by: null } : { detail: { state: given.state } };
@@ -133,7 +142,10 @@ async function apply(tx: Queryable, found: Standing, given: Command, change: Cha
 }
 
 const begunPages = (tx: Queryable, incident: string): Promise<Begun[]> =>
-  tx.query<Begun>(`select key as delivery, target, reason from deliveries where incident = $1 and page and status = 'sending' order by number`, [incident]);
+  tx.query<Begun>(
+    `select key as delivery, target, reason from deliveries where incident = $1 and page and status = 'sending' order by number`,
+    [incident],
+  );
 
 export type OwnAnswer = 'ack_timed_out' | 'snooze_ended' | 'severity_rose' | 'resolved';
 
@@ -149,7 +161,10 @@ export async function answerItself(
   because: string,
 ): Promise<{ outcome: 'done'; answer_rev: number; status: IncidentStatus } | { outcome: 'stale' | 'closed' }> {
   return ledger.transaction(async (tx) => {
-    const [found] = await tx.query<Standing & { answer: Reason | null }>('select *, 0 as levels from incidents where id = $1 for update', [incident]);
+    const [found] = await tx.query<Standing & { answer: Reason | null }>(
+      'select *, 0 as levels from incidents where id = $1 for update',
+      [incident],
+    );
     if (!found || found.closed_at) return { outcome: 'closed' as const };
     const status: IncidentStatus = answer === 'resolved' ? 'resolved' : 'open';
     if (found.answer_rev === expected_rev + 1 && found.answer === answer && found.answered_by === OWN.by) {

@@ -9,7 +9,13 @@ export interface Actor {
   request_id?: string;
 }
 
-export const audit = (tx: Queryable, who: Actor, action: string, object: string, detail: { [key: string]: Json } = {}): Promise<unknown> =>
+export const audit = (
+  tx: Queryable,
+  who: Actor,
+  action: string,
+  object: string,
+  detail: { [key: string]: Json } = {},
+): Promise<unknown> =>
   tx.query('insert into audit (actor, action, object, detail, request_id) values ($1, $2, $3, $4::jsonb, $5)', [
     who.by,
     action,
@@ -38,7 +44,11 @@ export async function listAudit(
       where ($1::bigint is null or seq < $1) and ($2::text is null or object = $2) order by seq desc limit $3`,
     [cursor ?? null, object ?? null, limit],
   );
-  const audited = rows.map(({ at, request_id, ...row }) => ({ ...row, at: at.toISOString(), ...(request_id ? { request_id } : {}) }));
+  const audited = rows.map(({ at, request_id, ...row }) => ({
+    ...row,
+    at: at.toISOString(),
+    ...(request_id ? { request_id } : {}),
+  }));
   const last = rows.at(-1);
   return { audit: audited, ...(rows.length === limit && last ? { next: String(last.seq) } : {}) };
 }

@@ -32,7 +32,14 @@ const WAITING_MAX = 500;
 
 /** The inboxes with unclaimed rows, the oldest first. */
 export async function waitingInboxes(db: Queryable): Promise<Waiting[]> {
-  const rows = await db.query<{ key: string; rows: number; incident: string | null; commands: boolean; worst: Severity | null; severity: Severity | null }>(
+  const rows = await db.query<{
+    key: string;
+    rows: number;
+    incident: string | null;
+    commands: boolean;
+    worst: Severity | null;
+    severity: Severity | null;
+  }>(
     `select w.key, w.rows, w.commands, w.worst, i.id as incident, i.severity
        from (select key, count(*)::int as rows, min(seq) as oldest, bool_or(kind <> all($1::text[])) as commands,
                     (array['critical','error','warning','info'])[min(array_position(array['critical','error','warning','info'], severity))] as worst
@@ -152,7 +159,8 @@ async function totalsOf(tx: Queryable, key: string, incident: string): Promise<T
      select status, severity, count(*)::int as alerts, sum(count)::int as occurrences from alerts where key = $1 and current group by status, severity`,
     [key, incident],
   );
-  const worst = (of: typeof rows): Severity | null => of.reduce<Severity | null>((soFar, { severity }) => worseOf(soFar, severity), null);
+  const worst = (of: typeof rows): Severity | null =>
+    of.reduce<Severity | null>((soFar, { severity }) => worseOf(soFar, severity), null);
   const firing = rows.filter(({ status }) => status === 'firing');
   return {
     firing: firing.reduce((sum, { alerts }) => sum + alerts, 0),
@@ -188,7 +196,12 @@ function batchOf(incident: IncidentRow, rows: InboxRow[], totals: Totals): Batch
   };
 }
 
-const shown = ({ seq, kind, severity, at }: InboxRow): Row => ({ seq, kind, at: at.getTime(), ...(severity ? { severity } : {}) });
+const shown = ({ seq, kind, severity, at }: InboxRow): Row => ({
+  seq,
+  kind,
+  at: at.getTime(),
+  ...(severity ? { severity } : {}),
+});
 
 type Answered = Pick<Batch, 'status' | 'answer_rev' | 'answer' | 'answered_at' | 'snoozed_until'>;
 

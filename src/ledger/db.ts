@@ -37,7 +37,8 @@ async function openPglite(folder: string): Promise<Ledger> {
   const db = await PGlite.create(folder);
   const listeners = new Set<() => void>();
   const over = (runner: { query<Row>(sql: string, params?: unknown[]): Promise<{ rows: Row[] }> }): Queryable => ({
-    query: async <Row>(sql: string, params: readonly unknown[] = []) => (await runner.query<Row>(sql, [...params])).rows,
+    query: async <Row>(sql: string, params: readonly unknown[] = []) =>
+      (await runner.query<Row>(sql, [...params])).rows,
   });
   return {
     kind: 'pglite',
@@ -55,12 +56,16 @@ async function openPglite(folder: string): Promise<Ledger> {
 }
 
 async function openPostgres(url: string): Promise<Ledger> {
-  const types = { getTypeParser: (id: number, format?: 'text' | 'binary') => (id === INT8 ? Number : pg.types.getTypeParser(id, format as 'text')) };
+  const types = {
+    getTypeParser: (id: number, format?: 'text' | 'binary') =>
+      id === INT8 ? Number : pg.types.getTypeParser(id, format as 'text'),
+  };
   const pool = new pg.Pool({ connectionString: url, max: POOL_SIZE, types, application_name: 'tocsin' });
   // An idle connection that breaks is replaced by the pool; the next query says what is wrong.
   pool.on('error', () => undefined);
   const over = (runner: pg.Pool | pg.PoolClient): Queryable => ({
-    query: async <Row>(sql: string, params: readonly unknown[] = []) => (await runner.query(sql, [...params])).rows as Row[],
+    query: async <Row>(sql: string, params: readonly unknown[] = []) =>
+      (await runner.query(sql, [...params])).rows as Row[],
   });
   const listeners = new Set<() => void>();
   const listening = listenForever(url, () => {
@@ -78,7 +83,10 @@ async function openPostgres(url: string): Promise<Ledger> {
         client.release();
         return result;
       } catch (error) {
-        const broken = await client.query('rollback').then(() => false, () => true);
+        const broken = await client.query('rollback').then(
+          () => false,
+          () => true,
+        );
         client.release(broken);
         throw error;
       }
@@ -116,7 +124,10 @@ function listenForever(url: string, heard: () => void): { stop(): Promise<void> 
     fresh.on('error', again);
     fresh.on('end', again);
     fresh.on('notification', heard);
-    await fresh.connect().then(() => fresh.query(`listen ${WAKE_CHANNEL}`)).catch(again);
+    await fresh
+      .connect()
+      .then(() => fresh.query(`listen ${WAKE_CHANNEL}`))
+      .catch(again);
   };
   void connect();
   return {

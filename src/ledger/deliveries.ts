@@ -41,12 +41,19 @@ interface DeliveryRow {
  * The commit that is the beginning of a page. Under the incident's row lock: it must be open, and a page must have been
  * decided at the present answer_rev; then attempt and snapshot are written. Repeatable: what was delivered stays so.
  */
-export async function beginAttempt(ledger: Ledger, { incident, target, channel, out, snapshot }: Begin): Promise<Begun> {
+export async function beginAttempt(
+  ledger: Ledger,
+  { incident, target, channel, out, snapshot }: Begin,
+): Promise<Begun> {
   return ledger.transaction(async (tx): Promise<Begun> => {
-    const [found] = await tx.query<{ answer_rev: number; closed_at: Date | null }>('select answer_rev, closed_at from incidents where id = $1 for update', [incident]);
+    const [found] = await tx.query<{ answer_rev: number; closed_at: Date | null }>(
+      'select answer_rev, closed_at from incidents where id = $1 for update',
+      [incident],
+    );
     if (!found || found.closed_at) return { outcome: 'closed' };
     const delivery = await deliveryOf(tx, incident, target, channel, out);
-    if (delivery.status !== 'sending' && delivery.status !== 'retrying') return { outcome: delivery.status as 'delivered' };
+    if (delivery.status !== 'sending' && delivery.status !== 'retrying')
+      return { outcome: delivery.status as 'delivered' };
     if (isPage(out.reason) && found.answer_rev !== out.answer_rev) {
       await endDelivery(tx, out.key, 'skipped', 'answered before it was sent');
       return { outcome: 'stale' };
@@ -55,7 +62,10 @@ export async function beginAttempt(ledger: Ledger, { incident, target, channel, 
     const lost = await loseOpenAttempts(tx, out.key);
     const isNewRound = out.round > delivery.round;
     const of_round = (isNewRound ? 0 : delivery.round_attempts) + 1;
-    const [attempt] = await tx.query<{ id: number }>('insert into attempts (delivery, round) values ($1, $2) returning id', [out.key, out.round]);
+    const [attempt] = await tx.query<{ id: number }>(
+      'insert into attempts (delivery, round) values ($1, $2) returning id',
+      [out.key, out.round],
+    );
     const [row] = await tx.query<{ ref: { [key: string]: Json } | null }>(
       `with d as (update deliveries set status = 'sending', round = $2, attempts = attempts + 1, round_attempts = $3, next_at = null where key = $1),
             s as (update incidents set due_at = now() + interval '${SENDING_DUE}', snapshot = case when newer then $5::jsonb else snapshot end,
@@ -65,11 +75,24 @@ export async function beginAttempt(ledger: Ledger, { incident, target, channel, 
        select (select ref from threads where incident = $4 and target = $8) as ref`,
       [out.key, out.round, of_round, incident, JSON.stringify(snapshot), snapshot.seen, snapshot.revision, target],
     );
-    return { outcome: 'go', attempt: attempt?.id ?? 0, attempts: delivery.attempts + 1, of_round, lost, ...(row?.ref ? { root: row.ref } : {}) };
+    return {
+      outcome: 'go',
+      attempt: attempt?.id ?? 0,
+      attempts: delivery.attempts + 1,
+      of_round,
+      lost,
+      ...(row?.ref ? { root: row.ref } : {}),
+    };
   });
 }
 
-async function deliveryOf(tx: Queryable, incident: string, target: string, channel: string, out: Outgoing): Promise<DeliveryRow> {
+async function deliveryOf(
+  tx: Queryable,
+  incident: string,
+  target: string,
+  channel: string,
+  out: Outgoing,
+): Promise<DeliveryRow> {
   const [row] = await tx.query<DeliveryRow>(
     `with n as (
        insert into deliveries (key, incident, target, channel, reason, page, level, answer_rev, through, chapter_from, status, scheduled_at)
@@ -166,17 +189,29 @@ export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<voi
 }
 
 /** A notice that was decided and need not be sent: the integration is switched off, or its threshold is higher. */
-export async function skipDelivery(ledger: Ledger, { incident, target, channel, out }: Omit<Begin, 'snapshot'>, detail: string): Promise<void> {
+export async function skipDelivery(
+  ledger: Ledger,
+  { incident, target, channel, out }: Omit<Begin, 'snapshot'>,
+  detail: string,
+): Promise<void> {
   await ledger.transaction(async (tx) => {
     const delivery = await deliveryOf(tx, incident, target, channel, out);
-    if (delivery.status === 'sending' || delivery.status === 'retrying') await endDelivery(tx, out.key, 'skipped', detail);
+    if (delivery.status === 'sending' || delivery.status === 'retrying')
+      await endDelivery(tx, out.key, 'skipped', detail);
   });
 }
 
 /** A notice that can never be sent, such as one to an integration that is no longer configured. */
-export async function buryDelivery(ledger: Ledger, { incident, target, channel, out }: Omit<Begin, 'snapshot'>, detail: string): Promise<void> {
+export async function buryDelivery(
+  ledger: Ledger,
+  { incident, target, channel, out }: Omit<Begin, 'snapshot'>,
+  detail: string,
+): Promise<void> {
   await ledger.transaction(async (tx) => {
     await deliveryOf(tx, incident, target, channel, out);
-    await tx.query(`update deliveries set status = 'dead', failure = 'config', detail = $2, ended_at = now() where key = $1`, [out.key, detail]);
+    await tx.query(
+      `update deliveries set status = 'dead', failure = 'config', detail = $2, ended_at = now() where key = $1`,
+      [out.key, detail],
+    );
   });
 }

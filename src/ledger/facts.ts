@@ -1,6 +1,7 @@
 /** What a notice is made of: the incident, its first alerts, the events of a chapter. */
-import type { Event } from '../core/event.ts';
+
 import type { AlertFact, Facts } from '../core/compose.ts';
+import type { Event } from '../core/event.ts';
 import type { Reason } from '../core/notice.ts';
 import type { Queryable } from './db.ts';
 import { tidy } from './views.ts';
@@ -57,7 +58,12 @@ export async function alertsOf(db: Queryable, incident: string, limit = ALERTS_S
   return rows.map((row) => tidy<AlertFact>(row));
 }
 
-async function chapterOf(db: Queryable, incident: string, from: number, through: number): Promise<NonNullable<Facts['chapter']>> {
+async function chapterOf(
+  db: Queryable,
+  incident: string,
+  from: number,
+  through: number,
+): Promise<NonNullable<Facts['chapter']>> {
   const rows = await db.query<{ event: Event }>(
     `select e.event from inbox i join events e on e.seq = i.event
       where i.incident = $1 and i.kind = 'chapter' and i.seq between $2 and $3 order by i.seq desc limit ${CHAPTER_SHOWN}`,
@@ -67,5 +73,9 @@ async function chapterOf(db: Queryable, incident: string, from: number, through:
     `select count(*) filter (where seq < $2)::int as before, count(*)::int as so_far from inbox where incident = $1 and kind = 'chapter' and seq <= $3`,
     [incident, from, through],
   );
-  return { events: rows.map(({ event }) => event).reverse(), isFirst: counted?.before === 0, so_far: counted?.so_far ?? 0 };
+  return {
+    events: rows.map(({ event }) => event).reverse(),
+    isFirst: counted?.before === 0,
+    so_far: counted?.so_far ?? 0,
+  };
 }

@@ -35,14 +35,10 @@ export async function makeKey(
   const id = randomBytes(ID_BYTES).toString('hex');
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   await ledger.transaction(async (tx) => {
-    await tx.query('insert into keys (id, name, hash, scopes, created_by, expires_at) values ($1, $2, $3, $4::text[], $5, $6::timestamptz)', [
-      id,
-      name,
-      hashOf(secret),
-      scopes,
-      who.by,
-      expires_at ?? null,
-    ]);
+    await tx.query(
+      'insert into keys (id, name, hash, scopes, created_by, expires_at) values ($1, $2, $3, $4::text[], $5, $6::timestamptz)',
+      [id, name, hashOf(secret), scopes, who.by, expires_at ?? null],
+    );
     await audit(tx, who, 'key.make', id, { name, scopes });
   });
   return { id, secret: `tocsin_${id}_${secret}`, name, scopes, ...(expires_at === undefined ? {} : { expires_at }) };
@@ -73,27 +69,43 @@ interface KeyRow {
 }
 
 /** The key that is presented, if it is one of ours and still good. Unknown ids cost the same comparison as known ones. */
-export async function keyOf(db: Queryable, presented: string, now: Date): Promise<{ id: string; name: string; scopes: Scope[] } | undefined> {
+export async function keyOf(
+  db: Queryable,
+  presented: string,
+  now: Date,
+): Promise<{ id: string; name: string; scopes: Scope[] } | undefined> {
   const [, id = FIRST, secret = presented] = SHAPE.exec(presented) ?? [];
-  const [row] = await db.query<KeyRow>('select id, name, hash, scopes, expires_at, revoked_at from keys where id = $1', [id]);
+  const [row] = await db.query<KeyRow>(
+    'select id, name, hash, scopes, expires_at, revoked_at from keys where id = $1',
+    [id],
+  );
   const isSame = timingSafeEqual(Buffer.from(hashOf(secret)), Buffer.from(row?.hash ?? hashOf('')));
-  if (!row || !isSame || row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= now)) return undefined;
+  if (!row || !isSame || row.revoked_at !== null || (row.expires_at !== null && row.expires_at <= now))
+    return undefined;
   return { id: row.id, name: row.name, scopes: row.scopes };
 }
 
 /** When a key was last used, at most once a minute. */
 export const noteKeyUse = (db: Queryable, id: string): Promise<unknown> =>
-  db.query(`update keys set last_used_at = now() where id = $1 and (last_used_at is null or last_used_at < now() - interval '1 minute')`, [id]);
+  db.query(
+    `update keys set last_used_at = now() where id = $1 and (last_used_at is null or last_used_at < now() - interval '1 minute')`,
+    [id],
+  );
 
 export async function listKeys(db: Queryable): Promise<KeyView[]> {
-  const rows = await db.query('select id, name, scopes, created_at, created_by, expires_at, revoked_at, last_used_at from keys order by created_at');
+  const rows = await db.query(
+    'select id, name, scopes, created_at, created_by, expires_at, revoked_at, last_used_at from keys order by created_at',
+  );
   return rows.map((row) => tidy<KeyView>(row));
 }
 
 /** False when there is no such key, or it was revoked before. */
 export const revokeKey = (ledger: Ledger, id: string, who: Actor): Promise<boolean> =>
   ledger.transaction(async (tx) => {
-    const [row] = await tx.query<{ name: string }>('update keys set revoked_at = now() where id = $1 and revoked_at is null returning name', [id]);
+    const [row] = await tx.query<{ name: string }>(
+      'update keys set revoked_at = now() where id = $1 and revoked_at is null returning name',
+      [id],
+    );
     if (row) await audit(tx, who, 'key.revoke', id, { name: row.name });
     return row !== undefined;
   });

@@ -21,7 +21,9 @@ export async function migrate(ledger: Ledger): Promise<void> {
     await tx.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     const present = await schemaVersion(tx);
     if (present > newest) {
-      throw new Error(`the ledger has schema ${present}, this version of Tocsin knows ${newest}: start a newer Tocsin, or restore an older ledger`);
+      throw new Error(
+        `the ledger has schema ${present}, this version of Tocsin knows ${newest}: start a newer Tocsin, or restore an older ledger`,
+      );
     }
     for (const { number, file } of known.filter((one) => one.number > present)) {
       for (const statement of statementsOf(readFileSync(new URL(file, folder), 'utf8'))) await tx.query(statement);
@@ -58,7 +60,10 @@ async function meta(tx: Queryable, name: string): Promise<string | undefined> {
 }
 
 const setMeta = (tx: Queryable, name: string, value: string): Promise<unknown> =>
-  tx.query('insert into meta (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value', [name, value]);
+  tx.query('insert into meta (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value', [
+    name,
+    value,
+  ]);
 
 /** The ledger's epoch: a workflow that meets another one loads before it goes on. */
 export const epochOf = async (tx: Queryable): Promise<string> => (await meta(tx, 'epoch')) ?? '';

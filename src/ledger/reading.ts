@@ -1,11 +1,19 @@
 /** What people ask of the ledger: where an event went, incidents, deliveries. Lists are pages, the newest first. */
+
+import type { AlertFact } from '../core/compose.ts';
 import type { Event, Json } from '../core/event.ts';
 import type { IncidentStatus } from '../core/notice.ts';
 import type { StoredDecision } from '../core/route.ts';
 import type { Queryable } from './db.ts';
-import { type AlertFact } from '../core/compose.ts';
 import { alertsOf } from './facts.ts';
-import { DELIVERY_COLUMNS, type DeliveryStatus, type DeliveryView, INCIDENT_COLUMNS, type IncidentView, tidy } from './views.ts';
+import {
+  DELIVERY_COLUMNS,
+  type DeliveryStatus,
+  type DeliveryView,
+  INCIDENT_COLUMNS,
+  type IncidentView,
+  tidy,
+} from './views.ts';
 
 export interface StoredEvent {
   id: string;
@@ -20,14 +28,20 @@ export interface StoredEvent {
 
 /** The events of this id, one for each source that used it. */
 export async function eventOf(db: Queryable, id: string): Promise<StoredEvent[]> {
-  const rows = await db.query<{ seq: number; id: string; source: string; accepted_at: Date; event: Event; decision: StoredDecision & { effects?: { key: string; effect: string }[] } }>(
-    'select seq, id, source, accepted_at, event, decision from events where id = $1 order by seq limit 20',
-    [id],
-  );
+  const rows = await db.query<{
+    seq: number;
+    id: string;
+    source: string;
+    accepted_at: Date;
+    event: Event;
+    decision: StoredDecision & { effects?: { key: string; effect: string }[] };
+  }>('select seq, id, source, accepted_at, event, decision from events where id = $1 order by seq limit 20', [id]);
   return Promise.all(
     rows.map(async ({ seq, accepted_at, decision, ...row }) => {
       const { effects = [], ...stored } = decision;
-      const joins = await Promise.all(effects.map(async ({ key, effect }) => ({ ...(await incidentOfKey(db, key, seq, accepted_at)), key, effect })));
+      const joins = await Promise.all(
+        effects.map(async ({ key, effect }) => ({ ...(await incidentOfKey(db, key, seq, accepted_at)), key, effect })),
+      );
       const incidents = joins.flatMap(({ incident }) => (incident === undefined ? [] : [incident]));
       const deliveries = incidents.length === 0 ? [] : await deliveriesOf(db, incidents);
       return { ...row, accepted_at: accepted_at.toISOString(), decision: stored, joins, deliveries };
@@ -46,7 +60,10 @@ async function incidentOfKey(db: Queryable, key: string, seq: number, at: Date):
 }
 
 async function deliveriesOf(db: Queryable, incidents: string[]): Promise<DeliveryView[]> {
-  const rows = await db.query(`select ${DELIVERY_COLUMNS} from deliveries where incident = any($1::text[]) order by number limit 200`, [incidents]);
+  const rows = await db.query(
+    `select ${DELIVERY_COLUMNS} from deliveries where incident = any($1::text[]) order by number limit 200`,
+    [incidents],
+  );
   return rows.map((row) => tidy<DeliveryView>(row));
 }
 
@@ -60,7 +77,10 @@ export interface IncidentFilter {
   limit: number;
 }
 
-export async function listIncidents(db: Queryable, { status, severity, service, q, cursor, limit }: IncidentFilter): Promise<{ incidents: IncidentView[]; next?: string }> {
+export async function listIncidents(
+  db: Queryable,
+  { status, severity, service, q, cursor, limit }: IncidentFilter,
+): Promise<{ incidents: IncidentView[]; next?: string }> {
   const rows = await db.query<{ number: number }>(
     `select number, ${INCIDENT_COLUMNS} from incidents
       where ($1::text is null or status = $1) and ($2::text is null or severity = $2) and ($3::text is null or service = $3)
@@ -69,7 +89,10 @@ export async function listIncidents(db: Queryable, { status, severity, service, 
     [status ?? null, severity ?? null, service ?? null, q ?? null, cursor ?? null, limit],
   );
   const last = rows.at(-1);
-  return { incidents: rows.map(({ number: _, ...row }) => tidy<IncidentView>(row)), ...(rows.length === limit && last ? { next: String(last.number) } : {}) };
+  return {
+    incidents: rows.map(({ number: _, ...row }) => tidy<IncidentView>(row)),
+    ...(rows.length === limit && last ? { next: String(last.number) } : {}),
+  };
 }
 
 export interface TimelineRow {
@@ -85,7 +108,9 @@ export interface TimelineRow {
 export interface IncidentDetail extends IncidentView {
   timeline: TimelineRow[];
   alerts: AlertFact[];
-  deliveries: (DeliveryView & { attempts_made: { started_at: string; ended_at?: string; outcome?: string; reason?: string; detail?: string }[] })[];
+  deliveries: (DeliveryView & {
+    attempts_made: { started_at: string; ended_at?: string; outcome?: string; reason?: string; detail?: string }[];
+  })[];
 }
 
 /** Rows of the timeline and deliveries that one answer shows. */
@@ -121,7 +146,10 @@ export interface DeliveryFilter {
   limit: number;
 }
 
-export async function listDeliveries(db: Queryable, { status, incident, target, cursor, limit }: DeliveryFilter): Promise<{ deliveries: DeliveryView[]; next?: string }> {
+export async function listDeliveries(
+  db: Queryable,
+  { status, incident, target, cursor, limit }: DeliveryFilter,
+): Promise<{ deliveries: DeliveryView[]; next?: string }> {
   const rows = await db.query(
     `select ${DELIVERY_COLUMNS} from deliveries
       where ($1::text is null or status = $1) and ($2::text is null or incident = $2) and ($3::text is null or target = $3) and ($4::bigint is null or number < $4)

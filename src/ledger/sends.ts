@@ -18,7 +18,12 @@ export interface Send {
 /** Asks for a send; the row is the order, whether Temporal is up or down. Returns its id. */
 export async function requestSend(
   ledger: Ledger,
-  { kind, target, delivery, payload }: { kind: SendKind; target: string; delivery?: string; payload?: { [key: string]: Json } },
+  {
+    kind,
+    target,
+    delivery,
+    payload,
+  }: { kind: SendKind; target: string; delivery?: string; payload?: { [key: string]: Json } },
   who: Actor,
 ): Promise<number> {
   const id = await ledger.transaction(async (tx) => {
@@ -34,18 +39,27 @@ export async function requestSend(
 }
 
 export async function sendResult(db: Queryable, id: number): Promise<{ ended: boolean; outcome?: Json }> {
-  const [row] = await db.query<{ ended_at: Date | null; outcome: Json }>('select ended_at, outcome from sends where id = $1', [id]);
+  const [row] = await db.query<{ ended_at: Date | null; outcome: Json }>(
+    'select ended_at, outcome from sends where id = $1',
+    [id],
+  );
   return { ended: row?.ended_at != null, ...(row?.outcome == null ? {} : { outcome: row.outcome }) };
 }
 
 /** Sends that no workflow has been started for. */
 export const waitingSends = (db: Queryable, limit = 50): Promise<Send[]> =>
-  db.query<Send>(`select id, kind, target, delivery, payload, requested_by, requested_at from sends where signalled_at is null order by id limit ${limit}`);
+  db.query<Send>(
+    `select id, kind, target, delivery, payload, requested_by, requested_at from sends where signalled_at is null order by id limit ${limit}`,
+  );
 
-export const markSendStarted = (db: Queryable, id: number): Promise<unknown> => db.query('update sends set signalled_at = now() where id = $1', [id]);
+export const markSendStarted = (db: Queryable, id: number): Promise<unknown> =>
+  db.query('update sends set signalled_at = now() where id = $1', [id]);
 
 export async function sendOf(db: Queryable, id: number): Promise<Send | undefined> {
-  const [row] = await db.query<Send>('select id, kind, target, delivery, payload, requested_by, requested_at from sends where id = $1', [id]);
+  const [row] = await db.query<Send>(
+    'select id, kind, target, delivery, payload, requested_by, requested_at from sends where id = $1',
+    [id],
+  );
   return row;
 }
 
@@ -84,22 +98,32 @@ export async function recordRedelivery(
   end: { status: 'delivered' | 'dead'; reason?: string; detail?: string; ref?: { [key: string]: Json } },
 ): Promise<void> {
   await ledger.transaction(async (tx) => {
-    await tx.query('insert into attempts (delivery, round, ended_at, outcome, reason, detail) select key, round, now(), $2, $3, $4 from deliveries where key = $1', [
-      key,
-      end.status,
-      end.reason ?? null,
-      end.detail ?? null,
-    ]);
+    await tx.query(
+      'insert into attempts (delivery, round, ended_at, outcome, reason, detail) select key, round, now(), $2, $3, $4 from deliveries where key = $1',
+      [key, end.status, end.reason ?? null, end.detail ?? null],
+    );
     await tx.query(
       `update deliveries set status = $2, failure = $3, detail = $4, attempts = attempts + 1, ended_at = now(), ref = coalesce($5::jsonb, ref) where key = $1`,
       [key, end.status, end.reason ?? null, end.detail ?? null, end.ref ? JSON.stringify(end.ref) : null],
     );
-    if (end.ref) await tx.query('insert into threads (incident, target, ref) values ($1, $2, $3::jsonb) on conflict do nothing', [incident, target, JSON.stringify(end.ref)]);
+    if (end.ref)
+      await tx.query('insert into threads (incident, target, ref) values ($1, $2, $3::jsonb) on conflict do nothing', [
+        incident,
+        target,
+        JSON.stringify(end.ref),
+      ]);
   });
 }
 
 /** The root message of an incident at a target. */
-export async function rootOf(db: Queryable, incident: string, target: string): Promise<{ [key: string]: Json } | undefined> {
-  const [row] = await db.query<{ ref: { [key: string]: Json } }>('select ref from threads where incident = $1 and target = $2', [incident, target]);
+export async function rootOf(
+  db: Queryable,
+  incident: string,
+  target: string,
+): Promise<{ [key: string]: Json } | undefined> {
+  const [row] = await db.query<{ ref: { [key: string]: Json } }>(
+    'select ref from threads where incident = $1 and target = $2',
+    [incident, target],
+  );
   return row?.ref;
 }

@@ -1,5 +1,13 @@
 /** What a workflow asks about its incident as a whole: its state from the ledger, and whether it may close. */
-import { asLoaded, type Batch, type Incident, type Known, openIncident, withBatch, withOwnAnswer } from '../core/incident.ts';
+import {
+  asLoaded,
+  type Batch,
+  type Incident,
+  type Known,
+  openIncident,
+  withBatch,
+  withOwnAnswer,
+} from '../core/incident.ts';
 import type { IncidentStatus, Reason } from '../core/notice.ts';
 import { nextDeadline } from '../core/plan.ts';
 import type { Policy } from '../core/policy.ts';
@@ -27,7 +35,12 @@ export type Loaded = { outcome: 'closed' } | { outcome: 'current' } | { outcome:
  * `known` is what the workflow has; where the ledger has nothing newer the answer is `current`. Also settles when the
  * incident is next due, which is what ends a nudge.
  */
-export async function loadIncident(ledger: Ledger, id: string, known: Pick<Incident, 'epoch' | 'seen' | 'answer_rev'> & { due?: number }, now: number): Promise<Loaded> {
+export async function loadIncident(
+  ledger: Ledger,
+  id: string,
+  known: Pick<Incident, 'epoch' | 'seen' | 'answer_rev'> & { due?: number },
+  now: number,
+): Promise<Loaded> {
   return ledger.transaction(async (tx) => {
     const [row] = await tx.query<StateRow>(
       `select i.*, p.policy, m.value as epoch from incidents i join policies p on p.id = i.policy join meta m on m.name = 'epoch' where i.id = $1 for update of i`,
@@ -45,8 +58,14 @@ export async function loadIncident(ledger: Ledger, id: string, known: Pick<Incid
 }
 
 async function rebuild(tx: Queryable, id: string, row: StateRow, now: number): Promise<Incident> {
-  let incident: Incident = { ...(row.snapshot ?? openIncident(id, row.policy, row.epoch, row.opened_at.getTime())), epoch: row.epoch };
-  const batches = await tx.query<{ batch: Batch }>('select batch from batches where incident = $1 and number > $2 order by number', [id, incident.seen]);
+  let incident: Incident = {
+    ...(row.snapshot ?? openIncident(id, row.policy, row.epoch, row.opened_at.getTime())),
+    epoch: row.epoch,
+  };
+  const batches = await tx.query<{ batch: Batch }>(
+    'select batch from batches where incident = $1 and number > $2 order by number',
+    [id, incident.seen],
+  );
   for (const { batch } of batches) incident = withBatch(incident, { ...batch, epoch: row.epoch });
   const keys = Object.values(incident.targets).flatMap(({ current }) => (current ? [current.key] : []));
   const rows = await tx.query<{ key: string; status: Known['status']; round: number; next_at: Date | null }>(
@@ -54,22 +73,37 @@ async function rebuild(tx: Queryable, id: string, row: StateRow, now: number): P
     [keys],
   );
   const known = Object.fromEntries(
-    rows.map(({ key, status, round, next_at }): [string, Known] => [key, { status, round, ...(next_at ? { next_at: next_at.getTime() } : {}) }]),
+    rows.map(({ key, status, round, next_at }): [string, Known] => [
+      key,
+      { status, round, ...(next_at ? { next_at: next_at.getTime() } : {}) },
+    ]),
   );
   incident = asLoaded(incident, known, now);
   if (row.answer_rev <= incident.answer_rev || !row.answer) return incident;
-  const answered = withOwnAnswer(incident, { status: row.status, answer: row.answer, answer_rev: row.answer_rev }, row.answered_at?.getTime() ?? now);
+  const answered = withOwnAnswer(
+    incident,
+    { status: row.status, answer: row.answer, answer_rev: row.answer_rev },
+    row.answered_at?.getTime() ?? now,
+  );
   return row.snoozed_until ? { ...answered, snoozed_until: row.snoozed_until.getTime() } : answered;
 }
 
 const setDue = (tx: Queryable, id: string, due: number | undefined): Promise<unknown> =>
-  tx.query('update incidents set due_at = $2::timestamptz where id = $1', [id, due === undefined ? null : new Date(due).toISOString()]);
+  tx.query('update incidents set due_at = $2::timestamptz where id = $1', [
+    id,
+    due === undefined ? null : new Date(due).toISOString(),
+  ]);
 
 /**
  * Closes the incident if nothing has come that its workflow has not folded: the last batch is `seen` and no unclaimed row of
  * its key waits. Repeatable. Its alerts stop being current, so that the next firing opens the next occurrence.
  */
-export async function closeIncident(ledger: Ledger, id: string, seen: number, because: string): Promise<'closed' | 'more'> {
+export async function closeIncident(
+  ledger: Ledger,
+  id: string,
+  seen: number,
+  because: string,
+): Promise<'closed' | 'more'> {
   return ledger.transaction(async (tx) => {
     const [known] = await tx.query<{ key: string }>('select key from incidents where id = $1', [id]);
     if (!known) return 'closed';

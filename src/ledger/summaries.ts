@@ -8,7 +8,12 @@ import { tidy } from './views.ts';
 const SERVICES_SHOWN = 20;
 
 /** Everything a page says about the time between two instants (epoch milliseconds). */
-export async function totalsBetween(db: Queryable, from: number, to: number, facts: readonly string[]): Promise<Totals> {
+export async function totalsBetween(
+  db: Queryable,
+  from: number,
+  to: number,
+  facts: readonly string[],
+): Promise<Totals> {
   const span = [new Date(from).toISOString(), new Date(to).toISOString()];
   const [numbers] = await db.query<{ [name: string]: number | null }>(
     `select (select count(*)::int from events where accepted_at >= $1 and accepted_at < $2) as events,
@@ -72,17 +77,24 @@ export const storeSummary = (db: Queryable, name: string, date: string, totals: 
     [name, date, JSON.stringify(totals)],
   );
 
-export const storePage = (db: Queryable, name: string, date: string, status: 'written' | 'failed', page: { [key: string]: Json } | undefined, detail?: string): Promise<unknown> =>
-  db.query(`update summaries set status = $3, page = coalesce($4::jsonb, page), detail = $5, written_at = now() where name = $1 and date = $2::date`, [
-    name,
-    date,
-    status,
-    page ? JSON.stringify(page) : null,
-    detail ?? null,
-  ]);
+export const storePage = (
+  db: Queryable,
+  name: string,
+  date: string,
+  status: 'written' | 'failed',
+  page: { [key: string]: Json } | undefined,
+  detail?: string,
+): Promise<unknown> =>
+  db.query(
+    `update summaries set status = $3, page = coalesce($4::jsonb, page), detail = $5, written_at = now() where name = $1 and date = $2::date`,
+    [name, date, status, page ? JSON.stringify(page) : null, detail ?? null],
+  );
 
 /** Every summary of a date, by name. */
 export async function summaryOf(db: Queryable, date: string): Promise<SummaryView[]> {
-  const rows = await db.query(`select name, date::text as date, totals, status, page, detail, written_at from summaries where date = $1::date order by name`, [date]);
+  const rows = await db.query(
+    `select name, date::text as date, totals, status, page, detail, written_at from summaries where date = $1::date order by name`,
+    [date],
+  );
   return rows.map((row) => tidy<SummaryView>(row));
 }

@@ -12,7 +12,10 @@ export interface RunningApi {
 const PORT = 8080;
 const HOST = '127.0.0.1';
 
-export async function startApi({ env, config, ledger, log, metrics, version }: Foundation, ui?: { temporal: string }): Promise<RunningApi> {
+export async function startApi(
+  { env, config, ledger, log, metrics, version }: Foundation,
+  ui?: { temporal: string },
+): Promise<RunningApi> {
   const door = createDoor(ledger, { routing: config.routing });
   const app = createApp({
     ledger,

@@ -2,11 +2,11 @@
 /** The command line: start everything, only the API, or only a worker; check a configuration; print the tables. */
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
+import { firstKey } from '../ledger/keys.ts';
 import { startApi } from './api.ts';
 import { writeDocs } from './docs.ts';
 import { layFoundation, version } from './foundation.ts';
 import { startHands } from './hands.ts';
-import { firstKey } from '../ledger/keys.ts';
 import { type Running, start } from './start.ts';
 
 const USAGE = `tocsin ${version}
@@ -63,7 +63,9 @@ async function main(): Promise<void> {
     case 'check': {
       const config = await loadConfig({ path: values.config, env });
       for (const warning of config.warnings) say(`warning: ${warning}`);
-      return say(`${config.file ?? 'the environment'} is a good configuration: ${config.integrations.size} integrations, ${config.routing.routes.length} routes`);
+      return say(
+        `${config.file ?? 'the environment'} is a good configuration: ${config.integrations.size} integrations, ${config.routing.routes.length} routes`,
+      );
     }
     case 'docs':
       return say(writeDocs(values.write));
@@ -73,7 +75,10 @@ async function main(): Promise<void> {
 }
 
 function postgres(): { url: string } {
-  if (!env.DATABASE_URL) throw new Error('DATABASE_URL is not set: a process of its own needs a Postgres ledger (`tocsin start` brings its own)');
+  if (!env.DATABASE_URL)
+    throw new Error(
+      'DATABASE_URL is not set: a process of its own needs a Postgres ledger (`tocsin start` brings its own)',
+    );
   return { url: env.DATABASE_URL };
 }
 
@@ -86,7 +91,9 @@ function welcome({ url, temporalUi, key }: Running): void {
   if (key) say(`  admin key    ${key}   (shown this once; keep it)`);
   say('');
   say('Try it: paste this line into another terminal.');
-  say(`curl -s ${url}/v1/events -H "authorization: Bearer ${shown}" -H 'content-type: application/json' -d '{"source":"try","type":"outage","title":"Checkout is down","severity":"critical","service":"checkout"}'`);
+  say(
+    `curl -s ${url}/v1/events -H "authorization: Bearer ${shown}" -H 'content-type: application/json' -d '{"source":"try","type":"outage","title":"Checkout is down","severity":"critical","service":"checkout"}'`,
+  );
   say('');
 }
 

@@ -9,8 +9,10 @@ import { inWords } from '../core/time.ts';
 import { metricsTable } from '../observe/metrics.ts';
 import { sources } from '../sources/index.ts';
 
-const row = (...cells: string[]): string => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
-const table = (head: string[], rows: string[][]): string => [row(...head), row(...head.map(() => '---')), ...rows.map((cells) => row(...cells))].join('\n');
+const row = (...cells: string[]): string =>
+  `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+const table = (head: string[], rows: string[][]): string =>
+  [row(...head), row(...head.map(() => '---')), ...rows.map((cells) => row(...cells))].join('\n');
 
 /** Every generated part by the name it has in the README's marks. */
 export const tables = (): Record<string, string> => ({
@@ -28,12 +30,18 @@ export const tables = (): Record<string, string> => ({
     ]),
   ),
   settings: [...channels, ...writers].map(({ id, config }) => `\`${id}\`\n\n${settingsOf(config)}`).join('\n\n'),
-  sources: table(['type', 'what'], sources.map(({ id, name }) => [`\`${id}\``, name])),
+  sources: table(
+    ['type', 'what'],
+    sources.map(({ id, name }) => [`\`${id}\``, name]),
+  ),
   environment: table(
     ['variable (each also as `…_FILE`)', 'configures'],
     envTable().map(({ names, words }) => [names.map((name) => `\`${name}\``).join(', '), words]),
   ),
-  reasons: table(['reason', 'meaning'], Object.entries(REASONS).map(([reason, words]) => [`\`${reason}\``, words])),
+  reasons: table(
+    ['reason', 'meaning'],
+    Object.entries(REASONS).map(([reason, words]) => [`\`${reason}\``, words]),
+  ),
   metrics: metricsTable(),
 });
 
@@ -41,7 +49,10 @@ const waitsOf = ({ max_attempts, backoff_ms }: Channel['patience']): string =>
   Array.from({ length: max_attempts - 1 }, (_, n) => inWords(backoff_ms * 2 ** n)).join(', ');
 
 function settingsOf(config: z.ZodObject): string {
-  const schema = z.toJSONSchema(config, { io: 'input', unrepresentable: 'any' }) as { properties?: Record<string, { title?: string; description?: string; default?: unknown }>; required?: string[] };
+  const schema = z.toJSONSchema(config, { io: 'input', unrepresentable: 'any' }) as {
+    properties?: Record<string, { title?: string; description?: string; default?: unknown }>;
+    required?: string[];
+  };
   const secrets = new Set(secretPaths(config).map(([field]) => field));
   return table(
     ['setting', 'needed', 'meaning'],
@@ -63,7 +74,10 @@ export function withTables(text: string): string {
 
 /** The tables as text; with a file, they are put into it and what was done is said. */
 export function writeDocs(file: string | undefined): string {
-  if (file === undefined) return Object.entries(tables()).map(([name, text]) => `## ${name}\n\n${text}`).join('\n\n');
+  if (file === undefined)
+    return Object.entries(tables())
+      .map(([name, text]) => `## ${name}\n\n${text}`)
+      .join('\n\n');
   writeFileSync(file, withTables(readFileSync(file, 'utf8')));
   return `the tables of ${file} are renewed`;
 }

@@ -32,13 +32,27 @@ const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 export const version = (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
 
 /** Reads the configuration whole before anything is opened; throws ConfigError with every problem in it. */
-export async function layFoundation(input: { env: Env; configPath?: string | undefined; ledger: { url: string } | { folder: string }; level: LogLevel }): Promise<Foundation> {
+export async function layFoundation(input: {
+  env: Env;
+  configPath?: string | undefined;
+  ledger: { url: string } | { folder: string };
+  level: LogLevel;
+}): Promise<Foundation> {
   const { env, configPath } = input;
   const config = await loadConfig({ path: configPath, env });
   const secrets = [...config.secrets, ...[env.TOCSIN_API_KEY, env.DATABASE_URL].filter((value) => value !== undefined)];
-  const log = createLog({ level: levelOf(env, input.level), secrets: createRedactor(secrets), destination: destination({ dest: STDERR, sync: true }) });
+  const log = createLog({
+    level: levelOf(env, input.level),
+    secrets: createRedactor(secrets),
+    destination: destination({ dest: STDERR, sync: true }),
+  });
   const routes = [config.routing.fallback.name, ...namesOf(config.routing.routes)];
-  const metrics = createMetrics({ reasons: Object.keys(REASONS), channels: channels.map(({ id }) => id), failures: [...FAILURES], routes });
+  const metrics = createMetrics({
+    reasons: Object.keys(REASONS),
+    channels: channels.map(({ id }) => id),
+    failures: [...FAILURES],
+    routes,
+  });
   const ledger = await openLedger(input.ledger);
   await migrate(ledger);
   metrics.beforeScrape(async () => {
@@ -48,7 +62,10 @@ export async function layFoundation(input: { env: Env; configPath?: string | und
     metrics.deliveriesDead.set(dead);
   });
   metrics.buildInfo.set({ version, node: process.version }, 1);
-  const egress = createEgress({ allow: config.egress.allow, ...(config.egress.ports ? { ports: config.egress.ports } : {}) });
+  const egress = createEgress({
+    allow: config.egress.allow,
+    ...(config.egress.ports ? { ports: config.egress.ports } : {}),
+  });
   for (const warning of config.warnings) log.warn(warning);
   const close = async (): Promise<void> => {
     await egress.close();
@@ -63,4 +80,5 @@ function levelOf({ LOG_LEVEL }: Env, usual: LogLevel): LogLevel {
   throw new Error(`LOG_LEVEL is ${JSON.stringify(LOG_LEVEL)}: it must be one of ${LEVELS.join(', ')}`);
 }
 
-const namesOf = (routes: Config['routing']['routes']): string[] => routes.flatMap(({ name, children }) => [name, ...namesOf(children)]);
+const namesOf = (routes: Config['routing']['routes']): string[] =>
+  routes.flatMap(({ name, children }) => [name, ...namesOf(children)]);

@@ -1,6 +1,7 @@
 /** The hands: relay, worker and schedules on one Temporal server; they go on by themselves after it was away. */
-import { TASK_QUEUE } from '../../workflows/contract.ts';
+
 import { createActivities } from '../../activities/index.ts';
+import { TASK_QUEUE } from '../../workflows/contract.ts';
 import { channelOf } from '../channels/index.ts';
 import { createRelay } from '../relay/relay.ts';
 import { createCarrier } from '../temporal/carrier.ts';
@@ -25,12 +26,27 @@ export async function startHands(
   if (!options.isOurs) await ensureSearchAttributes(link.connection, link.namespace);
   const taskQueue = env.TOCSIN_TASK_QUEUE || TASK_QUEUE;
   await ensureSchedules(link.client, config.summaries, taskQueue);
-  const activities = createActivities({ ledger, config, channelOf, egress, log, metrics, print: options.print, now: () => new Date() });
+  const activities = createActivities({
+    ledger,
+    config,
+    channelOf,
+    egress,
+    log,
+    metrics,
+    print: options.print,
+    now: () => new Date(),
+  });
 
   let stopping = false;
   let worker: RunningWorker | undefined;
   const start = (): Promise<RunningWorker> =>
-    startWorker({ connection: link.native, namespace: link.namespace, activities, taskQueue, ...(options.bundlePath ? { bundlePath: options.bundlePath } : {}) });
+    startWorker({
+      connection: link.native,
+      namespace: link.namespace,
+      activities,
+      taskQueue,
+      ...(options.bundlePath ? { bundlePath: options.bundlePath } : {}),
+    });
   const keepWorking = async (): Promise<void> => {
     while (!stopping) {
       try {
@@ -45,7 +61,13 @@ export async function startHands(
   };
   worker = await start();
   const working = keepWorking();
-  const relay = createRelay({ ledger, carrier: createCarrier(link.client, taskQueue), log, metrics, ...(env.TOCSIN_INCIDENT_PREFIX ? { prefix: env.TOCSIN_INCIDENT_PREFIX } : {}) });
+  const relay = createRelay({
+    ledger,
+    carrier: createCarrier(link.client, taskQueue),
+    log,
+    metrics,
+    ...(env.TOCSIN_INCIDENT_PREFIX ? { prefix: env.TOCSIN_INCIDENT_PREFIX } : {}),
+  });
   relay.start();
 
   return {

@@ -1,7 +1,7 @@
 /** Everything in one process: Temporal's dev server as a child, PGlite, API, relay, worker. */
 import { join } from 'node:path';
-import { renewEpoch } from '../ledger/migrate.ts';
 import { firstKey } from '../ledger/keys.ts';
+import { renewEpoch } from '../ledger/migrate.ts';
 import { findTemporal } from '../temporal/binary.ts';
 import { namesServer } from '../temporal/connect.ts';
 import { type DevServer, startDevServer } from '../temporal/dev-server.ts';
@@ -66,7 +66,12 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
     const server = temporal?.server();
     return {
       url: api.url,
-      ...(server ? { temporalUi: server.uiUrl, temporal: { address: server.address, metricsPort: server.metricsPort, pid: server.pid } } : {}),
+      ...(server
+        ? {
+            temporalUi: server.uiUrl,
+            temporal: { address: server.address, metricsPort: server.metricsPort, pid: server.pid },
+          }
+        : {}),
       ...(key === undefined ? {} : { key }),
       stop,
     };
@@ -80,7 +85,12 @@ const ledgerAt = ({ DATABASE_URL }: Env, state: StateDir | undefined): { url: st
   DATABASE_URL ? { url: DATABASE_URL } : { folder: join(state?.dir ?? STATE_DIR, 'ledger') };
 
 /** Our dev server, started again on the same ports whenever it ends without being asked to. */
-async function ownTemporal(env: Env, state: StateDir, { log }: Foundation, say: (line: string) => void): Promise<{ server(): DevServer; stop(): Promise<void> }> {
+async function ownTemporal(
+  env: Env,
+  state: StateDir,
+  { log }: Foundation,
+  say: (line: string) => void,
+): Promise<{ server(): DevServer; stop(): Promise<void> }> {
   const { path } = await findTemporal({ env: { ...env }, say });
   const begin = (ports: { port?: number; uiPort?: number }): Promise<DevServer> =>
     startDevServer({ binary: path, stateDir: state.dir, env: { ...env }, say, ...ports });

@@ -1,6 +1,15 @@
 /** The relay: carries inbox rows to workflows as batches, paced; sweeps what has expired; nudges what is overdue. */
 import type { Batch, Opening } from '../core/incident.ts';
-import { claim, type Claim, markSignalled, overdueIncidents, sweepExpired, unsentBatches, waitingInboxes } from '../ledger/claim.ts';
+import {
+  type Claim,
+  claim,
+  markSignalled,
+  overdueIncidents,
+  sweepExpired,
+  unsentBatches,
+  type Waiting,
+  waitingInboxes,
+} from '../ledger/claim.ts';
 import type { Ledger } from '../ledger/db.ts';
 import { markSendStarted, type Send, waitingSends } from '../ledger/sends.ts';
 import type { Log } from '../observe/log.ts';
@@ -37,9 +46,17 @@ const AT_ONCE = 32;
 const FAR_SIDE_WAIT_MS = 500;
 const FAR_SIDE_WAIT_MAX_MS = 10_000;
 
-export function createRelay(deps: { ledger: Ledger; carrier: Carrier; log: Log; metrics?: Metrics; prefix?: string; now?: () => number }): Relay & { start(): void } {
+export function createRelay(deps: {
+  ledger: Ledger;
+  carrier: Carrier;
+  log: Log;
+  metrics?: Metrics;
+  prefix?: string;
+  now?: () => number;
+}): Relay & { start(): void } {
   const { ledger, carrier, log, metrics, prefix, now = Date.now } = deps;
   const pacing = createPacing();
+  const slots = createSlots(AT_ONCE);
   /** Keys and incidents that a call is on its way for: what happens to one happens one after the other. */
   const inFlight = new Set<string>();
   const due = { sweep: 0, resend: 0, reconcile: 0 };
@@ -69,85 +86,89 @@ export function createRelay(deps: { ledger: Ledger; carrier: Carrier; log: Log; 
     log.warn({ err: error, ...what, failures }, 'Temporal did not take it; it will be sent again');
   };
 
-  const exclusively = async (name: string, work: () => Promise<void>): Promise<void> => {
-    if (inFlight.has(name)) return;
+  /** Begins work of this name unless it is on its way already; the promise is for those who want to wait for its end. */
+  const begin = (name: string, work: () => Promise<unknown>): Promise<void> => {
+    if (inFlight.has(name)) return Promise.resolve();
     inFlight.add(name);
-    try {
-      await work();
-    } catch (error) {
-      // One inbox that cannot be carried must not stop the others.
-      log.error({ err: error, name }, 'the relay could not carry this; it will be tried again');
-    } finally {
-      inFlight.delete(name);
-    }
-  };
-
-  const relayInboxes = async (): Promise<void> => {
-    const waiting = await waitingInboxes(ledger);
-    pacing.forget(now());
-    const ripe = waiting.filter(({ key, urgent }) => pacing.isRipe(key, urgent, now()));
-    await inParallel(ripe, AT_ONCE, ({ key, rows }) =>
-      exclusively(key, async () => {
-        const claimed = await claim(ledger, key, prefix);
-        if (!claimed) return;
-        if (claimed.batch.number === 1) metrics?.incidentsOpened.inc({ route: claimed.opening.policy.route });
-        pacing.sent(key, rows, now());
-        await exclusively(claimed.batch.incident, async () => void (await carry(claimed)));
-      }),
+    return (
+      slots
+        .use(work)
+        // One inbox that cannot be carried must not stop the others.
+        .catch((error: unknown) =>
+          log.error({ err: error, name }, 'the relay could not carry this; it will be tried again'),
+        )
+        .then(() => void inFlight.delete(name))
     );
   };
 
-  const resend = async (): Promise<void> => {
-    const unsent = await unsentBatches(ledger);
-    const byIncident = Map.groupBy(unsent, ({ batch }) => batch.incident);
-    await inParallel([...byIncident], AT_ONCE, ([incident, claims]) =>
-      exclusively(incident, async () => {
+  const relayInbox = async ({ key, rows }: Waiting): Promise<void> => {
+    const claimed = await claim(ledger, key, prefix);
+    if (!claimed) return;
+    if (claimed.batch.number === 1) metrics?.incidentsOpened.inc({ route: claimed.opening.policy.route });
+    pacing.sent(key, rows, now());
+    const { incident } = claimed.batch;
+    // A batch that is being sent again goes first; this one is claimed and follows with the next resend.
+    if (inFlight.has(incident)) return;
+    inFlight.add(incident);
+    await carry(claimed).finally(() => inFlight.delete(incident));
+  };
+
+  const relayInboxes = async (): Promise<Promise<void>[]> => {
+    const waiting = await waitingInboxes(ledger);
+    pacing.forget(now());
+    const ripe = waiting.filter(({ key, urgent }) => pacing.isRipe(key, urgent, now()));
+    return ripe.map((inbox) => begin(inbox.key, () => relayInbox(inbox)));
+  };
+
+  const resend = async (): Promise<Promise<void>[]> => {
+    const byIncident = Map.groupBy(await unsentBatches(ledger), ({ batch }) => batch.incident);
+    return [...byIncident].map(([incident, claims]) =>
+      begin(incident, async () => {
         for (const one of claims.sort((a, b) => a.batch.number - b.batch.number)) if (!(await carry(one))) return;
       }),
     );
   };
 
-  const reconcile = async (): Promise<void> => {
-    const overdue = await overdueIncidents(ledger);
-    await inParallel(overdue, AT_ONCE, (opening) =>
-      exclusively(opening.id, async () => {
-        try {
-          await carrier.nudge(opening);
-          failures = 0;
-        } catch (error) {
-          farSideFailed(error, { incident: opening.id });
-        }
-      }),
+  const reconcile = async (): Promise<Promise<void>[]> =>
+    (await overdueIncidents(ledger)).map((opening) =>
+      begin(opening.id, () =>
+        carrier.nudge(opening).then(
+          () => {
+            failures = 0;
+          },
+          (error: unknown) => farSideFailed(error, { incident: opening.id }),
+        ),
+      ),
     );
-  };
 
-  const startSends = async (): Promise<void> => {
-    for (const send of await waitingSends(ledger)) {
-      await exclusively(`send ${send.id}`, async () => {
-        try {
-          await carrier.send(send);
-          await markSendStarted(ledger, send.id);
-        } catch (error) {
-          farSideFailed(error, { send: send.id });
-        }
-      });
-    }
-  };
+  const startSends = async (): Promise<Promise<void>[]> =>
+    (await waitingSends(ledger)).map((send) =>
+      begin(`send ${send.id}`, () =>
+        carrier.send(send).then(
+          () => markSendStarted(ledger, send.id),
+          (error: unknown) => farSideFailed(error, { send: send.id }),
+        ),
+      ),
+    );
 
-  const every = async (what: keyof typeof due, interval: number, work: () => Promise<unknown>): Promise<void> => {
-    if (now() < due[what]) return;
+  const isDue = (what: keyof typeof due, interval: number): boolean => {
+    if (now() < due[what]) return false;
     due[what] = now() + interval;
-    await work();
+    return true;
   };
 
-  const tick = async (): Promise<void> => {
-    await every('sweep', SWEEP_MS, () => sweepExpired(ledger));
-    if (now() < restUntil) return;
-    await relayInboxes();
-    await startSends();
-    await every('resend', RESEND_MS, resend);
-    await every('reconcile', RECONCILE_MS, reconcile);
+  /** Looks at everything that waits and begins to carry it: a signal that hangs holds up its own incident only. */
+  const look = async (): Promise<Promise<void>[]> => {
+    if (isDue('sweep', SWEEP_MS)) await sweepExpired(ledger);
+    if (now() < restUntil) return [];
+    return [
+      ...(await relayInboxes()),
+      ...(await startSends()),
+      ...(isDue('resend', RESEND_MS) ? await resend() : []),
+      ...(isDue('reconcile', RECONCILE_MS) ? await reconcile() : []),
+    ];
   };
+  const tick = async (): Promise<void> => void (await Promise.all(await look()));
 
   let stopped = true;
   let wakeUp: () => void = () => undefined;
@@ -159,7 +180,9 @@ export function createRelay(deps: { ledger: Ledger; carrier: Carrier; log: Log; 
       const woken = new Promise<void>((resolve) => {
         wakeUp = resolve;
       });
-      await tick().catch((error: unknown) => log.error({ err: error }, 'the relay could not look at the ledger; it will look again'));
+      await look().catch((error: unknown) =>
+        log.error({ err: error }, 'the relay could not look at the ledger; it will look again'),
+      );
       const pause = pacing.nextIn(now());
       const timer = setTimeout(() => wakeUp(), Math.min(POLL_MS, pause));
       await woken;
@@ -180,14 +203,33 @@ export function createRelay(deps: { ledger: Ledger; carrier: Carrier; log: Log; 
       unsubscribe();
       wakeUp();
       await looping;
+      await slots.idle();
     },
   };
 }
 
-async function inParallel<Item>(items: Item[], atOnce: number, work: (item: Item) => Promise<void>): Promise<void> {
-  const waiting = items[Symbol.iterator]();
-  const worker = async (): Promise<void> => {
-    for (const item of waiting) await work(item);
+/** At most so many pieces of work at once; the rest waits its turn. */
+function createSlots(size: number) {
+  const turns: (() => void)[] = [];
+  const working = new Set<Promise<unknown>>();
+  let free = size;
+  const run = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => turns.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = turns.shift();
+      if (next) next();
+      else free++;
+    }
   };
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
+  return {
+    use<T>(work: () => Promise<T>): Promise<T> {
+      const running = run(work).finally(() => working.delete(running));
+      working.add(running);
+      return running;
+    },
+    idle: async (): Promise<void> => void (await Promise.allSettled([...working])),
+  };
 }

@@ -78,7 +78,12 @@ function eventOf(alert: z.output<typeof Alert>, source: string, expire_ms: numbe
   const event: Event = {
     // One id for each state of an alert: what is sent again every repeat_interval is a duplicate, a new firing is not.
     // Where alerts expire, hearing of one again must count: then it is an event for each quarter of that time.
-    id: [fingerprint, alert.startsAt, status, ...(isFiring && expire_ms !== undefined ? [Math.floor(now.getTime() / (expire_ms / 4))] : [])].join('/'),
+    id: [
+      fingerprint,
+      alert.startsAt,
+      status,
+      ...(isFiring && expire_ms !== undefined ? [Math.floor(now.getTime() / (expire_ms / 4))] : []),
+    ].join('/'),
     source,
     type,
     title: summary || title || message || type,
@@ -97,8 +102,7 @@ function eventOf(alert: z.output<typeof Alert>, source: string, expire_ms: numbe
   const occurred_at = timeOf(status === 'resolved' ? alert.endsAt : alert.startsAt);
   // Go writes a time that was never set as the year 1.
   if (occurred_at && !occurred_at.startsWith('0001-')) event.occurred_at = occurred_at;
-  if (isFiring && expire_ms !== undefined)
-    event.expires_at = new Date(now.getTime() + expire_ms).toISOString();
+  if (isFiring && expire_ms !== undefined) event.expires_at = new Date(now.getTime() + expire_ms).toISOString();
   return fitted(event);
 }
 

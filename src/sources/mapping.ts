@@ -1,16 +1,7 @@
 /** Any JSON as events, by a mapping in the configuration: paths and templates, and nothing that could run. */
 import { z } from 'zod';
 import { type Event, type Json, SEVERITIES, type Severity, severityOf } from '../core/event.ts';
-import {
-  defineSource,
-  duration,
-  fitted,
-  LIMITS,
-  refuseWithoutToken,
-  tidied,
-  timeOf,
-  tokenField,
-} from './source.ts';
+import { defineSource, duration, fitted, LIMITS, refuseWithoutToken, tidied, timeOf, tokenField } from './source.ts';
 
 type Path = { root: boolean; steps: (string | number)[] };
 type Template = (Path | string)[];

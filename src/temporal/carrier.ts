@@ -1,5 +1,10 @@
 /** Carries what the relay claims to Temporal: signal-with-start, idempotent by what the ledger has decided. */
-import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/client';
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowIdConflictPolicy,
+  WorkflowIdReusePolicy,
+} from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { BATCH, clear, DAILY_SUMMARY, INCIDENT, type IncidentInput, NUDGE, SEARCH_ATTRIBUTES, SEND_ONE, type SendInput, type SummaryInput, TASK_QUEUE } from '../../workflows/contract.ts'; // biome-ignore format: one list
 import type { Batch, Opening } from '../core/incident.ts';
@@ -16,7 +21,8 @@ interface SendRow {
 }
 
 export function createCarrier(client: Client, taskQueue = TASK_QUEUE) {
-  const withDeadline = <T>(work: () => Promise<T>): Promise<T> => client.connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, work);
+  const withDeadline = <T>(work: () => Promise<T>): Promise<T> =>
+    client.connection.withDeadline(Date.now() + CALL_TIMEOUT_MS, work);
 
   const signal = (opening: Opening, name: string, args: unknown[]): Promise<void> =>
     withDeadline(async () => {
@@ -37,10 +43,22 @@ export function createCarrier(client: Client, taskQueue = TASK_QUEUE) {
       }
     });
 
-  const start = (workflowId: string, type: string, args: [SendInput | SummaryInput], staticSummary: string): Promise<void> =>
+  const start = (
+    workflowId: string,
+    type: string,
+    args: [SendInput | SummaryInput],
+    staticSummary: string,
+  ): Promise<void> =>
     withDeadline(async () => {
       try {
-        await client.workflow.start(type, { workflowId, taskQueue, args, staticSummary, workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING, workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE });
+        await client.workflow.start(type, {
+          workflowId,
+          taskQueue,
+          args,
+          staticSummary,
+          workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+          workflowIdReusePolicy: WorkflowIdReusePolicy.REJECT_DUPLICATE,
+        });
       } catch (error) {
         if (!isAlreadyClosed(error)) throw error;
       }
@@ -52,7 +70,12 @@ export function createCarrier(client: Client, taskQueue = TASK_QUEUE) {
     send({ id, kind, target, payload }: SendRow): Promise<void> {
       if (kind !== 'summary') return start(`${taskQueue}-send-${id}`, SEND_ONE, [{ send: id }], `${kind} of ${target}`);
       const date = typeof payload?.date === 'string' ? { date: payload.date } : {};
-      return start(`${taskQueue}-summary-${target}-by-hand-${id}`, DAILY_SUMMARY, [{ name: target, ...date }], `summary ${target}, by hand`);
+      return start(
+        `${taskQueue}-summary-${target}-by-hand-${id}`,
+        DAILY_SUMMARY,
+        [{ name: target, ...date }],
+        `summary ${target}, by hand`,
+      );
     },
   };
 }

@@ -7,15 +7,24 @@ const prefixOf = (taskQueue: string): string => `${taskQueue}-summary-`;
 /** Spreads the pages of many installations over a minute, unless the summary says otherwise. */
 const JITTER_MS = 60_000;
 
-export async function ensureSchedules(client: Client, summaries: readonly Summary[], taskQueue = TASK_QUEUE): Promise<void> {
+export async function ensureSchedules(
+  client: Client,
+  summaries: readonly Summary[],
+  taskQueue = TASK_QUEUE,
+): Promise<void> {
   for (const summary of summaries) await ensureSchedule(client, summary, taskQueue);
   const wanted = new Set(summaries.map(({ name }) => prefixOf(taskQueue) + name));
   for await (const { scheduleId } of client.schedule.list()) {
-    if (scheduleId.startsWith(prefixOf(taskQueue)) && !wanted.has(scheduleId)) await client.schedule.getHandle(scheduleId).delete();
+    if (scheduleId.startsWith(prefixOf(taskQueue)) && !wanted.has(scheduleId))
+      await client.schedule.getHandle(scheduleId).delete();
   }
 }
 
-async function ensureSchedule(client: Client, { name, at, timezone, jitter_ms = JITTER_MS, catch_up_ms }: Summary, taskQueue: string): Promise<void> {
+async function ensureSchedule(
+  client: Client,
+  { name, at, timezone, jitter_ms = JITTER_MS, catch_up_ms }: Summary,
+  taskQueue: string,
+): Promise<void> {
   const [hour = 0, minute = 0] = at.split(':').map(Number);
   const spec = { calendars: [{ hour, minute, second: 0 }], timezone, jitter: jitter_ms };
   const policies = { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: catch_up_ms };
@@ -31,6 +40,8 @@ async function ensureSchedule(client: Client, { name, at, timezone, jitter_ms = 
     await client.schedule.create({ scheduleId: prefixOf(taskQueue) + name, spec, action, policies });
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
-    await client.schedule.getHandle(prefixOf(taskQueue) + name).update((previous) => ({ ...previous, spec, action, policies }));
+    await client.schedule
+      .getHandle(prefixOf(taskQueue) + name)
+      .update((previous) => ({ ...previous, spec, action, policies }));
   }
 }
