@@ -8,6 +8,9 @@ import { factsOf, type Told } from '../src/ledger/facts.ts';
 import { createRedactor } from '../src/observe/redact.ts';
 import type { Deps } from './deps.ts';
 
+/** A backup that is told after the usual 15 s has still heard before 30 (requirements K6). */
+const FAILOVER_TIMEOUT_MS = 8_000;
+
 /** What an operator reads of a failure; longer texts of vendors are cut. */
 const DETAIL_MAX = 500;
 
@@ -36,7 +39,7 @@ export async function attempt(
   const started = deps.now().getTime();
   const signal = AbortSignal.any([
     Context.current().cancellationSignal,
-    AbortSignal.timeout(integration.patience.timeout_ms),
+    AbortSignal.timeout(timeoutOf(integration, notice)),
   ]);
   const { fetch, resolve } = deps.egress;
   const call = {
@@ -70,6 +73,9 @@ export async function attempt(
   );
   return outcome.kind === 'delivered' ? outcome : { ...outcome, detail: safe(deps, outcome.detail) };
 }
+
+const timeoutOf = ({ patience }: Integration, { reason }: Notice): number =>
+  reason === 'failover' ? Math.min(patience.timeout_ms, FAILOVER_TIMEOUT_MS) : patience.timeout_ms;
 
 type AnyCall = Parameters<Channel['send']>[0];
 

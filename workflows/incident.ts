@@ -85,7 +85,7 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
     const outs = targets.map((target) => ({ target, out: state.targets[target]?.current }));
     state = withRunning(state, targets);
     const due = nextDeadline(state, Date.now());
-    for (const { target, out } of outs) if (out) void deliverOne(target, out, state, due);
+    for (const { target, out } of outs) if (out) deliverOne(target, out, state, due).catch(unlessCancelled);
   };
 
   const loadNow = async (): Promise<void> => {
@@ -192,6 +192,11 @@ async function attemptRound(state: Incident, input: Parameters<Activities['deliv
     if (wf.isCancellation(error)) throw error;
     return { outcome: 'failed', dead: false };
   }
+}
+
+/** A cancelled run ends by its main loop; whatever else is thrown is a mistake of ours and must be seen. */
+function unlessCancelled(error: unknown): void {
+  if (!wf.isCancellation(error)) throw error;
 }
 
 function inOurTime(batch: Batch, now: number): Batch {

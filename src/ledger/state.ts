@@ -47,7 +47,7 @@ export async function loadIncident(
       [id],
     );
     if (!row || row.closed_at) return { outcome: 'closed' as const };
-    if (known.epoch === row.epoch && known.seen === row.last_batch && known.answer_rev >= row.answer_rev) {
+    if (known.epoch === row.epoch && known.seen === row.last_batch && known.answer_rev === row.answer_rev) {
       await setDue(tx, id, known.due);
       return { outcome: 'current' as const };
     }

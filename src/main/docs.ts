@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type Channel, secretPaths } from '../channels/channel.ts';
 import { channels, writers } from '../channels/index.ts';
 import { envTable } from '../config/env.ts';
+import { SharedFields } from '../config/schema.ts';
 import { REASONS } from '../core/notice.ts';
 import { inWords } from '../core/time.ts';
 import { metricsTable } from '../observe/metrics.ts';
@@ -30,13 +31,18 @@ export const tables = (): Record<string, string> => ({
     ]),
   ),
   settings: [...channels, ...writers].map(({ id, config }) => `\`${id}\`\n\n${settingsOf(config)}`).join('\n\n'),
+  shared: settingsOf(SharedFields.omit({ type: true })),
   sources: table(
-    ['type', 'what'],
-    sources.map(({ id, name }) => [`\`${id}\``, name]),
+    ['type', 'what', 'before it works'],
+    sources.map(({ id, name, setup }) => [`\`${id}\``, name, setup]),
   ),
+  source_settings: sources.map(({ id, config }) => `\`${id}\`\n\n${settingsOf(config)}`).join('\n\n'),
   environment: table(
     ['variable (each also as `…_FILE`)', 'configures'],
-    envTable().map(({ names, words }) => [names.map((name) => `\`${name}\``).join(', '), words]),
+    envTable().map(({ names, words, channel, later }) => [
+      names.map((name) => `\`${name}\``).join(', '),
+      later ? `${channel}: not in this version, a warning says so` : words,
+    ]),
   ),
   reasons: table(
     ['reason', 'meaning'],
@@ -59,10 +65,14 @@ function settingsOf(config: z.ZodObject): string {
     Object.entries(schema.properties ?? {}).map(([name, { title = '', description = '', default: usual }]) => [
       `\`${name}\`${secrets.has(name) ? ' (secret)' : ''}`,
       schema.required?.includes(name) && usual === undefined ? 'yes' : '',
-      `${title}${description ? `: ${description}` : ''}${usual === undefined ? '' : ` Default ${JSON.stringify(usual)}.`}`,
+      [title && description ? `${title}: ${description}` : title || description, defaultInWords(usual)]
+        .filter(Boolean)
+        .join(' '),
     ]),
   );
 }
+
+const defaultInWords = (usual: unknown): string => (usual === undefined ? '' : `Default ${JSON.stringify(usual)}.`);
 
 /** The text with every generated part renewed: what stands between `<!-- table: NAME -->` and `<!-- end -->`. */
 export function withTables(text: string): string {

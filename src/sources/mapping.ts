@@ -40,7 +40,8 @@ const config = z.strictObject({
     )
     .optional()
     .meta({ title: 'When', description: 'Only entries for which all of these hold; the others are left alone.' }),
-  type: field(),
+  /** Not `type`: in tocsin.yaml that word says which source this is. */
+  event_type: field(),
   title: field(),
   id: field().optional(),
   body: field().optional(),
@@ -97,7 +98,7 @@ function eventOf(payload: unknown, entry: unknown, config: Config, source: strin
   const say = (template: Template | undefined): string => (template ? fill(template, payload, entry).trim() : '');
   const all = (templates: Template[] | undefined): string[] => (templates ?? []).map(say).filter((text) => text !== '');
 
-  const type = say(config.type);
+  const type = say(config.event_type);
   const title = say(config.title);
   if (type === '') return 'the mapping finds no type';
   if (title === '') return 'the mapping finds no title';

@@ -5,7 +5,7 @@ import { mapping } from '../../src/sources/mapping.ts';
 const NOW = new Date('2026-11-20T12:00:00Z');
 const normalise = (payload: unknown, config: object) =>
   mapping.normalise(payload, { name: 'builds', config: mapping.config.parse(config), now: NOW });
-const least = { type: { text: 'build' }, title: 'name' };
+const least = { event_type: { text: 'build' }, title: 'name' };
 
 const payload = {
   repo: { name: 'web', tags: ['a', 'b'] },
@@ -22,7 +22,7 @@ describe('a mapping', () => {
       source: 'ci',
       each: 'runs',
       when: [{ path: 'state', is_not: ['skipped'] }],
-      type: { text: 'build' },
+      event_type: { text: 'build' },
       title: '{name} of {$.repo.name} ended: {{{state}}',
       id: 'run-{id}',
       dedup_key: '{$.repo.name}/{name}',

@@ -37,12 +37,7 @@ function expectation<Message extends object>(
   wordsOf: (message: Message) => string,
 ) {
   const expected = new Set<Message>();
-  const arrived = new Map<Message, number>();
-  // Looked at for every message as it comes: this one waits for nothing, it only reads the clock.
-  waitFor((message) => {
-    if (!arrived.has(message)) arrived.set(message, performance.now());
-    return false;
-  }, WATCH_MS).catch(() => undefined);
+  const arrivedAt = watch(waitFor);
   const fits = (what: RegExp | ((message: Message) => boolean), message: Message): boolean =>
     typeof what === 'function' ? what(message) : what.test(wordsOf(message));
   return {
@@ -57,11 +52,7 @@ function expectation<Message extends object>(
     },
     surplus: (what: RegExp): number =>
       messages.filter((message) => !expected.has(message) && what.test(wordsOf(message))).length,
-    at(message: Message): number {
-      const time = arrived.get(message);
-      if (time === undefined) throw new Error('a message that has not arrived here');
-      return time;
-    },
+    at: arrivedAt,
     unexpected: (): string[] =>
       messages.filter((message) => !expected.has(message)).map((message) => wordsOf(message).slice(0, SHOWN_MAX)),
   };
@@ -69,6 +60,21 @@ function expectation<Message extends object>(
 
 /** Longer than any journey. */
 const WATCH_MS = 10 * 60_000;
+
+/** From now on reads the clock whenever something arrives: `performance.now()` of an item's arrival. */
+export function watch<Item>(waitFor: Recorder<Item>['waitFor']): (item: Item) => number {
+  const arrived = new Map<Item, number>();
+  // Its predicate is asked about every item as it comes; it never holds.
+  waitFor((item) => {
+    if (!arrived.has(item)) arrived.set(item, performance.now());
+    return false;
+  }, WATCH_MS).catch(() => undefined);
+  return (item) => {
+    const time = arrived.get(item);
+    if (time === undefined) throw new Error('this has not arrived since the watch began');
+    return time;
+  };
+}
 
 /** Starts the fakes. `fill` puts their addresses into a configuration: see the table at its end. */
 export async function startFakes() {
