@@ -27,6 +27,8 @@ export interface Batch {
   /** Why the last answer was given, where it asks for a new page or to be told. */
   answer?: Reason;
   answered_at?: number;
+  /** The worst severity that the answer was given to, where alerts of this very batch came after it. */
+  answered_worst?: Severity;
   snoozed_until?: number;
   firing: number;
   /** Occurrences so far: how often anything in it was said to fire. */
@@ -134,6 +136,8 @@ export type Ended =
 
 /** More chapters than this wait as one: the state stays small whatever a job says. */
 const CHAPTERS_MAX = 20;
+/** A target that is away for days overtakes notice after notice; the newest of them are enough to record. */
+const OVERTOOK_MAX = 20;
 
 /** The incident as it opens, before its first batch. */
 export function openIncident(id: string, policy: Policy, epoch: string, opened_at: number): Incident {
@@ -181,7 +185,7 @@ export function withBatch(incident: Incident, batch: Batch): Incident {
     worst: batch.worst,
     first_at: batch.first_at,
     last_at: Math.max(incident.last_at, batch.last_at),
-    chapters: withChapters(incident.chapters, batch.chapters ?? []),
+    chapters: withChapters(untoldChapters(incident), batch.chapters ?? []),
   };
   if (answered) takeAnswer(next, batch, incident);
   else keepAnswer(next, incident);
@@ -194,7 +198,7 @@ function takeAnswer(next: Incident, batch: Batch, before: Incident): void {
   next.status = batch.status;
   next.answer_rev = batch.answer_rev;
   next.answered_at = batch.answered_at ?? batch.at;
-  next.answered_worst = batch.worst ?? before.worst;
+  next.answered_worst = batch.answered_worst ?? batch.worst ?? before.worst;
   if (batch.answer) next.answer = batch.answer;
   if (batch.snoozed_until !== undefined) next.snoozed_until = batch.snoozed_until;
 }
@@ -203,6 +207,12 @@ function keepAnswer(next: Incident, before: Incident): void {
   if (before.answer !== undefined) next.answer = before.answer;
   if (before.answered_at !== undefined) next.answered_at = before.answered_at;
   if (before.snoozed_until !== undefined) next.snoozed_until = before.snoozed_until;
+}
+
+/** The chapters that a target has yet to hear. */
+function untoldChapters({ chapters, policy, targets }: Incident): [number, number][] {
+  const heard = Math.min(...policy.notify.map((name) => targets[name]?.chapter ?? 0));
+  return chapters.filter(([, last]) => last > heard);
 }
 
 /** At most 20 chapters: what is beyond shares the last one. */
@@ -255,7 +265,8 @@ function causeOf(incident: Incident, { reason, level, chapter, instead_of }: Tel
   const rev = `a${incident.answer_rev}`;
   if (chapter) return `c${chapter[0]}-${chapter[1]}`;
   if (instead_of !== undefined) return `${rev}-${sinceOf(incident.targets[instead_of])}-for-${instead_of}`;
-  if (reason === 'escalated') return `${rev}-l${level}-r${round}`;
+  // A level reached twice in one round (an operator went back by hand) is paged twice: what it follows sets them apart.
+  if (reason === 'escalated') return `${rev}-l${level}-r${round}-${incident.escalation.since}`;
   if (isPage(reason)) return `${rev}-b${incident.seen}-${tellingsSoFar(incident)}`;
   return rev;
 }
@@ -302,7 +313,7 @@ function withOutgoing(target: Target, newer: Outgoing): Target {
   const unsent = [next, current?.running ? undefined : current].filter(
     (one) => one !== undefined && one.key !== newer.key,
   );
-  const overtook = unsent.flatMap((one) => (one ? [...(one.overtook ?? []), one.key] : []));
+  const overtook = unsent.flatMap((one) => (one ? [...(one.overtook ?? []), one.key] : [])).slice(-OVERTOOK_MAX);
   const withOvertook = overtook.length ? { ...newer, overtook } : newer;
   return current?.running ? { ...rest, current, next: withOvertook } : { ...rest, current: withOvertook };
 }
@@ -401,7 +412,7 @@ export function withEnded(incident: Incident, name: string, key: string, ended: 
       const wait_ms = Math.max(roundWait(current.round + 1), ended.after_ms ?? 0);
       const again = { ...current, running: false, round: current.round + 1, due: now + wait_ms };
       if (!next) return set({ ...rest, current: again });
-      const overtook = [...(next.overtook ?? []), ...(current.overtook ?? []), current.key];
+      const overtook = [...(current.overtook ?? []), current.key, ...(next.overtook ?? [])].slice(-OVERTOOK_MAX);
       return set({ ...rest, current: { ...next, overtook } });
     }
     default:

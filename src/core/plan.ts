@@ -155,8 +155,12 @@ function chaptersDue(incident: Incident): Due[] {
   for (const name of incident.policy.notify) {
     const target = incident.targets[name] ?? {};
     if (target.current || target.next) continue;
-    const chapter = incident.chapters.find(([, last]) => last > (target.chapter ?? 0));
-    if (chapter) return [{ at: 0, step: { kind: 'tell', reason: 'story', targets: [name], chapter } }];
+    const heard = target.chapter ?? 0;
+    const found = incident.chapters.find(([, last]) => last > heard);
+    if (!found) continue;
+    // Chapters beyond the bound share one, of which a part may have been told before the rest came.
+    const chapter: [number, number] = [Math.max(found[0], heard + 1), found[1]];
+    return [{ at: 0, step: { kind: 'tell', reason: 'story', targets: [name], chapter } }];
   }
   return [];
 }

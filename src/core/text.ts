@@ -127,6 +127,8 @@ export function factsOf(notice: Notice): [name: string, value: string][] {
   const { incident, alerts, story } = notice;
   const pattern = notice.lines.includes(notice.pattern ?? '') ? '' : oneLine(notice.pattern ?? '');
   const each = (value: (alert: NoticeAlert) => string | undefined) => several(alerts.map(value));
+  // The chapters of a story are told one by one.
+  const isSeveral = incident.alert_count > 1 && !story;
   const facts: [string, string][] = [
     ['Severity', severityText(notice)],
     ['State', incident.status],
@@ -136,9 +138,9 @@ export function factsOf(notice: Notice): [name: string, value: string][] {
     ['Components', several(notice.components)],
     ['Incident ID', oneLine(incident.id)],
     ['Created', utc(incident.opened_at)],
-    ['Alerts', incident.alert_count > 1 ? `${incident.alert_count}, ${incident.firing_count} firing` : ''],
-    ['First', incident.alert_count > 1 ? utc(incident.first_at) : ''],
-    ['Last', incident.alert_count > 1 ? utc(incident.last_at) : ''],
+    ['Alerts', isSeveral ? `${incident.alert_count}, ${incident.firing_count} firing` : ''],
+    ['First', isSeveral ? utc(incident.first_at) : ''],
+    ['Last', isSeveral ? utc(incident.last_at) : ''],
     ['Pattern', pattern],
     ['By', oneLine(notice.by ?? '')],
     ['Level', notice.level === undefined ? '' : String(notice.level)],

@@ -175,6 +175,7 @@ function batchOf(incident: IncidentRow, rows: InboxRow[], totals: Totals): Batch
   const alertRows = rows.filter(({ kind }) => ALERT_KINDS.includes(kind));
   const answer = answerOf(incident, rows, totals);
   const escalate = rows.findLast(({ kind }) => kind === 'escalate');
+  const answered_worst = worstAcknowledged(incident, rows);
   const chapters = rows.filter(({ kind }) => kind === 'chapter').map(({ seq }): [number, number] => [seq, seq]);
   const lastAlert = alertRows.at(-1);
   return {
@@ -184,6 +185,7 @@ function batchOf(incident: IncidentRow, rows: InboxRow[], totals: Totals): Batch
     at: last.at.getTime(),
     through: last.seq,
     ...answer,
+    ...(answered_worst ? { answered_worst } : {}),
     firing: totals.firing,
     alerts: totals.alerts,
     worst: totals.worst,
@@ -202,6 +204,14 @@ const shown = ({ seq, kind, severity, at }: InboxRow): Row => ({
   at: at.getTime(),
   ...(severity ? { severity } : {}),
 });
+
+/** What an acknowledgement was given to, where something fired after it in the same rows: a rise above it outgrows it. */
+function worstAcknowledged({ severity }: IncidentRow, rows: InboxRow[]): Severity | undefined {
+  const at = rows.findLastIndex(({ kind }) => kind === 'ack');
+  if (at < 0 || !rows.slice(at).some(({ kind }) => kind === 'fired')) return undefined;
+  const before = rows.slice(0, at).flatMap((row) => (row.kind === 'fired' && row.severity ? [row.severity] : []));
+  return before.reduce((worst, one) => (isWorse(one, worst) ? one : worst), severity);
+}
 
 type Answered = Pick<Batch, 'status' | 'answer_rev' | 'answer' | 'answered_at' | 'snoozed_until'>;
 

@@ -60,16 +60,22 @@ function settingsOf(config: z.ZodObject): string {
     required?: string[];
   };
   const secrets = new Set(secretPaths(config).map(([field]) => field));
-  return table(
+  const fields = Object.entries(schema.properties ?? {});
+  const isSaid = ([, { title, description }]: (typeof fields)[number]): boolean => Boolean(title || description);
+  const unsaid = fields.filter((field) => !isSaid(field)).map(([name]) => `\`${name}\``);
+  const said = table(
     ['setting', 'needed', 'meaning'],
-    Object.entries(schema.properties ?? {}).map(([name, { title = '', description = '', default: usual }]) => [
-      `\`${name}\`${secrets.has(name) ? ' (secret)' : ''}`,
-      schema.required?.includes(name) && usual === undefined ? 'yes' : '',
-      [title && description ? `${title}: ${description}` : title || description, defaultInWords(usual)]
-        .filter(Boolean)
-        .join(' '),
-    ]),
+    fields
+      .filter(isSaid)
+      .map(([name, { title = '', description = '', default: usual }]) => [
+        `\`${name}\`${secrets.has(name) ? ' (secret)' : ''}`,
+        schema.required?.includes(name) && usual === undefined ? 'yes' : '',
+        [title && description ? `${title}: ${description}` : title || description, defaultInWords(usual)]
+          .filter(Boolean)
+          .join(' '),
+      ]),
   );
+  return unsaid.length === 0 ? said : `${said}\n\nBesides, named as in an event: ${unsaid.join(', ')}.`;
 }
 
 const defaultInWords = (usual: unknown): string => (usual === undefined ? '' : `Default ${JSON.stringify(usual)}.`);

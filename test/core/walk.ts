@@ -152,7 +152,7 @@ export function walk(overrides: Partial<Policy> = {}, fate: (target: string, out
       answer('acknowledged', 'acknowledged');
       firing.push(severity);
       alerts++;
-      fold(2, { answered_worst });
+      fold(2, answered_worst ? { answered_worst } : {});
       settle();
       return walked;
     },

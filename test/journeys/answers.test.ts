@@ -1,0 +1,198 @@
+/** Journeys of an alarm that people answer, or do not: escalation, acknowledgement, snooze, and what comes after. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { WebhookHit } from '../support/fakes/webhook-receiver.ts';
+import { type Harness, harness } from '../support/harness.ts';
+import { until } from '../support/until.ts';
+
+const LEVEL_WAIT_MS = 700;
+const EDGE_WAIT_MS = 2_000;
+const ACK_TIMEOUT_MS = 1_000;
+const REPEAT_MS = 1_000;
+const QUIET_MS = 1_200;
+
+const CONFIG = `
+integrations:
+  chat: { type: slack, token: '<SLACK_TOKEN>', api_url: '<SLACK_API>', channel: '#ops' }
+  first: { type: webhook, url: '<HOOK>/first', secret: '<HOOK_SECRET>' }
+  second: { type: webhook, url: '<HOOK>/second', secret: '<HOOK_SECRET>' }
+  third: { type: webhook, url: '<HOOK>/third', secret: '<HOOK_SECRET>' }
+escalations:
+  ladder: { levels: [ { notify: [first], wait: ${LEVEL_WAIT_MS}ms }, { notify: [second], wait: ${LEVEL_WAIT_MS}ms }, { notify: [third], wait: 1h } ] }
+  edge: { levels: [ { notify: [first], wait: ${EDGE_WAIT_MS}ms }, { notify: [second], wait: 1h } ] }
+  patient: { levels: [ { notify: [first], wait: 1h }, { notify: [second], wait: 1h }, { notify: [third], wait: 1h } ] }
+  forgetful: { levels: [ { notify: [first], wait: 1h } ], ack_timeout: ${ACK_TIMEOUT_MS}ms }
+routes:
+  - { name: ladder, match: [ 'type="ladder"' ], notify: [chat], escalate: ladder }
+  - { name: edge, match: [ 'type="edge"' ], notify: [], escalate: edge, tell_ack: false, tell_resolved: false }
+  - { name: patient, match: [ 'type="patient"' ], notify: [chat], escalate: patient }
+  - { name: forgetful, match: [ 'type="forgetful"' ], notify: [], escalate: forgetful }
+  - { name: repeating, match: [ 'type="repeating"' ], notify: [first], repeat_interval: ${REPEAT_MS}ms }
+  - { name: quiet, match: [ 'type="quiet"' ], notify: [first], quiet: ${QUIET_MS}ms }
+default: { group_by: [service, type], group_now: [critical], notify: [chat] }
+egress: { allow: ['127.0.0.0/8'] }
+`;
+
+let h: Harness;
+beforeAll(async () => {
+  h = await harness({ config: CONFIG });
+});
+afterEach(() => h.done());
+afterAll(() => h?.stop());
+
+/** Posts a critical alarm about a service of its own; the id of its incident. */
+async function raise(type: string): Promise<string> {
+  const service = `${type}-${randomUUID()}`;
+  await h.post({ type, title: `${type} is in trouble`, severity: 'critical', service });
+  return (await h.incidentOf(service)).id;
+}
+
+/** The next message of this reason at `/target` about this incident. */
+const told = (id: string, target: string, reason: string): Promise<WebhookHit> =>
+  h.hook.expects(new RegExp(`^/${target} .*"type":"incident.${reason}".*"id":"${id}"`));
+
+const all = (id: string, targets: string[], reason: string): Promise<WebhookHit[]> =>
+  Promise.all(targets.map((target) => told(id, target, reason)));
+
+async function resolved(id: string, targets: string[], chat = false): Promise<void> {
+  await h.resolve(id, 'ada');
+  if (chat) await h.slack.expects(/Resolved by ada/);
+  await all(id, targets, 'resolved');
+  await h.closed(id);
+}
+
+describe('nobody answers', () => {
+  it('it climbs to level 3, each level after its wait, until somebody acknowledges: all who heard are told', async () => {
+    const id = await raise('ladder');
+    await h.slack.expects(/ladder is in trouble/);
+    const first = await told(id, 'first', 'group_now');
+    const second = await told(id, 'second', 'escalated');
+    const third = await told(id, 'third', 'escalated');
+    expect(first.body).toMatchObject({ data: { level: 1 } });
+    expect(second.body).toMatchObject({ data: { level: 2 } });
+    expect(third.body).toMatchObject({ data: { level: 3 } });
+    expect(h.hook.at(second) - h.hook.at(first)).toBeGreaterThan(LEVEL_WAIT_MS - 150);
+    expect(h.hook.at(third) - h.hook.at(second)).toBeGreaterThan(LEVEL_WAIT_MS - 150);
+    expect(h.hook.at(third) - h.hook.at(first)).toBeLessThan(2 * LEVEL_WAIT_MS + 1_500);
+
+    expect(await h.ack(id, 'ada')).toMatchObject({ outcome: 'done', by: 'ada', incident: { status: 'acknowledged' } });
+    await h.slack.expects(/Acknowledged by ada/);
+    await all(id, ['first', 'second', 'third'], 'acknowledged');
+    expect(await h.ack(id, 'bob')).toMatchObject({ outcome: 'already', by: 'ada' });
+    await resolved(id, ['first', 'second', 'third'], true);
+  });
+
+  it('an operator escalates by hand: the next level at once, or the one named', async () => {
+    const id = await raise('patient');
+    await h.slack.expects(/patient is in trouble/);
+    await told(id, 'first', 'group_now');
+    await h.escalate(id);
+    expect((await told(id, 'second', 'escalated_by_hand')).body).toMatchObject({ data: { level: 2 } });
+    await h.escalate(id, 3);
+    expect((await told(id, 'third', 'escalated_by_hand')).body).toMatchObject({ data: { level: 3 } });
+    const refused = await h.call('POST', `/v1/incidents/${id}/escalate`, { level: 4 });
+    expect(refused).toMatchObject({ status: 409 });
+    await resolved(id, ['first', 'second', 'third'], true);
+  });
+
+  it('it is told again after every repeat_interval as long as it is open', async () => {
+    const id = await raise('repeating');
+    const first = await told(id, 'first', 'group_now');
+    const again = await told(id, 'first', 'repeat_interval');
+    const later = await told(id, 'first', 'repeat_interval');
+    expect(h.hook.at(again) - h.hook.at(first)).toBeGreaterThan(REPEAT_MS - 150);
+    expect(h.hook.at(later) - h.hook.at(again)).toBeGreaterThan(REPEAT_MS - 150);
+    await h.resolve(id);
+    await told(id, 'first', 'resolved');
+    await h.closed(id);
+  });
+
+  it('nothing new comes for the time called quiet: it closes itself and says so', async () => {
+    const id = await raise('quiet');
+    await told(id, 'first', 'group_now');
+    expect((await told(id, 'first', 'resolved')).body).toMatchObject({ data: { incident: { status: 'resolved' } } });
+    expect(await h.closed(id)).toMatchObject({ status: 'resolved', close_reason: 'quiet', answered_by: 'tocsin' });
+  });
+});
+
+describe('an acknowledgement', () => {
+  it('stops the noise: no page begins after it was accepted, however close to the deadline, and one begun is named', async () => {
+    const services = Array.from({ length: 8 }, (_, index) => `edge-${index}`);
+    for (const service of services) await h.post({ type: 'edge', title: 'Close to the edge', severity: 'critical', service });
+    const answers = await Promise.all(
+      services.map(async (service, index) => {
+        const { id } = await h.incidentOf(service);
+        await told(id, 'first', 'group_now');
+        const deadline = (await h.state(id)).escalation.since + EDGE_WAIT_MS;
+        // From well before the deadline to a little after it.
+        const at = deadline - 300 + index * 50;
+        await until('the moment to answer', () => (Date.now() >= at ? true : undefined));
+        return { id, answer: await h.ack(id, 'ada'), deadline };
+      }),
+    );
+    const last = Math.max(...answers.map(({ deadline }) => deadline));
+    await until('every deadline to have passed', () => (Date.now() > last + 500 ? true : undefined));
+    const paged: string[] = [];
+    for (const { id, answer } of answers) {
+      const { deliveries, timeline } = await h.incident(id);
+      const acked = Date.parse(timeline.find(({ kind }) => kind === 'ack')?.at ?? '');
+      const pages = deliveries.filter(({ target }) => target === 'second').flatMap(({ attempts_made }) => attempts_made);
+      paged.push(...pages.map(() => id));
+      for (const { started_at, ended_at } of pages) {
+        expect(Date.parse(started_at), `${id} was paged after the ack`).toBeLessThanOrEqual(acked);
+        const wasUnderWay = ended_at === undefined || Date.parse(ended_at) > acked;
+        if (wasUnderWay) expect(answer.begun).toContainEqual(expect.objectContaining({ target: 'second' }));
+      }
+    }
+    for (const id of paged) await told(id, 'second', 'escalated');
+    expect(paged.length, 'those that answered in time were not paged').toBeLessThan(services.length);
+    for (const { id } of answers) await h.resolve(id);
+    for (const { id } of answers) await h.closed(id);
+  });
+
+  it('taken back pages again, and the escalation begins anew', async () => {
+    const id = await raise('ladder');
+    await h.slack.expects(/ladder is in trouble/);
+    await told(id, 'first', 'group_now');
+    await h.ack(id, 'ada');
+    await h.slack.expects(/Acknowledged by ada/);
+    await told(id, 'first', 'acknowledged');
+    await h.unack(id, 'bob');
+    await h.slack.expects(/bob took the acknowledgement back/);
+    const again = await told(id, 'first', 'unacknowledged');
+    const second = await told(id, 'second', 'escalated');
+    expect(h.hook.at(second) - h.hook.at(again)).toBeGreaterThan(LEVEL_WAIT_MS - 150);
+    await h.ack(id, 'bob');
+    await h.slack.expects(/Acknowledged by bob/);
+    await all(id, ['first', 'second'], 'acknowledged');
+    await resolved(id, ['first', 'second'], true);
+  });
+
+  it('that is forgotten for ack_timeout pages again', async () => {
+    const id = await raise('forgetful');
+    await told(id, 'first', 'group_now');
+    await h.ack(id, 'ada');
+    const acknowledged = await told(id, 'first', 'acknowledged');
+    const paged = await told(id, 'first', 'ack_timed_out');
+    expect(h.hook.at(paged) - h.hook.at(acknowledged)).toBeGreaterThan(ACK_TIMEOUT_MS - 300);
+    expect(await h.incident(id)).toMatchObject({ status: 'open', answered_by: 'tocsin' });
+    await resolved(id, ['first']);
+  });
+});
+
+describe('a snooze', () => {
+  it('keeps quiet until its end, and pages then', async () => {
+    const id = await raise('patient');
+    await h.slack.expects(/patient is in trouble/);
+    await told(id, 'first', 'group_now');
+    await h.snooze(id, 1_500);
+    await h.slack.expects(/Snoozed by ada until/);
+    const snoozed = await told(id, 'first', 'snoozed');
+    const paged = await told(id, 'first', 'snooze_ended');
+    const waited = h.hook.at(paged) - h.hook.at(snoozed);
+    expect(waited).toBeGreaterThan(1_000);
+    expect(waited).toBeLessThan(3_000);
+    await h.slack.expects(/The snooze has ended/);
+    await resolved(id, ['first'], true);
+  });
+});
