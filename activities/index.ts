@@ -5,6 +5,7 @@ import { type AttemptEnd, recordAttempt } from '../src/ledger/deliveries.ts';
 import { closeIncident, loadIncident } from '../src/ledger/state.ts';
 import { createDeliver } from './deliver.ts';
 import type { Deps } from './deps.ts';
+import { guarded } from './guarded.ts';
 import { createSendOnce } from './send-once.ts';
 import { createSummary } from './summary.ts';
 
@@ -12,7 +13,7 @@ export type { Deps } from './deps.ts';
 
 export function createActivities(deps: Deps) {
   const { ledger, now } = deps;
-  return {
+  const activities = {
     deliver: createDeliver(deps),
     sendOnce: createSendOnce(deps),
     ...createSummary(deps),
@@ -52,6 +53,7 @@ export function createActivities(deps: Deps) {
       because: string;
     }): Promise<'closed' | 'more'> => closeIncident(ledger, incident, seen, because),
   };
+  return guarded(activities, deps);
 }
 
 export type Activities = ReturnType<typeof createActivities>;
