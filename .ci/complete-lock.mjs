@@ -8,8 +8,34 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 const file = new URL('../package-lock.json', import.meta.url);
 const lock = JSON.parse(readFileSync(file, 'utf8'));
-const SYSTEMS = { aix: 'aix', android: 'android', darwin: 'darwin', freebsd: 'freebsd', linux: 'linux', linuxmusl: 'linux', netbsd: 'netbsd', openbsd: 'openbsd', openharmony: 'openharmony', sunos: 'sunos', win: 'win32', win32: 'win32', windows: 'win32' };
-const PROCESSORS = ['arm', 'arm64', 'ia32', 'loong64', 'mips64el', 'ppc64', 'ppc64le', 'riscv64', 's390x', 'x64', 'wasm32'];
+const SYSTEMS = {
+  aix: 'aix',
+  android: 'android',
+  darwin: 'darwin',
+  freebsd: 'freebsd',
+  linux: 'linux',
+  linuxmusl: 'linux',
+  netbsd: 'netbsd',
+  openbsd: 'openbsd',
+  openharmony: 'openharmony',
+  sunos: 'sunos',
+  win: 'win32',
+  win32: 'win32',
+  windows: 'win32',
+};
+const PROCESSORS = [
+  'arm',
+  'arm64',
+  'ia32',
+  'loong64',
+  'mips64el',
+  'ppc64',
+  'ppc64le',
+  'riscv64',
+  's390x',
+  'x64',
+  'wasm32',
+];
 
 const added = [];
 for (const [owner, { optionalDependencies = {}, dev }] of Object.entries(lock.packages)) {
@@ -18,7 +44,8 @@ for (const [owner, { optionalDependencies = {}, dev }] of Object.entries(lock.pa
     const words = name.toLowerCase().split(/[-/_]/);
     const os = words.map((word) => SYSTEMS[word]).find(Boolean);
     const cpu = PROCESSORS.filter((processor) => words.includes(processor));
-    const libc = words.includes('musl') || words.includes('linuxmusl') ? ['musl'] : words.includes('gnu') ? ['glibc'] : undefined;
+    const libc =
+      words.includes('musl') || words.includes('linuxmusl') ? ['musl'] : words.includes('gnu') ? ['glibc'] : undefined;
     lock.packages[`node_modules/${name}`] = {
       version: version.replace(/^[\^~]/, ''),
       ...(cpu.length > 0 && { cpu }),
@@ -31,7 +58,9 @@ for (const [owner, { optionalDependencies = {}, dev }] of Object.entries(lock.pa
   }
 }
 const head = lock.packages[''];
-const sorted = Object.entries(lock.packages).filter(([path]) => path !== '').sort(([a], [b]) => (a < b ? -1 : 1));
+const sorted = Object.entries(lock.packages)
+  .filter(([path]) => path !== '')
+  .sort(([a], [b]) => (a < b ? -1 : 1));
 lock.packages = { '': head, ...Object.fromEntries(sorted) };
 writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
 console.log(added.length === 0 ? 'the lock is complete' : `added ${added.length}: ${added.join(', ')}`);

@@ -1,5 +1,4 @@
 /** Writers of daily pages, by the type of the integration. */
-import type { z } from 'zod';
 import type { Outcome } from '../src/channels/channel.ts';
 import { writers } from '../src/channels/index.ts';
 import type { Integration } from '../src/config/integrations.ts';
@@ -11,5 +10,5 @@ type Call = Omit<Parameters<Writer['writePage']>[0], 'config'>;
 export function writerOf(integration: Integration, call: Call): Promise<Outcome> {
   const writer = writers.find(({ id }) => id === integration.type);
   if (!writer) throw new Error(`${integration.name} is of type ${integration.type}, which writes no pages`);
-  return writer.writePage({ ...call, config: integration.config as z.output<Writer['config']> });
+  return writer.writePage({ ...call, config: integration.config as never });
 }

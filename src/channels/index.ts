@@ -7,8 +7,9 @@ import { slackWebhook } from './slack-webhook.ts';
 import { stdout } from './stdout.ts';
 import { webhook } from './webhook.ts';
 
+export { secretPaths } from './channel.ts';
+
 export const channels = [stdout, slack, slackWebhook, email, webhook] as const;
-export type ChannelId = (typeof channels)[number]['id'];
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */
 export const channelOf = (id: string): Channel | undefined =>

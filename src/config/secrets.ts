@@ -39,7 +39,7 @@ export const looksSecret = (name: string): boolean => /TOKEN|SECRET|PASS|KEY|WEB
 
 export type Path = (string | number)[];
 
-export { secretPaths } from '../channels/channel.ts';
+export { secretPaths } from '../channels/index.ts';
 
 /** Whether `path` is a secret or lies within one. */
 export const isSecret = (secrets: string[][], path: Path): boolean =>

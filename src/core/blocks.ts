@@ -69,7 +69,8 @@ export function slackMessage(notice: Notice, form: 'root' | 'page' | 'reply'): S
   const { emoji, colour, word } = toneOf(notice);
   const headline = oneLine(notice.headline);
   const title = form === 'root' ? oneLine(incident.title) || headline : headline;
-  const details = form === 'reply' ? [...said(notice), ...outcome(notice)] : everything(notice, title);
+  const page = notice.reason === 'summary' ? links(notice) : [];
+  const details = form === 'reply' ? [...said(notice), ...outcome(notice), ...page] : everything(notice, title);
   return {
     text: escaped(`${emoji} ${word} ${clip(headline, TEXT_MAX)} (${oneLine(incident.id)})`, TEXT_MAX * 2),
     blocks: [{ type: 'header', text: plain(`${emoji} ${title}`, HEADER_MAX) }],

@@ -56,12 +56,15 @@ export interface Facts {
 /** The most links of one notice. */
 const LINKS_MAX = 10;
 
+/** Where an incident is read, under the public address of the API. */
+export const incidentUrl = (public_url: string, id: string): string =>
+  `${public_url.replace(/\/$/, '')}/v1/incidents/${id}`;
+
 export function composeNotice(facts: Facts): Notice {
   const { incident, reason, chapter } = facts;
   const alerts = chapter ? chapter.events.map((event) => alertOf(eventFact(event, facts))) : facts.alerts.map(alertOf);
   const pattern = alerts.length > 1 ? commonPattern(alerts.map(({ title }) => title)) : undefined;
-  const url =
-    facts.public_url === undefined ? undefined : `${facts.public_url.replace(/\/$/, '')}/v1/incidents/${incident.id}`;
+  const url = facts.public_url === undefined ? undefined : incidentUrl(facts.public_url, incident.id);
   const { service } = incident;
   return {
     reason,

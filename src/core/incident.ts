@@ -325,8 +325,11 @@ const isGroupTelling = ({ reason, instead_of }: Telling): boolean =>
 function asTold(incident: Incident, { reason, level }: Telling, now: number): Incident {
   const { by_hand, ...rest } = incident;
   const escalated = reason === 'escalated' || reason === 'escalated_by_hand';
-  const told = { at: now, alerts: incident.alerts, worst: incident.worst, answer_rev: incident.answer_rev };
-  const next: Incident = { ...rest, told: escalated && incident.told ? { ...incident.told, at: now } : told };
+  const next: Incident = { ...rest };
+  // A level is not the group: paged by hand before the group was told, the group still waits to be told.
+  if (!escalated)
+    next.told = { at: now, alerts: incident.alerts, worst: incident.worst, answer_rev: incident.answer_rev };
+  else if (incident.told) next.told = { ...incident.told, at: now };
   if (by_hand !== undefined && reason !== 'escalated_by_hand') next.by_hand = by_hand;
   next.escalation = escalationAfter(incident, reason, level, now);
   return next;

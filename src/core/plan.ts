@@ -116,7 +116,8 @@ function newsDue(incident: Incident): Due[] {
   if (status === 'open') return [];
   const wanted = status === 'resolved' ? policy.tell_resolved : policy.tell_ack;
   // What fired and ended before anyone was told is told as over: every accepted event is heard of.
-  const everyone = status === 'resolved' && !told ? policy.notify : heardOf(incident);
+  const everyone =
+    status === 'resolved' && !told ? [...new Set([...policy.notify, ...heardOf(incident)])] : heardOf(incident);
   if (!wanted && told) return [];
   const targets = everyone.filter((name) => !knows(incident, name, status, answer_rev));
   return targets.length ? [{ at: 0, step: { kind: 'tell', reason: status, targets } }] : [];

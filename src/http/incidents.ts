@@ -1,5 +1,6 @@
 /** Incidents: the list, one with all that happened to it, and the answers operators give. */
 import { z } from 'zod';
+import { incidentUrl } from '../core/compose.ts';
 import { SEVERITIES } from '../core/event.ts';
 import { INCIDENT_STATUSES } from '../core/notice.ts';
 import { parseDuration } from '../core/time.ts';
@@ -45,7 +46,7 @@ export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'wake' | 'ui'>)
   const { ledger, config, wake, ui } = deps;
   const { publicUrl } = config;
   const withUrl = <Shown extends View>(incident: Shown): Shown =>
-    publicUrl === undefined ? incident : { ...incident, url: `${publicUrl}/incidents/${incident.id}` };
+    publicUrl === undefined ? incident : { ...incident, url: incidentUrl(publicUrl, incident.id) };
 
   const answers = { 200: { about: 'Taken, or taken before by somebody else', schema: CommandAnswer } };
   /** One command, `POST /v1/incidents/{id}/<name>`: what the body asks for, decided by the ledger. */

@@ -127,7 +127,13 @@ async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<void> {
     `select key, fingerprint, severity from alerts where current and status = 'firing' and fingerprint = any($1::text[])`,
     [resolves.map(({ fingerprint }) => fingerprint)],
   );
-  for (const arrival of resolves) {
+  for (const arrival of arrivals) {
+    if (arrival.event.status === 'firing') {
+      // A resolve finds also what fired before it in this very commit.
+      const fired = arrival.joins.filter(({ lifecycle }) => !lifecycle);
+      rows.push(...fired.map(({ key, severity }) => ({ key, fingerprint: arrival.fingerprint, severity })));
+      continue;
+    }
     for (const { key, fingerprint, severity } of rows) {
       if (fingerprint !== arrival.fingerprint || arrival.joins.some((join) => join.key === key)) continue;
       arrival.joins.push({ key, words: '', severity, policy: null, lifecycle: false });

@@ -1,5 +1,5 @@
 /** What the relay asks of the ledger: which inboxes wait, a batch of one of them, and which batches nobody has signalled. */
-import { isWorse, rankOf, type Severity, worseOf } from '../core/event.ts';
+import { isWorse, type Severity, worseOf } from '../core/event.ts';
 import { type Batch, type Opening, type Row, withChapters } from '../core/incident.ts';
 import type { IncidentStatus, Reason } from '../core/notice.ts';
 import type { Policy } from '../core/policy.ts';
@@ -110,7 +110,7 @@ export async function claim(ledger: Ledger, key: string, prefix = INCIDENT_PREFI
     }
     const totals = await totalsOf(tx, key, incident.id);
     const batch = batchOf(incident, rows, totals);
-    await store(tx, key, incident, batch, !open);
+    await store(tx, key, incident, batch, dueAfter(incident, batch, rows, !open));
     return {
       opening: {
         id: incident.id,
@@ -235,19 +235,28 @@ function answerOf(incident: IncidentRow, rows: InboxRow[], totals: Totals): Answ
   };
 }
 
-async function store(tx: Queryable, key: string, incident: IncidentRow, batch: Batch, isNew: boolean): Promise<void> {
-  const { policy } = incident;
-  const isAnswered = batch.answer_rev > incident.answer_rev;
-  const rose = batch.worst !== null && rankOf(batch.worst) < rankOf(incident.severity);
-  const wait_ms = isNew && !(batch.worst && policy.group_now.includes(batch.worst)) ? policy.group_wait_ms : 0;
-  const due = isNew || isAnswered || rose ? new Date(batch.at + wait_ms).toISOString() : null;
+/** By when the workflow surely acts on this batch, at the latest: what is later than that was lost with its workflow. */
+function dueAfter(
+  { policy, severity, answer_rev }: IncidentRow,
+  batch: Batch,
+  rows: InboxRow[],
+  isNew: boolean,
+): number {
+  const isCommanded = rows.some(({ kind }) => !ALERT_KINDS.includes(kind));
+  const isUrgent =
+    batch.worst !== null && (isNew ? policy.group_now.includes(batch.worst) : isWorse(batch.worst, severity));
+  if (isCommanded || isUrgent || batch.answer_rev > answer_rev) return batch.at;
+  return batch.at + (isNew ? policy.group_wait_ms : policy.group_interval_ms);
+}
+
+async function store(tx: Queryable, key: string, incident: IncidentRow, batch: Batch, due: number): Promise<void> {
   await tx.query(
     `with r as (update inbox set batch = $3, incident = $2 where key = $1 and batch is null and seq <= $4),
           b as (insert into batches (incident, number, batch) values ($2, $3, $5::jsonb))
      update incidents set last_batch = $3, status = $6, answer_rev = $7, answer = coalesce($8, answer), answered_at = coalesce($9::timestamptz, answered_at),
             severity = coalesce($10, severity), alerts = $11, last_at = greatest(last_at, $12::timestamptz),
             resolved_at = case when $6 <> 'resolved' then null else coalesce(resolved_at, $9::timestamptz) end,
-            due_at = case when $13::timestamptz is null then due_at else least(coalesce(due_at, $13::timestamptz), $13::timestamptz) end
+            due_at = least(due_at, $13::timestamptz)
       where id = $2`,
     [
       key,
@@ -262,7 +271,7 @@ async function store(tx: Queryable, key: string, incident: IncidentRow, batch: B
       batch.worst,
       batch.alerts,
       new Date(batch.last_at).toISOString(),
-      due,
+      new Date(due).toISOString(),
     ],
   );
 }
@@ -304,7 +313,10 @@ export async function overdueIncidents(db: Queryable, limit = 100): Promise<Open
   return rows.map(openingOf);
 }
 
-/** Alerts whose time has run out become rows, as a resolve would; returns how many. */
+/**
+ * Alerts whose time has run out become rows, as a resolve would; returns how many. That they ended is our guess: no end is
+ * kept, so that a sender who was away and goes on reporting the same firing is not taken for a late one.
+ */
 export async function sweepExpired(ledger: Ledger, limit = 500): Promise<number> {
   return ledger.transaction(async (tx) => {
     const gone = await tx.query<{ id: number; key: string }>(
@@ -314,7 +326,7 @@ export async function sweepExpired(ledger: Ledger, limit = 500): Promise<number>
     await lockKeys(tx, ledger.kind, [...new Set(gone.map(({ key }) => key))]);
     const rows = await tx.query(
       `with ended as (
-         update alerts set status = 'resolved', resolved_at = now(), expires_at = null
+         update alerts set status = 'resolved', resolved_at = null, expires_at = null
           where id = any($1::bigint[]) and current and status = 'firing' and expires_at <= now() returning key, fingerprint, event, severity
        )
        insert into inbox (key, kind, event, fingerprint, severity) select key, 'expired', event, fingerprint, severity from ended returning seq`,

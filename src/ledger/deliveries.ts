@@ -28,7 +28,7 @@ export type Begun =
   | { outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stale' | 'closed' };
 
 /** While a delivery is on its way the incident is not overdue: a round takes at most five minutes. */
-const SENDING_DUE = '6 minutes';
+export const SENDING_DUE = '6 minutes';
 
 interface DeliveryRow {
   status: string;
@@ -59,7 +59,7 @@ export async function beginAttempt(
       return { outcome: 'stale' };
     }
     await supersede(tx, incident, target, out);
-    const lost = await loseOpenAttempts(tx, out.key);
+    const lost = await loseOpenAttempts(tx, [out.key]);
     const isNewRound = out.round > delivery.round;
     const of_round = (isNewRound ? 0 : delivery.round_attempts) + 1;
     const [attempt] = await tx.query<{ id: number }>(
@@ -116,21 +116,22 @@ async function deliveryOf(
   return row;
 }
 
-/** Notices that were overtaken unsent are kept as such, those that never began included. */
+/** Notices that were overtaken unsent are kept as such: those that never began, and those whose last attempt was lost. */
 async function supersede(tx: Queryable, incident: string, target: string, out: Outgoing): Promise<void> {
   if (!out.overtook || out.overtook.length === 0) return;
   await tx.query(
     `insert into deliveries (key, incident, target, reason, status, scheduled_at, ended_at, superseded_by)
      select k, $2, $3, split_part(k, '/', 2), 'superseded', now(), now(), $4 from unnest($1::text[]) k
-     on conflict (key) do update set status = 'superseded', ended_at = now(), superseded_by = $4 where deliveries.status = 'retrying'`,
+     on conflict (key) do update set status = 'superseded', ended_at = now(), superseded_by = $4 where deliveries.status in ('sending', 'retrying')`,
     [out.overtook, incident, target, out.key],
   );
+  await loseOpenAttempts(tx, out.overtook);
 }
 
-async function loseOpenAttempts(tx: Queryable, delivery: string): Promise<boolean> {
+async function loseOpenAttempts(tx: Queryable, deliveries: string[]): Promise<boolean> {
   const lost = await tx.query(
-    `update attempts set ended_at = now(), outcome = 'lost', detail = 'nobody recorded how it ended' where delivery = $1 and ended_at is null returning id`,
-    [delivery],
+    `update attempts set ended_at = now(), outcome = 'lost', detail = 'nobody recorded how it ended' where delivery = any($1::text[]) and ended_at is null returning id`,
+    [deliveries],
   );
   return lost.length > 0;
 }
@@ -157,7 +158,10 @@ export interface AttemptEnd {
   due?: number;
 }
 
-/** How an attempt ended. Repeatable; the first message a target took is the root of its thread. */
+/**
+ * How an attempt ended. Repeatable; the first message a target took is the root of its thread. When nothing of the incident
+ * is on its way any more it is due at `due` or at the nearest round of any target; now where only its closing is left.
+ */
 export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<void> {
   const final = end.status !== 'retrying';
   const time = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString());
@@ -168,8 +172,10 @@ export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<voi
                        round_attempts = round_attempts - case when $5 or not exists (select 1 from a) then 0 else 1 end
                  where key = $6 and status in ('sending', 'retrying')),
           t as (insert into threads (incident, target, ref) select $11, $12, $7::jsonb where $7::jsonb is not null on conflict do nothing)
-     update incidents set due_at = $13::timestamptz where id = $11 and closed_at is null and ($10 or $9::timestamptz is not null)
-        and not exists (select 1 from deliveries o where o.incident = $11 and o.status = 'sending' and o.key <> $6)`,
+     update incidents i set due_at = coalesce(least($13::timestamptz, $9::timestamptz, o.next_at), now())
+       from (select min(next_at) as next_at, bool_or(status = 'sending' or next_at is null) as busy from deliveries
+              where incident = $11 and status in ('sending', 'retrying') and key <> $6) o
+      where i.id = $11 and i.closed_at is null and ($10 or $9::timestamptz is not null) and o.busy is not true`,
     [
       end.attempt,
       end.status,

@@ -12,6 +12,7 @@ import type { IncidentStatus, Reason } from '../core/notice.ts';
 import { nextDeadline } from '../core/plan.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Ledger, Queryable } from './db.ts';
+import { SENDING_DUE } from './deliveries.ts';
 import { lockKeys } from './identity.ts';
 
 interface StateRow {
@@ -89,7 +90,8 @@ async function rebuild(tx: Queryable, id: string, row: StateRow, now: number): P
 }
 
 const setDue = (tx: Queryable, id: string, due: number | undefined): Promise<unknown> =>
-  tx.query('update incidents set due_at = $2::timestamptz where id = $1', [
+  // A workflow that names no time has a delivery on its way.
+  tx.query(`update incidents set due_at = coalesce($2::timestamptz, now() + interval '${SENDING_DUE}') where id = $1`, [
     id,
     due === undefined ? null : new Date(due).toISOString(),
   ]);

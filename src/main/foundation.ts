@@ -4,6 +4,7 @@ import { destination } from 'pino';
 import { FAILURES } from '../channels/channel.ts';
 import { channels } from '../channels/index.ts';
 import { type Config, loadConfig } from '../config/load.ts';
+import { readVariable } from '../config/secrets.ts';
 import { REASONS } from '../core/notice.ts';
 import { createEgress, type Egress } from '../egress/guard.ts';
 import { type Ledger, openLedger } from '../ledger/db.ts';
@@ -12,6 +13,13 @@ import { stats } from '../ledger/reading.ts';
 import { createLog, type Log, type LogLevel } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createRedactor } from '../observe/redact.ts';
+
+/** A variable of the process, or the content of the file that `NAME_FILE` names. Throws with what is wrong with it. */
+export function valueOf(env: Env, name: string): string | undefined {
+  const found = readVariable(env, name);
+  if (found && 'problem' in found) throw new Error(`${name}: ${found.problem}`);
+  return found?.value || undefined;
+}
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -40,7 +48,10 @@ export async function layFoundation(input: {
 }): Promise<Foundation> {
   const { env, configPath } = input;
   const config = await loadConfig({ path: configPath, env });
-  const secrets = [...config.secrets, ...[env.TOCSIN_API_KEY, env.DATABASE_URL].filter((value) => value !== undefined)];
+  const secrets = [
+    ...config.secrets,
+    ...[valueOf(env, 'TOCSIN_API_KEY'), valueOf(env, 'DATABASE_URL')].filter((value) => value !== undefined),
+  ];
   const log = createLog({
     level: levelOf(env, input.level),
     secrets: createRedactor(secrets),

@@ -6,7 +6,7 @@ import { findTemporal } from '../temporal/binary.ts';
 import { namesServer } from '../temporal/connect.ts';
 import { type DevServer, startDevServer } from '../temporal/dev-server.ts';
 import { startApi } from './api.ts';
-import { type Env, type Foundation, layFoundation } from './foundation.ts';
+import { type Env, type Foundation, layFoundation, valueOf } from './foundation.ts';
 import { type RunningHands, startHands } from './hands.ts';
 import { type StateDir, takeStateDir } from './state-dir.ts';
 
@@ -41,12 +41,13 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
     for (const step of undo.splice(0).reverse()) await step();
   };
   try {
-    const state = env.DATABASE_URL && namesServer(env) ? undefined : takeStateDir(env.TOCSIN_STATE_DIR || STATE_DIR);
+    const state =
+      valueOf(env, 'DATABASE_URL') && namesServer(env) ? undefined : takeStateDir(env.TOCSIN_STATE_DIR || STATE_DIR);
     if (state) undo.push(() => state.release());
     const foundation = await layFoundation({ env, configPath, ledger: ledgerAt(env, state), level: 'warn' });
     undo.push(() => foundation.close());
     if (state && !state.cleanStart && foundation.ledger.kind === 'pglite') await renewEpoch(foundation.ledger);
-    const key = await firstKey(foundation.ledger, env.TOCSIN_API_KEY || undefined);
+    const key = await firstKey(foundation.ledger, valueOf(env, 'TOCSIN_API_KEY'));
     // The door is open before Temporal is up: what comes meanwhile is kept, and carried when it is.
     const ui = { temporal: '' };
     const api = await startApi(foundation, ui);
@@ -81,8 +82,10 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
   }
 }
 
-const ledgerAt = ({ DATABASE_URL }: Env, state: StateDir | undefined): { url: string } | { folder: string } =>
-  DATABASE_URL ? { url: DATABASE_URL } : { folder: join(state?.dir ?? STATE_DIR, 'ledger') };
+function ledgerAt(env: Env, state: StateDir | undefined): { url: string } | { folder: string } {
+  const url = valueOf(env, 'DATABASE_URL');
+  return url ? { url } : { folder: join(state?.dir ?? STATE_DIR, 'ledger') };
+}
 
 /** Our dev server, started again on the same ports whenever it ends without being asked to. */
 async function ownTemporal(

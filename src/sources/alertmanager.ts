@@ -20,6 +20,9 @@ const config = z.strictObject({
 /** Where max_alerts cuts a message, the resolve of a cut alert may never come. */
 const EXPIRE_MS = 24 * 3_600_000;
 
+/** Alertmanager repeats a firing alert at its repeat_interval, four hours unless set. */
+const HEARD_AGAIN_MS = 3_600_000;
+
 const text = z.record(z.string(), z.unknown()).catch({});
 /** Only what is used, everything optional: newer versions add fields and templates drop some. */
 const Payload = z.object({
@@ -76,14 +79,11 @@ function eventOf(alert: z.output<typeof Alert>, source: string, expire_ms: numbe
   const isFiring = status === 'firing';
   const type = labels.alertname || 'alert';
   const event: Event = {
-    // One id for each state of an alert: what is sent again every repeat_interval is a duplicate, a new firing is not.
-    // Where alerts expire, hearing of one again must count: then it is an event for each quarter of that time.
-    id: [
-      fingerprint,
-      alert.startsAt,
-      status,
-      ...(isFiring && expire_ms !== undefined ? [Math.floor(now.getTime() / (expire_ms / 4))] : []),
-    ].join('/'),
+    // One id for each state of an alert and hour: what is repeated within it is a duplicate. A firing that is heard of again
+    // later counts: it keeps the alert from expiring, and opens the next incident where somebody has closed the last.
+    id: [fingerprint, alert.startsAt, status, ...(isFiring ? [Math.floor(now.getTime() / HEARD_AGAIN_MS)] : [])].join(
+      '/',
+    ),
     source,
     type,
     title: summary || title || message || type,

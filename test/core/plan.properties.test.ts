@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SEVERITIES } from '../../src/core/event.ts';
 import { isPage } from '../../src/core/notice.ts';
 import { nextStep } from '../../src/core/plan.ts';
+import type { Policy } from '../../src/core/policy.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../support/policies.ts';
 import { DEAD, DELIVERED, FAILED, type Fate, walk } from './walk.ts';
 
@@ -19,7 +20,7 @@ const policies = fc.record({
   repeat: fc.integer({ min: 0, max: 3 }),
   tell_ack: fc.boolean(),
   tell_resolved: fc.boolean(),
-  failover: fc.constantFrom({}, { chat: { to: 'spare', after_ms: 15 * SECOND, only: [] } }),
+  failover: fc.constantFrom<Policy['failover'][]>({}, { chat: { to: 'spare', after_ms: 15 * SECOND, only: [] } }),
   ack_timeout_ms: fc.constantFrom(HOUR, 3 * HOUR),
 });
 
@@ -93,7 +94,7 @@ function play({ policy, acts: all, fates }: (typeof story) extends fc.Arbitrary<
   };
 }
 
-const RUNS = { numRuns: 300 };
+const RUNS = { numRuns: 400 };
 
 describe('whatever happens to an incident', () => {
   it('the plan reaches a wait, decides the same twice, and its revision only rises', () => {
@@ -133,6 +134,10 @@ describe('whatever happens to an incident', () => {
         calmDown();
         expect(incident.closed).toBeDefined();
         for (const name of told.policy.notify) expect(incident.state.targets[name]?.told).toBeDefined();
+        // Where the end is told, whatever came last is covered by it, for everyone who heard anything.
+        if (told.policy.tell_resolved) {
+          for (const { told: last } of Object.values(incident.state.targets)) expect(last?.through).toBeGreaterThanOrEqual(incident.lastFired);
+        }
         for (const { current, next } of Object.values(incident.state.targets)) expect([current, next]).toEqual([undefined, undefined]);
       }),
       RUNS,

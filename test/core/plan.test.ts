@@ -132,6 +132,17 @@ describe('escalation', () => {
     expect(new Set(pages.map(({ key }) => key)).size).toBe(2);
   });
 
+  it('by hand before the group was told leaves the group to be told in its time', () => {
+    const incident = walk({ ...onCall, group_wait_ms: 5 * MINUTE }).fires('warning').escalates(2);
+    expect(incident.told).toEqual(['escalated_by_hand L2 mail']);
+    expect(incident.passes(5 * MINUTE).told).toEqual(['escalated_by_hand L2 mail', 'group_wait L1 chat', 'group_wait L1 phone']);
+  });
+
+  it('by hand before the group was told is told the end of as well', () => {
+    const incident = walk({ ...onCall }).fires('warning').escalates(2).ends();
+    expect(incident.told.sort()).toEqual(['escalated_by_hand L2 mail', 'resolved chat', 'resolved mail']);
+  });
+
   it('by hand of a policy without levels pages nobody', () => {
     expect(walk().fires('critical').escalates(1).told).toEqual(['group_now chat']);
   });

@@ -48,6 +48,7 @@ export function walk(overrides: Partial<Policy> = {}, fate: (target: string, out
   let firing: Severity[] = [];
   let alerts = 0;
   let seq = 0;
+  let lastFired = 0;
   let ledger: Pick<Batch, 'status' | 'answer_rev' | 'answer' | 'answered_at' | 'snoozed_until'> = { status: 'open', answer_rev: 0 };
   let closed: string | undefined;
   const sent: Sent[] = [];
@@ -108,6 +109,10 @@ export function walk(overrides: Partial<Policy> = {}, fate: (target: string, out
   };
 
   const walked = {
+    /** The inbox seq of the last alert that fired. */
+    get lastFired(): number {
+      return lastFired;
+    },
     sent,
     tellings,
     get state(): Incident {
@@ -134,6 +139,7 @@ export function walk(overrides: Partial<Policy> = {}, fate: (target: string, out
       alerts += severities.length;
       if (ledger.status === 'resolved') answer('open', 'fired_again');
       fold(severities.length);
+      lastFired = seq;
       settle();
       return walked;
     },
@@ -153,6 +159,7 @@ export function walk(overrides: Partial<Policy> = {}, fate: (target: string, out
       firing.push(severity);
       alerts++;
       fold(2, answered_worst ? { answered_worst } : {});
+      lastFired = seq;
       settle();
       return walked;
     },

@@ -19,7 +19,12 @@ describe('a command', () => {
     const { status, body, headers } = await post(`/v1/incidents/${id}/ack`, { by: 'Ada' });
     expect([status, pick(body, 'outcome'), pick(body, 'by')]).toEqual([200, 'done', 'Ada']);
     expect(CommandAnswer.parse(body)).toMatchObject({
-      incident: { id, status: 'acknowledged', answered_by: 'Ada', url: `https://alerts.example.com/incidents/${id}` },
+      incident: {
+        id,
+        status: 'acknowledged',
+        answered_by: 'Ada',
+        url: `https://alerts.example.com/v1/incidents/${id}`,
+      },
       begun: [],
     });
     expect(api.woken()).toBe(before + 1);

@@ -64,12 +64,14 @@ export interface HarnessInput {
   env?: Record<string, string>;
   /** Another Temporal than the shared one. */
   address?: string;
+  /** A namespace of its own (namespace.ts). */
+  namespace?: string;
 }
 
 const SETTLE_MS = 15_000;
 const STATUS_CODE_ACCEPTED = 202;
 
-export async function harness({ config, env = {}, address }: HarnessInput): Promise<Harness> {
+export async function harness({ config, env = {}, address, namespace = 'default' }: HarnessInput): Promise<Harness> {
   const shared = inject('temporal');
   const name = randomBytes(4).toString('hex');
   const key = `key-${randomBytes(12).toString('hex')}`;
@@ -84,6 +86,7 @@ export async function harness({ config, env = {}, address }: HarnessInput): Prom
       PORT: '0',
       LOG_LEVEL: process.env.JOURNEY_LOG ?? 'silent',
       TEMPORAL_ADDRESS: address ?? shared.address,
+      TEMPORAL_NAMESPACE: namespace,
       TOCSIN_TASK_QUEUE: taskQueue,
       TOCSIN_INCIDENT_PREFIX: `J${name}`,
       TOCSIN_API_KEY: key,
@@ -98,7 +101,7 @@ export async function harness({ config, env = {}, address }: HarnessInput): Prom
   const api = await startApi(foundation);
   const hands = await startHands(foundation, { print: () => undefined, isOurs: true, bundlePath: shared.bundlePath });
   const connection = await Connection.connect({ address: address ?? shared.address });
-  const temporal = new Client({ connection });
+  const temporal = new Client({ connection, namespace });
 
   const { call, taken } = createApiClient(api.url, key);
   const listed = async (): Promise<IncidentView[]> =>

@@ -1,0 +1,163 @@
+/** Journeys of a delivery that does not go well: failover, limits of rate, attempts and their gaps, death and resurrection. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { watch } from '../support/expected.ts';
+import { type Harness, harness } from '../support/harness.ts';
+
+const FAILOVER_AFTER_MS = 600;
+const PRIMARY_TIMEOUT_MS = 2_000;
+const BACKOFF_MS = 200;
+
+const CONFIG = `
+integrations:
+  primary: { type: webhook, url: '<HOOK>/primary', secret: '<HOOK_SECRET>', timeout: ${PRIMARY_TIMEOUT_MS}ms, backoff: ${BACKOFF_MS}ms }
+  backup: { type: webhook, url: '<HOOK>/backup', secret: '<HOOK_SECRET>' }
+  chat: { type: slack, token: '<SLACK_TOKEN>', api_url: '<SLACK_API>', channel: '#ops', max_attempts: 1 }
+  plain-chat: { type: slack-webhook, url: '<SLACK_WEBHOOK>', rate: 1/s }
+  flaky: { type: webhook, url: '<HOOK>/flaky', secret: '<HOOK_SECRET>', backoff: ${BACKOFF_MS}ms }
+  ordinary: { type: webhook, url: '<HOOK>/ordinary', secret: '<HOOK_SECRET>' }
+routes:
+  - { name: failover, match: [ 'type="failover"' ], notify: [primary], failover: { primary: backup, after: ${FAILOVER_AFTER_MS}ms, only: [critical] } }
+  - { name: limited, match: [ 'type="limited"' ], notify: [chat] }
+  - { name: paced, match: [ 'type="paced"' ], notify: [plain-chat], tell_resolved: false }
+  - { name: flaky, match: [ 'type="flaky"' ], notify: [flaky], group_wait: 0s }
+default: { group_by: [service, type], notify: [] }
+egress: { allow: ['127.0.0.0/8'] }
+`;
+
+let h: Harness;
+beforeAll(async () => {
+  h = await harness({ config: CONFIG });
+});
+afterEach(() => h.done());
+afterAll(() => h?.stop());
+
+const told = (target: string, reason: string) => h.hook.expects(new RegExp(`^/${target} .*"type":"incident.${reason}"`));
+
+describe('failover', () => {
+  it('tells the backup in time when the primary hangs; the primary goes on trying, and both outcomes are kept', async () => {
+    h.fakes.hook.script([{ hang: true, path: '/primary' }]);
+    const started = performance.now();
+    await h.post({ type: 'failover', title: 'The primary hangs', severity: 'critical', service: 'hangs' });
+    const backup = await told('backup', 'failover');
+    const waited = h.hook.at(backup) - started;
+    expect(waited).toBeGreaterThan(FAILOVER_AFTER_MS - 100);
+    expect(waited, 'before the primary gave up').toBeLessThan(PRIMARY_TIMEOUT_MS);
+    await told('primary', 'group_now');
+    const { id } = await h.incidentOf('hangs');
+    await h.delivery(({ incident, target, status }) => incident === id && target === 'primary' && status === 'delivered');
+    const { deliveries } = await h.incident(id);
+    const primary = deliveries.find(({ target }) => target === 'primary');
+    expect(primary?.attempts_made).toMatchObject([{ outcome: 'retrying', reason: 'timeout' }, { outcome: 'delivered' }]);
+    expect(deliveries.find(({ target }) => target === 'backup')).toMatchObject({ status: 'delivered', reason: 'failover' });
+    await h.resolve(id);
+    await Promise.all([told('primary', 'resolved'), told('backup', 'resolved')]);
+    await h.closed(id);
+  });
+
+  it('tells the backup at once when the primary refuses, and its delivery is dead with the reason', async () => {
+    h.fakes.hook.script([{ status: 410, path: '/primary' }]);
+    const started = performance.now();
+    await h.post({ type: 'failover', title: 'The primary is gone', severity: 'critical', service: 'gone' });
+    const backup = await told('backup', 'failover');
+    expect(h.hook.at(backup) - started).toBeLessThan(FAILOVER_AFTER_MS + 500);
+    const { id } = await h.incidentOf('gone');
+    expect(await h.delivery(({ incident, target }) => incident === id && target === 'primary')).toMatchObject({
+      status: 'dead',
+      failure: 'gone',
+      attempts: 1,
+    });
+    await h.resolve(id);
+    await Promise.all([told('primary', 'resolved'), told('backup', 'resolved')]);
+    await h.closed(id);
+  });
+
+  it('leaves the backup alone below the severities it is for', async () => {
+    h.fakes.hook.script([{ status: 410, path: '/primary' }]);
+    await h.post({ type: 'failover', title: 'Only an error', severity: 'warning', service: 'mild' });
+    const { id } = await h.incidentOf('mild');
+    await h.resolve(id);
+    await h.closed(id);
+    expect((await h.incident(id)).deliveries.map(({ target }) => target)).toEqual(['primary']);
+  });
+});
+
+describe('limits of rate', () => {
+  it("a provider's 429 with Retry-After is waited for, and is no attempt", async () => {
+    const arrivedAt = watch(h.fakes.slack.requests.waitFor);
+    const before = h.fakes.slack.requests.items.length;
+    h.fakes.slack.script([{ status: 429, headers: { 'retry-after': '1' }, path: 'chat.postMessage' }]);
+    await h.post({ type: 'limited', title: 'Too much', severity: 'critical', service: 'limited' });
+    const message = await h.slack.expects(/Too much/);
+    const refused = h.fakes.slack.requests.items[before];
+    expect(refused && h.slack.at(message) - arrivedAt(refused)).toBeGreaterThan(950);
+    const { id } = await h.incidentOf('limited');
+    const delivered = await h.delivery(({ incident, status }) => incident === id && status === 'delivered');
+    expect(delivered, 'with max_attempts: 1 an attempt that counted would have been the last').toBeDefined();
+    await h.resolve(id);
+    await h.slack.expects(/Resolved by/);
+    await h.closed(id);
+  });
+
+  it("an integration's own rate makes what is over it wait, and loses nothing", async () => {
+    const services = ['paced-1', 'paced-2', 'paced-3'];
+    for (const service of services) await h.post({ type: 'paced', title: `Pace of ${service}`, severity: 'critical', service });
+    const messages = await Promise.all(services.map((service) => h.slack.expects(new RegExp(`Pace of ${service}`))));
+    const times = messages.map((message) => h.slack.at(message)).sort((a, b) => a - b);
+    for (const [index, time] of times.slice(1).entries()) expect(time - (times[index] ?? 0)).toBeGreaterThan(850);
+    for (const service of services) {
+      const { id } = await h.incidentOf(service);
+      await h.resolve(id);
+      await h.closed(id);
+    }
+  });
+});
+
+describe('attempts', () => {
+  it('of a round have gaps that double, then the delivery is dead, is listed, and can be sent again with the same key', async () => {
+    const arrivedAt = watch(h.fakes.hook.requests.waitFor);
+    h.fakes.hook.script(Array.from({ length: 4 }, () => ({ status: 503, path: '/flaky' })));
+    await h.post({ type: 'flaky', title: 'Nobody takes this', severity: 'warning', service: 'flaky' });
+    const { id } = await h.incidentOf('flaky');
+    const dead = await h.delivery(({ incident, status }) => incident === id && status === 'dead');
+    expect(dead).toMatchObject({ attempts: 4, failure: 'server', reason: 'group_wait', target: 'flaky' });
+    const tries = h.fakes.hook.requests.items.filter(({ path }) => path === '/flaky');
+    expect(tries).toHaveLength(4);
+    const times = tries.map(arrivedAt);
+    for (const [index, expected] of [BACKOFF_MS, 2 * BACKOFF_MS, 4 * BACKOFF_MS].entries()) {
+      const gap = (times[index + 1] ?? 0) - (times[index] ?? 0);
+      expect(gap).toBeGreaterThan(expected - 20);
+      expect(gap).toBeLessThan(expected + 400);
+    }
+
+    const listed = await h.call('GET', '/v1/deliveries?status=dead&target=flaky');
+    expect(listed.body).toMatchObject({ deliveries: [{ id: dead.id, detail: expect.stringContaining('503') }] });
+    const asked = await h.call('POST', `/v1/deliveries/${dead.id}/redeliver`);
+    expect(asked.status).toBe(202);
+    const again = await told('flaky', 'group_wait');
+    expect(new Set([again.id, ...tries.map(({ headers }) => headers['webhook-id'])]).size, 'one key for all attempts').toBe(1);
+    await h.delivery(({ key, status, attempts }) => key === dead.key && status === 'delivered' && attempts === 5);
+    expect((await h.call('GET', '/v1/deliveries?status=dead&target=flaky')).body).toEqual({ deliveries: [] });
+    const twice = await h.call('POST', '/v1/deliveries/999999/redeliver');
+    expect(twice.status).toBe(404);
+    await h.resolve(id);
+    await told('flaky', 'resolved');
+    await h.closed(id);
+  });
+
+  it('are four with 5, 10 and 20 seconds between them where nothing else is configured', async () => {
+    const { body } = await h.call('GET', '/v1/integrations/ordinary');
+    expect(body).toMatchObject({ patience: { max_attempts: 4, backoff_ms: 5_000 } });
+  });
+
+  it('whose answer was lost are repeated once, with the same key: the receiver can tell', async () => {
+    h.fakes.hook.script([{ reset: true, accept: true, path: '/flaky' }]);
+    await h.post({ type: 'flaky', title: 'The answer was lost', severity: 'critical', service: 'lost' });
+    const first = await told('flaky', 'group_now');
+    const second = await told('flaky', 'group_now');
+    expect(second).toMatchObject({ id: first.id, repeated: true });
+    const { id } = await h.incidentOf('lost');
+    await h.resolve(id);
+    await told('flaky', 'resolved');
+    await h.closed(id);
+  });
+});

@@ -1,0 +1,196 @@
+/** The main job on real input: a rule of Prometheus fires, Alertmanager says so, people hear, one answers, and it ends. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, expect, it } from 'vitest';
+import { type Harness, harness } from '../support/harness.ts';
+
+const TOCSIN = `
+integrations:
+  chat: { type: slack, token: '<SLACK_TOKEN>', api_url: '<SLACK_API>', channel: '#ops' }
+  mail: { type: email, host: 127.0.0.1, port: <SMTP_PORT>, tls: none, from: alerts@example.com, to: [ops@example.com] }
+default: { group_by: [service], notify: [chat, mail] }
+egress: { allow: ['127.0.0.0/8'] }
+`;
+
+const RULES = `
+groups:
+  - name: demo
+    rules:
+      - alert: CheckoutBroken
+        expr: tocsin_demo_broken == 1
+        for: 0s
+        labels: { severity: critical, service: checkout }
+        annotations: { summary: Checkout refuses every card, description: 'Seen at {{ $labels.instance }}' }
+`;
+
+/** A scrape, an evaluation and two flushes, each a second apart on a busy machine. */
+const HEARD_MS = 60_000;
+const STARTED_MS = 30_000;
+const ENDED_MS = 10_000;
+
+const onPath = (...names: string[]): string | undefined =>
+  names
+    .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir, name)))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+
+// Debian calls it prometheus-alertmanager, everybody else alertmanager.
+const prometheus = onPath('prometheus');
+const alertmanager = onPath('prometheus-alertmanager', 'alertmanager');
+const isRequired = Boolean(process.env.TOCSIN_REQUIRE_PROMETHEUS);
+
+const undo: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step();
+});
+
+/** Metrics of a shop that can be broken and mended. */
+async function startShop(): Promise<{ address: string; broken: boolean; server: Server }> {
+  const server = createServer((_request, response) => {
+    response.setHeader('content-type', 'text/plain; version=0.0.4');
+    response.end(`# TYPE tocsin_demo_broken gauge\ntocsin_demo_broken ${shop.broken ? 1 : 0}\n`);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const shop = { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, broken: false, server };
+  undo.push(
+    () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  );
+  return shop;
+}
+
+/** Starts one of the two on a port that the system chooses, and gives the address that it says it listens on. */
+async function start(program: string, args: string[]): Promise<string> {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  undo.push(() => stop(child, exited));
+  const said: string[] = [];
+  return new Promise((resolve, reject) => {
+    const late = setTimeout(() => fail(`has not listened within ${STARTED_MS} ms`), STARTED_MS);
+    const fail = (why: string): void => {
+      clearTimeout(late);
+      reject(new Error(`${program} ${why}:\n${said.join('\n')}`));
+    };
+    child.once('error', ({ message }) => fail(message));
+    child.once('exit', (code) => fail(`ended with ${code}`));
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      said.push(line);
+      const [, address] = /msg="Listening on" address=(127\.0\.0\.1:\d+)/.exec(line) ?? [];
+      if (address === undefined) return;
+      clearTimeout(late);
+      resolve(address);
+    });
+  });
+}
+
+async function stop(child: ChildProcess, exited: Promise<void>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  const late = setTimeout(() => child.kill('SIGKILL'), ENDED_MS);
+  await exited;
+  clearTimeout(late);
+}
+
+/** Alertmanager with Tocsin as its one receiver, and Prometheus that scrapes the shop each second. */
+async function startMonitoring(programs: { prometheus: string; alertmanager: string }, h: Harness, scraped: string) {
+  const dir = mkdtempSync(join(tmpdir(), 'tocsin-prometheus-'));
+  undo.push(() => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }));
+  const write = (name: string, content: object | string): string => {
+    const path = join(dir, name);
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content)); // JSON is YAML
+    return path;
+  };
+  const folder = (name: string): string => {
+    const path = join(dir, name);
+    mkdirSync(path);
+    return path;
+  };
+
+  const made = await h.call('POST', '/v1/keys', { name: 'alertmanager', scopes: ['ingest'] });
+  expect(made.status).toBe(201);
+  const { secret } = made.body as { secret: string };
+  const hook = {
+    url: `${h.url}/v1/sources/alertmanager`,
+    send_resolved: true,
+    http_config: { basic_auth: { username: 'alertmanager', password_file: write('key', secret) } },
+  };
+  const alerts = await start(programs.alertmanager, [
+    `--config.file=${write('alertmanager.yml', {
+      route: {
+        receiver: 'tocsin',
+        group_by: ['alertname'],
+        group_wait: '0s',
+        group_interval: '1s',
+        repeat_interval: '1h',
+      },
+      receivers: [{ name: 'tocsin', webhook_configs: [hook] }],
+    })}`,
+    `--storage.path=${folder('alertmanager')}`,
+    '--web.listen-address=127.0.0.1:0',
+    '--cluster.listen-address=',
+  ]);
+  await start(programs.prometheus, [
+    `--config.file=${write('prometheus.yml', {
+      global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
+      rule_files: [write('rules.yml', RULES)],
+      alerting: { alertmanagers: [{ static_configs: [{ targets: [alerts] }] }] },
+      scrape_configs: [{ job_name: 'shop', static_configs: [{ targets: [scraped] }] }],
+    })}`,
+    `--storage.tsdb.path=${folder('prometheus')}`,
+    '--web.listen-address=127.0.0.1:0',
+  ]);
+}
+
+it.runIf(isRequired || (prometheus && alertmanager))(
+  'a rule of Prometheus that fires is told in Slack and by mail, acknowledged, and told as over when it clears',
+  async () => {
+    if (!prometheus || !alertmanager) {
+      throw new Error(
+        'prometheus and its Alertmanager are not on PATH: `apt-get install prometheus prometheus-alertmanager`, or unset TOCSIN_REQUIRE_PROMETHEUS',
+      );
+    }
+    const h = await harness({ config: TOCSIN });
+    undo.push(() => h.stop());
+    const shop = await startShop();
+    await startMonitoring({ prometheus, alertmanager }, h, shop.address);
+
+    shop.broken = true;
+    const told = await h.slack.expects(/Checkout refuses every card/, HEARD_MS);
+    expect(told.all).toContain(shop.address); // the instance, out of Prometheus' own labels
+    const mail = await h.mail.expects(/Checkout refuses every card/);
+    expect(mail.subject).toMatch(/critical/i);
+
+    const { id, severity } = await h.incidentOf('checkout');
+    expect(severity).toBe('critical');
+    const answered = await h.ack(id, 'ada');
+    expect(answered).toMatchObject({ outcome: 'done', incident: { status: 'acknowledged' } });
+    const taken = await h.slack.expects(/Acknowledged by ada/);
+    expect(taken.thread_ts).toBe(told.ts);
+    await h.mail.expects(/Acknowledged by ada/);
+
+    shop.broken = false;
+    const over = await h.slack.expects(/Nothing fires any more/, HEARD_MS);
+    expect(over.thread_ts).toBe(told.ts);
+    const end = await h.mail.expects(/Nothing fires any more/);
+    expect(end.references).toContain(mail.messageId);
+
+    const { alert_count } = await h.closed(id);
+    expect(alert_count).toBe(1);
+    await h.done();
+  },
+  3 * HEARD_MS,
+);

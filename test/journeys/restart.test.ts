@@ -1,0 +1,184 @@
+/** Journeys through restarts: whatever an incident waits for, a killed Tocsin takes it up again, on time and nothing lost. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { IncidentDetail } from '../../src/ledger/reading.ts';
+import type { IncidentView } from '../../src/ledger/views.ts';
+import { createApiClient } from '../support/api-client.ts';
+import { isAlive, type StartInput, startInVain, startTocsin, type TocsinProcess } from '../support/child.ts';
+import { startFakes, watch } from '../support/expected.ts';
+import { until } from '../support/until.ts';
+
+/** Longer than a restart takes on an idle machine, so that what is due lies behind it. */
+const WAIT_MS = 15_000;
+const SNOOZE_MS = 60_000;
+/** How late a page may be after it was due, or after Tocsin is up again where that is later. */
+const LATE_MS = 1_500;
+const TOLD_MS = 90_000;
+
+const CONFIG = `
+integrations:
+  hook: { type: webhook, url: '<HOOK>/hook', secret: '<HOOK_SECRET>' }
+  next: { type: webhook, url: '<HOOK>/next', secret: '<HOOK_SECRET>' }
+  flaky: { type: webhook, url: '<HOOK>/flaky', secret: '<HOOK_SECRET>', backoff: ${WAIT_MS}ms }
+  slow: { type: webhook, url: '<HOOK>/slow', secret: '<HOOK_SECRET>', timeout: 3s, backoff: 1s }
+escalations:
+  on-call: { levels: [ { notify: [hook], wait: ${WAIT_MS}ms }, { notify: [next], wait: 1h } ] }
+  forgetful: { levels: [ { notify: [hook], wait: 1h } ], ack_timeout: ${WAIT_MS}ms }
+routes:
+  - { name: window, match: [ 'type="window"' ], group_wait: ${WAIT_MS}ms, group_count: 1000, notify: [hook] }
+  - { name: climbing, match: [ 'type="climbing"' ], escalate: on-call }
+  - { name: forgetful, match: [ 'type="forgetful"' ], escalate: forgetful }
+  - { name: flaky, match: [ 'type="flaky"' ], notify: [flaky] }
+  - { name: slow, match: [ 'type="slow"' ], notify: [slow] }
+default: { group_by: [service, type], group_now: [critical], notify: [hook] }
+egress: { allow: ['127.0.0.0/8'] }
+`;
+
+const dir = mkdtempSync(join(tmpdir(), 'tocsin-restart-'));
+const start: StartInput = { stateDir: dir, configPath: join(dir, 'tocsin.yaml'), key: 'key-of-the-restart-journey' };
+let vendors: Awaited<ReturnType<typeof startFakes>>;
+let arrivedAt: ReturnType<typeof watch<(typeof vendors.fakes.hook.requests.items)[number]>>;
+let tocsin: TocsinProcess;
+
+beforeAll(async () => {
+  vendors = await startFakes();
+  arrivedAt = watch(vendors.fakes.hook.requests.waitFor);
+  writeFileSync(start.configPath, vendors.fill(CONFIG));
+  tocsin = await startTocsin(start);
+});
+afterAll(async () => {
+  if (tocsin && isAlive(tocsin.pid)) await tocsin.end('SIGINT');
+  await vendors?.close();
+  rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+});
+
+const api = () => createApiClient(tocsin.url, start.key);
+const post = async (events: Record<string, unknown>[]): Promise<void> => {
+  const all = events.map((event) => ({ source: 'journey', severity: 'critical', ...event }));
+  const { accepted } = await api().taken<{ accepted: unknown[] }>('POST', '/v1/events', all);
+  expect(accepted).toHaveLength(events.length);
+};
+const incidentOf = (service: string): Promise<IncidentView> =>
+  until(`the incident of ${service}`, async () => {
+    const { incidents } = await api().taken<{ incidents: IncidentView[] }>('GET', `/v1/incidents?service=${service}`);
+    return incidents[0];
+  });
+const told = (target: string, reason: string, service: string) =>
+  vendors.expected.hook.expects(
+    new RegExp(`^/${target} .*"type":"incident.${reason}".*"service":"${service}"`),
+    TOLD_MS,
+  );
+/** When a message came, on the clock of `Date.now()`, which that of the processes is. */
+const timeOf = (message: Awaited<ReturnType<typeof told>>): number =>
+  performance.timeOrigin + vendors.expected.hook.at(message);
+
+/** Five incidents, each in the middle of another kind of wait, and what each waits for: when, where and why. */
+async function inTheMiddle(round: string): Promise<{ service: string; target: string; reason: string; due: number }[]> {
+  const service = (kind: string): string => `${kind}-${round}`;
+  vendors.fakes.hook.script([
+    { status: 503, path: '/flaky' },
+    { hang: true, path: '/slow' },
+  ]);
+  const kinds = ['climbing', 'forgetful', 'flaky', 'slow'];
+  await post([
+    { type: 'window', title: 'Waits for the window', severity: 'warning', service: service('window') },
+    ...kinds.map((type) => ({ type, title: `Waits: ${type}`, service: service(type) })),
+  ]);
+  const { opened_at } = await incidentOf(service('window'));
+  const climbing = timeOf(await told('hook', 'group_now', service('climbing')));
+  await told('hook', 'group_now', service('forgetful'));
+  const { id } = await incidentOf(service('forgetful'));
+  const { incident } = await api().taken<{ incident: IncidentView }>('POST', `/v1/incidents/${id}/ack`, { by: 'ada' });
+  await told('hook', 'acknowledged', service('forgetful'));
+  const { requests } = vendors.fakes.hook;
+  const tried = (path: string) => requests.items.filter((hit) => hit.path === path && hit.raw.includes(service(path.slice(1))));
+  const [failed, hanging] = await until('the attempts that fail', () => {
+    const found = [tried('/flaky')[0], tried('/slow')[0]];
+    return found[0] && found[1] ? ([found[0], found[1]] as const) : undefined;
+  });
+  const timeOfHit = (hit: typeof failed): number => performance.timeOrigin + arrivedAt(hit);
+  const flaky = await incidentOf(service('flaky'));
+  await until('the failure to be recorded', async () => {
+    const { deliveries } = await api().taken<IncidentDetail>('GET', `/v1/incidents/${flaky.id}`);
+    return deliveries[0]?.status === 'retrying' ? true : undefined;
+  });
+  return [
+    { service: service('window'), target: 'hook', reason: 'group_wait', due: Date.parse(opened_at) + WAIT_MS },
+    { service: service('climbing'), target: 'next', reason: 'escalated', due: climbing + WAIT_MS },
+    { service: service('forgetful'), target: 'hook', reason: 'ack_timed_out', due: Date.parse(incident.answered_at ?? '') + WAIT_MS },
+    { service: service('flaky'), target: 'flaky', reason: 'group_now', due: timeOfHit(failed) + WAIT_MS },
+    // Nobody heard how this attempt ended: Temporal waits for its time to pass (3 s and a margin of 5), then for the backoff.
+    { service: service('slow'), target: 'slow', reason: 'group_now', due: timeOfHit(hanging) + 9_000 },
+  ];
+}
+
+/** Everything waited for comes when it is due, or as soon as Tocsin is up again; and once. */
+async function comeOnTime(awaited: Awaited<ReturnType<typeof inTheMiddle>>): Promise<void> {
+  const late: string[] = [];
+  for (const { service, target, reason, due } of awaited) {
+    const came = timeOf(await told(target, reason, service));
+    const late_ms = came - Math.max(due, tocsin.since);
+    if (late_ms > LATE_MS || came < due - LATE_MS) late.push(`${service}: ${Math.round(came - due)} ms after it was due`);
+  }
+  expect(late).toEqual([]);
+  for (const { service } of awaited) {
+    const { id } = await incidentOf(service);
+    const { deliveries } = await api().taken<IncidentDetail>('GET', `/v1/incidents/${id}`);
+    expect(deliveries.map(({ status }) => status)).not.toContain('dead');
+  }
+}
+
+describe('killed in the middle of every kind of wait', () => {
+  it('together with its Temporal, Tocsin goes on where it was: all in time, nothing lost, nothing told twice', async () => {
+    await post([{ type: 'snoozed', title: 'Put off', service: 'snoozed' }]);
+    await told('hook', 'group_now', 'snoozed');
+    const { id } = await incidentOf('snoozed');
+    await api().taken('POST', `/v1/incidents/${id}/snooze`, { for: '1m', by: 'ada' });
+    await told('hook', 'snoozed', 'snoozed');
+
+    const awaited = await inTheMiddle('both');
+    const kept = Array.from({ length: 200 }, (_, index) => ({ type: 'window', severity: 'warning', title: `Kept ${index}`, service: 'window-both' }));
+    await post(kept);
+    await tocsin.end('SIGKILL');
+    process.kill(tocsin.temporalPid, 'SIGKILL');
+    tocsin = await startTocsin(start);
+
+    await comeOnTime(awaited);
+    expect((await incidentOf('window-both')).alert_count, 'every event that was answered 202').toBe(kept.length + 1);
+    vendors.expected.nothingElse();
+  });
+
+  it('alone, its Temporal living on: the same; the Temporal left behind is ended first', async () => {
+    const awaited = await inTheMiddle('alone');
+    const { temporalPid } = tocsin;
+    await tocsin.end('SIGKILL');
+    expect(isAlive(temporalPid)).toBe(true);
+    tocsin = await startTocsin(start);
+    expect(tocsin.temporalPid).not.toBe(temporalPid);
+    expect(isAlive(temporalPid)).toBe(false);
+    await comeOnTime(awaited);
+
+    const { snoozed_until } = await incidentOf('snoozed');
+    const due = snoozed_until === undefined ? undefined : Date.parse(snoozed_until);
+    const paged = timeOf(await told('hook', 'snooze_ended', 'snoozed'));
+    if (due !== undefined) expect(Math.abs(paged - Math.max(due, tocsin.since))).toBeLessThan(LATE_MS);
+    vendors.expected.nothingElse();
+  }, 2 * SNOOZE_MS + TOLD_MS);
+});
+
+describe('a running Tocsin', () => {
+  it('refuses a second one on its folder, naming itself', async () => {
+    const { code, output } = await startInVain(start);
+    expect(code).toBe(1);
+    expect(output).toContain(`process ${tocsin.pid}`);
+    expect((await fetch(`${tocsin.url}/healthz`)).status).toBe(200);
+  });
+
+  it('stops cleanly at Ctrl-C, its Temporal with it', async () => {
+    expect(await tocsin.end('SIGINT')).toBe(0);
+    expect(isAlive(tocsin.temporalPid)).toBe(false);
+    vendors.expected.nothingElse();
+  });
+});

@@ -1,0 +1,105 @@
+/** Tocsin as its users run it: `tocsin start` as a process of its own, with a state folder and a Temporal of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { inject } from 'vitest';
+
+export interface TocsinProcess {
+  url: string;
+  pid: number;
+  /** Of its Temporal. */
+  temporalPid: number;
+  /** When it said that it runs: Date.now(). */
+  since: number;
+  /** Everything it has written. */
+  output(): string;
+  /** Sends the signal to it alone; resolves with its exit code once it has ended (null: a signal ended it). */
+  end(signal: 'SIGKILL' | 'SIGINT'): Promise<number | null>;
+}
+
+export interface StartInput {
+  stateDir: string;
+  configPath: string;
+  key: string;
+}
+
+const CLI = fileURLToPath(new URL('../../src/main/cli.ts', import.meta.url));
+/** A start takes some seconds: a database, a Temporal, a bundle; on a busy machine more. */
+const START_MS = 90_000;
+
+const launch = ({ stateDir, configPath, key }: StartInput): { child: ChildProcess; output: () => string } => {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|TOCSIN_|VITEST|NODE_OPTIONS)/.test(name));
+  const child = spawn(process.execPath, [CLI, 'start', '--config', configPath], {
+    cwd: stateDir,
+    env: {
+      ...Object.fromEntries(kept),
+      PATH: `${dirname(inject('temporal').binary)}:${process.env.PATH}`,
+      TOCSIN_STATE_DIR: join(stateDir, 'state'),
+      TOCSIN_API_KEY: key,
+      PORT: '0',
+      TEMPORAL_PORT: '0',
+      TEMPORAL_UI_PORT: '0',
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let written = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => void (written += chunk));
+  return { child, output: () => written };
+};
+
+const endOf = (child: ChildProcess): Promise<number | null> =>
+  new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) resolve(child.exitCode);
+    else child.once('close', resolve);
+  });
+
+/** Starts it and waits until it says so. Rejects with what it wrote where it ends instead. */
+export async function startTocsin(input: StartInput): Promise<TocsinProcess> {
+  const { child, output } = launch(input);
+  const url = await new Promise<string>((resolve, reject) => {
+    const fail = (why: string): void => {
+      clearTimeout(timer);
+      reject(new Error(`tocsin start ${why}; it wrote:\n${output()}`));
+    };
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      fail(`did not get up within ${START_MS} ms`);
+    }, START_MS);
+    child.once('close', (code) => fail(`ended (exit ${code})`));
+    child.stdout?.on('data', () => {
+      const found = /is running\.[^]*?API +(http:\S+)/.exec(output())?.[1];
+      if (found === undefined) return;
+      clearTimeout(timer);
+      resolve(found);
+    });
+  });
+  const record = JSON.parse(readFileSync(join(input.stateDir, 'state', 'temporal.pid'), 'utf8')) as { pid: number };
+  return {
+    url,
+    pid: child.pid as number,
+    temporalPid: record.pid,
+    since: Date.now(),
+    output,
+    async end(signal) {
+      child.kill(signal);
+      return endOf(child);
+    },
+  };
+}
+
+/** Starts it where it cannot run: its exit code and what it wrote. */
+export async function startInVain(input: StartInput): Promise<{ code: number | null; output: string }> {
+  const { child, output } = launch(input);
+  return { code: await endOf(child), output: output() };
+}
+
+/** True while a process of this id exists. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
