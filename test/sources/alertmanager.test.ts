@@ -13,7 +13,7 @@ describe('an Alertmanager message', () => {
     expect(rejected).toEqual([]);
     expect(events).toEqual([
       {
-        id: '1747c26e7c776e2c/2026-11-20T14:03:21.123456789Z/firing/' + Math.floor(NOW.getTime() / 3_600_000),
+        id: `1747c26e7c776e2c/2026-11-20T14:03:21.123456789Z/firing/${Math.floor(NOW.getTime() / 3_600_000)}`,
         source: 'alertmanager',
         type: 'DeploymentQueueBacklog',
         title: 'Deployment queue is backing up',
