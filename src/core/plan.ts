@@ -110,15 +110,17 @@ function escalationDue(incident: Incident): Due[] {
   return [{ at: escalation.since + here.wait_ms, step: { kind: 'tell', reason: 'escalated', targets, level } }];
 }
 
-/** Acknowledged, snoozed, resolved: told once to everyone who was told, where the policy wants it told. */
+/**
+ * Acknowledged, snoozed, resolved: told once to everyone who was told, where the policy wants it told. Whoever of the route
+ * has heard of nothing (it ended before the group was told, or before their page began) hears at least that it is over.
+ */
 function newsDue(incident: Incident): Due[] {
-  const { status, answer_rev, policy, told } = incident;
+  const { status, answer_rev, policy } = incident;
   if (status === 'open') return [];
+  const heard = heardOf(incident);
+  const unheard = status === 'resolved' ? policy.notify.filter((name) => !heard.includes(name)) : [];
   const wanted = status === 'resolved' ? policy.tell_resolved : policy.tell_ack;
-  // What fired and ended before anyone was told is told as over: every accepted event is heard of.
-  const everyone =
-    status === 'resolved' && !told ? [...new Set([...policy.notify, ...heardOf(incident)])] : heardOf(incident);
-  if (!wanted && told) return [];
+  const everyone = [...unheard, ...(wanted ? heard : [])];
   const targets = everyone.filter((name) => !knows(incident, name, status, answer_rev));
   return targets.length ? [{ at: 0, step: { kind: 'tell', reason: status, targets } }] : [];
 }

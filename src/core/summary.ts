@@ -36,7 +36,9 @@ function offsetAt(instant: number, timezone: string): number {
 export function instantOf(date: string, time: string, timezone: string): number {
   const wall = Date.parse(`${date}T${time.padStart(5, '0')}:00Z`);
   const guess = wall - offsetAt(wall, timezone);
-  return wall - offsetAt(guess, timezone);
+  const instant = wall - offsetAt(guess, timezone);
+  // In the hour that is skipped the two offsets never agree: the later instant is the one with the offset before.
+  return offsetAt(instant, timezone) === offsetAt(guess, timezone) ? instant : Math.max(guess, instant);
 }
 
 /** The date on the calendar of a zone, YYYY-MM-DD. */

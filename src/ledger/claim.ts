@@ -220,10 +220,12 @@ function answerOf(incident: IncidentRow, rows: InboxRow[], totals: Totals): Answ
   const at = (rows.at(-1) as InboxRow).at.getTime();
   const lastSeq = (...kinds: string[]): number => rows.findLast(({ kind }) => kinds.includes(kind))?.seq ?? 0;
   const alertsCame = lastSeq(...ALERT_KINDS) > 0;
-  if (totals.firing === 0 && alertsCame && incident.status !== 'resolved') {
+  const firedSince = lastSeq('fired', 'chapter') > lastSeq('resolve');
+  // What fired and ended again after the end was told is told as another end.
+  if (totals.firing === 0 && alertsCame && (incident.status !== 'resolved' || firedSince)) {
     return { status: 'resolved', answer_rev: incident.answer_rev + 1, answer: 'resolved', answered_at: at };
   }
-  if (incident.status === 'resolved' && totals.firing > 0 && lastSeq('fired', 'chapter') > lastSeq('resolve')) {
+  if (incident.status === 'resolved' && totals.firing > 0 && firedSince) {
     return { status: 'open', answer_rev: incident.answer_rev + 1, answer: 'fired_again', answered_at: at };
   }
   return {

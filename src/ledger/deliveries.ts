@@ -160,7 +160,9 @@ export interface AttemptEnd {
 
 /**
  * How an attempt ended. Repeatable; the first message a target took is the root of its thread. When nothing of the incident
- * is on its way any more it is due at `due` or at the nearest round of any target; now where only its closing is left.
+ * is on its way any more it is due at `due` or at the nearest round of any target; now where only its closing is left, and
+ * where batches came after the notice was decided or another notice has not begun: with its workflow lost, nobody else would
+ * see to them before `due`.
  */
 export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<void> {
   const final = end.status !== 'retrying';
@@ -172,9 +174,12 @@ export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<voi
                        round_attempts = round_attempts - case when $5 or not exists (select 1 from a) then 0 else 1 end
                  where key = $6 and status in ('sending', 'retrying')),
           t as (insert into threads (incident, target, ref) select $11, $12, $7::jsonb where $7::jsonb is not null on conflict do nothing)
-     update incidents i set due_at = coalesce(least($13::timestamptz, $9::timestamptz, o.next_at), now())
+     update incidents i set due_at = case when b.behind then now() else coalesce(least($13::timestamptz, $9::timestamptz, o.next_at), now()) end
        from (select min(next_at) as next_at, bool_or(status = 'sending' or next_at is null) as busy from deliveries
-              where incident = $11 and status in ('sending', 'retrying') and key <> $6) o
+              where incident = $11 and status in ('sending', 'retrying') and key <> $6) o,
+            (select exists (select 1 from deliveries n join inbox x on x.incident = $11 and x.seq > n.through and x.batch > 0 where n.key = $6)
+                 or exists (select 1 from incidents s, jsonb_path_query(s.snapshot, '$.targets.*.*.key') k
+                             where s.id = $11 and not exists (select 1 from deliveries n where n.key = k #>> '{}')) as behind) b
       where i.id = $11 and i.closed_at is null and ($10 or $9::timestamptz is not null) and o.busy is not true`,
     [
       end.attempt,

@@ -30,7 +30,7 @@ export function createCarrier(client: Client, taskQueue = TASK_QUEUE) {
         await client.workflow.signalWithStart(INCIDENT, {
           workflowId: opening.id,
           taskQueue,
-          args: [{ opening } satisfies IncidentInput],
+          args: [{ opening: inClear(opening) } satisfies IncidentInput],
           signal: name,
           signalArgs: args,
           // A closed incident's run must not be started again by a signal that is late; a terminated one must.
@@ -85,6 +85,13 @@ export function createCarrier(client: Client, taskQueue = TASK_QUEUE) {
  * unfolded can be left, and whoever sends a batch of it now is late.
  */
 const isAlreadyClosed = (error: unknown): boolean => error instanceof WorkflowExecutionAlreadyStartedError;
+
+/** The input stands in the history for all to read: names of the senders' making only as words that may stand there. */
+const inClear = (opening: Opening): Opening => ({
+  ...opening,
+  service: clear(opening.service),
+  source: clear(opening.source),
+});
 
 const attributesOf = ({ severity, service, policy }: Opening) => {
   const values = { status: 'open', severity, service: clear(service), route: clear(policy.route) };

@@ -6,8 +6,8 @@ import {
   type Incident,
   isLastRound,
   keepingRunning,
-  openIncident,
   type Outgoing,
+  openIncident,
   roundWait,
   withBatch,
   withChapters,
@@ -19,7 +19,8 @@ import {
 import { HOUR, MINUTE, policy } from '../support/policies.ts';
 import { DEAD, DELIVERED, FAILED, START, walk } from './walk.ts';
 
-const opened = (overrides: Parameters<typeof policy>[0] = {}): Incident => openIncident('INC-1', policy(overrides), 'epoch-1', START);
+const opened = (overrides: Parameters<typeof policy>[0] = {}): Incident =>
+  openIncident('INC-1', policy(overrides), 'epoch-1', START);
 
 const batch = (number: number, more: Partial<Batch> = {}): Batch => ({
   incident: 'INC-1',
@@ -39,7 +40,8 @@ const batch = (number: number, more: Partial<Batch> = {}): Batch => ({
   ...more,
 });
 
-const told = (incident: Incident, reason: 'group_now' | 'resolved', now = START): Incident => withTelling(incident, { reason, targets: ['chat'] }, now);
+const told = (incident: Incident, reason: 'group_now' | 'resolved', now = START): Incident =>
+  withTelling(incident, { reason, targets: ['chat'] }, now);
 const current = (incident: Incident, target = 'chat'): Outgoing => {
   const out = incident.targets[target]?.current;
   if (!out) throw new Error(`${target} has no notice`);
@@ -71,7 +73,9 @@ describe('a batch', () => {
   });
 
   it('never moves the last time back', () => {
-    expect(withBatch(withBatch(opened(), batch(1, { last_at: START + 9 })), batch(2, { last_at: START + 4 })).last_at).toBe(START + 9);
+    expect(
+      withBatch(withBatch(opened(), batch(1, { last_at: START + 9 })), batch(2, { last_at: START + 4 })).last_at,
+    ).toBe(START + 9);
   });
 });
 
@@ -93,7 +97,9 @@ describe('a target', () => {
   });
 
   it('keeps of the waiting notices only the newest, which records what it overtook', () => {
-    const incident = walk({ group_count: 1, repeat_interval_ms: MINUTE }, () => 'hangs').fires('warning').passes(MINUTE);
+    const incident = walk({ group_count: 1, repeat_interval_ms: MINUTE }, () => 'hangs')
+      .fires('warning')
+      .passes(MINUTE);
     const overtaken = incident.state.targets.chat?.next?.key;
     incident.passes(MINUTE);
     expect(incident.state.targets.chat?.next?.overtook).toEqual([overtaken]);
@@ -101,7 +107,11 @@ describe('a target', () => {
   });
 
   it('whose round failed while a newer notice waited goes on with the newer, which records the older', () => {
-    const incident = walk({ repeat_interval_ms: MINUTE }, (_, { reason }) => (reason === 'group_now' ? 'hangs' : DELIVERED)).fires('critical').passes(MINUTE);
+    const incident = walk({ repeat_interval_ms: MINUTE }, (_, { reason }) =>
+      reason === 'group_now' ? 'hangs' : DELIVERED,
+    )
+      .fires('critical')
+      .passes(MINUTE);
     incident.ended('chat', FAILED);
     expect(incident.told).toEqual(['group_now chat', 'repeat_interval chat']);
     expect(incident.sent[1]?.out.overtook).toEqual([incident.sent[0]?.key]);
@@ -126,33 +136,57 @@ describe('a target', () => {
 
 describe('rounds', () => {
   it('come 1, 5, 15 and 30 minutes after a failed one, then hourly', () => {
-    const incident = walk({ repeat_interval_ms: 100 * HOUR, quiet_ms: 200 * HOUR }, () => FAILED).fires('critical').passes(4 * HOUR);
+    const incident = walk({ repeat_interval_ms: 100 * HOUR, quiet_ms: 200 * HOUR }, () => FAILED)
+      .fires('critical')
+      .passes(4 * HOUR);
     expect(incident.sent.map(({ at }) => (at - START) / MINUTE)).toEqual([0, 1, 6, 21, 51, 111, 171, 231]);
     expect(new Set(incident.sent.map(({ key }) => key)).size).toBe(1);
     expect([1, 2, 3, 4, 5, 6].map((round) => roundWait(round) / MINUTE)).toEqual([1, 5, 15, 30, 60, 60]);
   });
 
   it('wait longer when the provider asks for it', () => {
-    const incident = walk({}, () => ({ outcome: 'failed', dead: false, after_ms: 10 * MINUTE })).fires('critical').passes(15 * MINUTE);
+    const incident = walk({}, () => ({ outcome: 'failed', dead: false, after_ms: 10 * MINUTE }))
+      .fires('critical')
+      .passes(15 * MINUTE);
     expect(incident.sent.map(({ at }) => (at - START) / MINUTE)).toEqual([0, 10]);
   });
 
-  it.each([['24 h', 24], ['75 h', 75]] as const)('are given up after %s', (_, hours) => {
+  it.each([
+    ['24 h', 24],
+    ['75 h', 75],
+  ] as const)('are given up after %s', (_, hours) => {
     const incident = withBatch(opened(), batch(1, { worst: 'critical' }));
-    const out: Outgoing = { key: 'k', reason: 'group_now', answer_rev: 0, through: 1, since: START, due: START, round: 0, running: true };
+    const out: Outgoing = {
+      key: 'k',
+      reason: 'group_now',
+      answer_rev: 0,
+      through: 1,
+      since: START,
+      due: START,
+      round: 0,
+      running: true,
+    };
     const wait_ms = roundWait(9);
     const lastFitting = START + hours * HOUR - wait_ms;
     expect(isLastRound(incident, { ...out, round: 8, due: lastFitting }, hours * HOUR)).toBe(false);
     expect(isLastRound(incident, { ...out, round: 8, due: lastFitting + 1 }, hours * HOUR)).toBe(true);
   });
 
-  it.each([['critical', false], ['error', false], ['warning', true], ['info', true]] as const)('after the first of a %s: none is %s', (worst, isLast) => {
+  it.each([
+    ['critical', false],
+    ['error', false],
+    ['warning', true],
+    ['info', true],
+  ] as const)('after the first of a %s: none is %s', (worst, isLast) => {
     const incident = told(withBatch(opened(), batch(1, { worst })), 'group_now');
     expect(isLastRound(incident, current(incident), 24 * HOUR)).toBe(isLast);
   });
 
   it('of an end that fails go by what the incident was when it was answered', () => {
-    const resolved = withBatch(withBatch(opened(), batch(1, { worst: 'critical' })), batch(2, { worst: null, status: 'resolved', answer_rev: 1, answer: 'resolved' }));
+    const resolved = withBatch(
+      withBatch(opened(), batch(1, { worst: 'critical' })),
+      batch(2, { worst: null, status: 'resolved', answer_rev: 1, answer: 'resolved' }),
+    );
     const incident = told(resolved, 'resolved');
     expect(isLastRound(incident, current(incident), 24 * HOUR)).toBe(false);
   });
@@ -161,24 +195,45 @@ describe('rounds', () => {
 describe('delivery keys', () => {
   it('are the same for the same cause, whoever computes them and whenever', () => {
     const state = withBatch(opened(), batch(1));
-    expect(current(told(state, 'group_now', START)).key).toBe(current(told(structuredClone(state), 'group_now', START + HOUR)).key);
+    expect(current(told(state, 'group_now', START)).key).toBe(
+      current(told(structuredClone(state), 'group_now', START + HOUR)).key,
+    );
   });
 
   it('differ for every cause and target of a long night', () => {
     const policies = {
       notify: ['chat', 'mail'],
-      levels: [{ notify: ['phone'], wait_ms: 5 * MINUTE }, { notify: ['boss', 'chat'], wait_ms: 10 * MINUTE }],
+      levels: [
+        { notify: ['phone'], wait_ms: 5 * MINUTE },
+        { notify: ['boss', 'chat'], wait_ms: 10 * MINUTE },
+      ],
       repeat: 3,
       ack_timeout_ms: HOUR,
       failover: { chat: { to: 'spare', after_ms: 15_000, only: [] } },
     };
     const incident = walk(policies, (target) => (target === 'chat' ? DEAD : DELIVERED));
-    incident.fires('warning').passes(30 * MINUTE).fires('error').passes(HOUR).acks().passes(2 * HOUR).escalates(1).passes(10 * MINUTE).escalates(1);
-    incident.passes(HOUR).answers('snoozed', 'snoozed', { snoozed_until: incident.now + HOUR }).passes(5 * HOUR).fires('critical').passes(HOUR).ends();
+    incident
+      .fires('warning')
+      .passes(30 * MINUTE)
+      .fires('error')
+      .passes(HOUR)
+      .acks()
+      .passes(2 * HOUR)
+      .escalates(1)
+      .passes(10 * MINUTE)
+      .escalates(1);
+    incident
+      .passes(HOUR)
+      .answers('snoozed', 'snoozed', { snoozed_until: incident.now + HOUR })
+      .passes(5 * HOUR)
+      .fires('critical')
+      .passes(HOUR)
+      .ends();
     const keys = incident.sent.map(({ key }) => key);
     expect(keys.length).toBeGreaterThan(40);
     expect(new Set(keys).size).toBe(keys.length);
-    for (const { key, target, reason } of incident.sent) expect(key).toMatch(new RegExp(`^INC-1/${reason}/[^/]+/${target}$`));
+    for (const { key, target, reason } of incident.sent)
+      expect(key).toMatch(new RegExp(`^INC-1/${reason}/[^/]+/${target}$`));
   });
 });
 
@@ -201,14 +256,18 @@ describe('the state stays small', () => {
   });
 
   it('with a target that is away for three days', () => {
-    const incident = walk({ notify: ['chat', 'mail', 'hook'], repeat_interval_ms: 5 * MINUTE, quiet_ms: 100 * HOUR }, () => FAILED);
+    const incident = walk(
+      { notify: ['chat', 'mail', 'hook'], repeat_interval_ms: 5 * MINUTE, quiet_ms: 100 * HOUR },
+      () => FAILED,
+    );
     incident.fires('critical').passes(72 * HOUR);
     expect(incident.sent.length).toBeGreaterThan(800);
     expect(size(incident.state)).toBeLessThan(BOUND);
   });
 
   it('however many chapters two batches bring: the first nineteen alone, the rest as one', () => {
-    const some = (from: number, count: number) => Array.from({ length: count }, (_, at): [number, number] => [from + at, from + at]);
+    const some = (from: number, count: number) =>
+      Array.from({ length: count }, (_, at): [number, number] => [from + at, from + at]);
     const chapters = withChapters(some(1, 15), some(16, 30));
     expect(chapters).toHaveLength(20);
     expect(chapters.at(-1)).toEqual([20, 45]);
@@ -236,7 +295,9 @@ describe('an incident built again from the ledger', () => {
   });
 
   it('drops what was superseded', () => {
-    expect(asLoaded(sending, { [key]: { status: 'superseded', round: 0 } }, START).targets.chat?.current).toBeUndefined();
+    expect(
+      asLoaded(sending, { [key]: { status: 'superseded', round: 0 } }, START).targets.chat?.current,
+    ).toBeUndefined();
   });
 
   it('keeps what this run has on its way, and what the ledger holds for that target waits', () => {

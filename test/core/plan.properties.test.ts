@@ -34,16 +34,29 @@ type Act =
 const fate = fc.constantFrom<Fate>(DELIVERED, DELIVERED, FAILED, DEAD, { outcome: 'skipped' }, 'hangs');
 const acts: fc.Arbitrary<Act> = fc.oneof(
   fc.record({ act: fc.constant('fires' as const), severity }),
-  fc.record({ act: fc.constantFrom('ends' as const, 'acks' as const, 'unacks' as const, 'ackedAndThenFired' as const) }),
+  fc.record({
+    act: fc.constantFrom('ends' as const, 'acks' as const, 'unacks' as const, 'ackedAndThenFired' as const),
+  }),
   fc.record({ act: fc.constantFrom('snoozes' as const, 'passes' as const), ms }),
   fc.record({ act: fc.constant('escalates' as const), level: fc.integer({ min: 0, max: 4 }) }),
-  fc.record({ act: fc.constant('delivery ends' as const), target: fc.constantFrom('chat', 'mail', 'phone', 'spare'), fate: fate.filter((one) => one !== 'hangs') }),
+  fc.record({
+    act: fc.constant('delivery ends' as const),
+    target: fc.constantFrom('chat', 'mail', 'phone', 'spare'),
+    fate: fate.filter((one) => one !== 'hangs'),
+  }),
 );
 
-const story = fc.record({ policy: policies, acts: fc.array(acts, { maxLength: 25 }), fates: fc.array(fate, { minLength: 1, maxLength: 8 }) });
+const story = fc.record({
+  policy: policies,
+  acts: fc.array(acts, { maxLength: 25 }),
+  fates: fc.array(fate, { minLength: 1, maxLength: 8 }),
+});
 
 /** Plays a story; `after` sees the walk when each act has been followed to the next wait. Walks themselves bound their steps. */
-function play({ policy, acts: all, fates }: (typeof story) extends fc.Arbitrary<infer T> ? T : never, after: (incident: ReturnType<typeof walk>) => void) {
+function play(
+  { policy, acts: all, fates }: typeof story extends fc.Arbitrary<infer T> ? T : never,
+  after: (incident: ReturnType<typeof walk>) => void,
+) {
   let deliveries = 0;
   let calm = false;
   const incident = walk(policy, () => (calm ? DELIVERED : (fates[deliveries++ % fates.length] ?? DELIVERED)));
@@ -67,7 +80,8 @@ function play({ policy, acts: all, fates }: (typeof story) extends fc.Arbitrary<
         if (incident.state.status === 'open') incident.ackedAndThenFired('critical');
         break;
       case 'snoozes':
-        if (incident.state.status !== 'resolved') incident.answers('snoozed', 'snoozed', { snoozed_until: incident.now + one.ms });
+        if (incident.state.status !== 'resolved')
+          incident.answers('snoozed', 'snoozed', { snoozed_until: incident.now + one.ms });
         break;
       case 'passes':
         incident.passes(one.ms);
@@ -76,7 +90,8 @@ function play({ policy, acts: all, fates }: (typeof story) extends fc.Arbitrary<
         incident.escalates(one.level);
         break;
       case 'delivery ends':
-        if (incident.state.targets[one.target]?.current?.running && one.fate !== 'hangs') incident.ended(one.target, one.fate);
+        if (incident.state.targets[one.target]?.current?.running && one.fate !== 'hangs')
+          incident.ended(one.target, one.fate);
         break;
       default:
         one satisfies never;
@@ -88,7 +103,8 @@ function play({ policy, acts: all, fates }: (typeof story) extends fc.Arbitrary<
     /** No more faults: what hangs arrives, and time passes. */
     calmDown(): void {
       calm = true;
-      for (const [target, { current }] of Object.entries(incident.state.targets)) if (current?.running) incident.ended(target, DELIVERED);
+      for (const [target, { current }] of Object.entries(incident.state.targets))
+        if (current?.running) incident.ended(target, DELIVERED);
       incident.passes(2 * DAY);
     },
   };
@@ -111,17 +127,17 @@ describe('whatever happens to an incident', () => {
     );
   });
 
-  it('a page begins only while it is open, and no level is beyond the policy', () => {
+  it('a page is decided only while it is open, and no level is beyond the policy', () => {
     fc.assert(
       fc.property(story, (told) => {
         const { incident, calmDown } = play(told, () => undefined);
         calmDown();
-        for (const { reason, status, out, level } of incident.sent) {
-          // A page handed to a delivery late is stopped by the ledger, which compares the answer it was decided at.
-          if (isPage(reason) && reason !== 'escalated_by_hand' && out.answer_rev === incident.state.answer_rev) expect(status).toBe('open');
+        for (const { reason, status, level } of incident.tellings) {
+          // An operator may ask for a level although somebody has it.
+          if (isPage(reason) && reason !== 'escalated_by_hand') expect(status).toBe('open');
           expect(level ?? 1).toBeLessThanOrEqual(Math.max(1, told.policy.levels.length));
+          if (reason === 'escalated') expect(told.policy.levels.length).toBeGreaterThan(0);
         }
-        for (const { reason } of incident.tellings) if (reason === 'escalated') expect(told.policy.levels.length).toBeGreaterThan(0);
       }),
       RUNS,
     );
@@ -136,9 +152,11 @@ describe('whatever happens to an incident', () => {
         for (const name of told.policy.notify) expect(incident.state.targets[name]?.told).toBeDefined();
         // Where the end is told, whatever came last is covered by it, for everyone who heard anything.
         if (told.policy.tell_resolved) {
-          for (const { told: last } of Object.values(incident.state.targets)) expect(last?.through).toBeGreaterThanOrEqual(incident.lastFired);
+          for (const { told: last } of Object.values(incident.state.targets))
+            expect(last?.through).toBeGreaterThanOrEqual(incident.lastFired);
         }
-        for (const { current, next } of Object.values(incident.state.targets)) expect([current, next]).toEqual([undefined, undefined]);
+        for (const { current, next } of Object.values(incident.state.targets))
+          expect([current, next]).toEqual([undefined, undefined]);
       }),
       RUNS,
     );

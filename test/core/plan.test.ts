@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openIncident } from '../../src/core/incident.ts';
 import { nextDeadline, nextStep } from '../../src/core/plan.ts';
 import { HOUR, MINUTE, policy, SECOND } from '../support/policies.ts';
-import { DEAD, DELIVERED, type Fate, FAILED, START, walk } from './walk.ts';
+import { DEAD, DELIVERED, FAILED, type Fate, START, walk } from './walk.ts';
 
 const onCall = {
   levels: [
@@ -41,7 +41,9 @@ describe('the group is told', () => {
   });
 
   it('again after repeat_interval while nothing new comes', () => {
-    const incident = walk().fires('critical').passes(4 * HOUR - 1);
+    const incident = walk()
+      .fires('critical')
+      .passes(4 * HOUR - 1);
     expect(incident.told).toEqual(['group_now chat']);
     expect(incident.passes(1).told.at(-1)).toBe('repeat_interval chat');
     expect(incident.passes(4 * HOUR).told).toHaveLength(3);
@@ -54,8 +56,14 @@ describe('the group is told', () => {
   });
 
   it('that it fired again after it had been resolved', () => {
-    const incident = walk({}, (_, out) => (out.reason === 'resolved' ? 'hangs' : DELIVERED)).fires('critical').ends();
-    expect(incident.fires('critical').ended('chat', DELIVERED).told).toEqual(['group_now chat', 'resolved chat', 'fired_again chat']);
+    const incident = walk({}, (_, out) => (out.reason === 'resolved' ? 'hangs' : DELIVERED))
+      .fires('critical')
+      .ends();
+    expect(incident.fires('critical').ended('chat', DELIVERED).told).toEqual([
+      'group_now chat',
+      'resolved chat',
+      'fired_again chat',
+    ]);
   });
 
   it('never again by the same clock when it has been told of everything and repeats are far away', () => {
@@ -73,7 +81,10 @@ describe('the group is told', () => {
 
 describe('escalation', () => {
   it('pages level 1 together with the group, and a target named by both only once', () => {
-    expect(walk({ ...onCall, notify: ['chat', 'phone'] }).fires('critical').told).toEqual(['group_now L1 chat', 'group_now L1 phone']);
+    expect(walk({ ...onCall, notify: ['chat', 'phone'] }).fires('critical').told).toEqual([
+      'group_now L1 chat',
+      'group_now L1 phone',
+    ]);
   });
 
   it('goes on to the next level when nobody has answered for its wait', () => {
@@ -83,8 +94,12 @@ describe('escalation', () => {
   });
 
   it('repeats n more rounds through the levels, then rests', () => {
-    const incident = walk(onCall).fires('critical').passes(3 * HOUR);
-    expect(incident.sent.filter(({ reason }) => reason === 'escalated').map(({ at, level }) => [minutes(at), level])).toEqual([
+    const incident = walk(onCall)
+      .fires('critical')
+      .passes(3 * HOUR);
+    expect(
+      incident.sent.filter(({ reason }) => reason === 'escalated').map(({ at, level }) => [minutes(at), level]),
+    ).toEqual([
       [5, 2],
       [15, 1],
       [20, 2],
@@ -92,13 +107,19 @@ describe('escalation', () => {
   });
 
   it('rests after the last level at once when repeat is 0', () => {
-    const incident = walk({ ...onCall, repeat: 0 }).fires('critical').passes(3 * HOUR);
+    const incident = walk({ ...onCall, repeat: 0 })
+      .fires('critical')
+      .passes(3 * HOUR);
     expect(incident.sent.filter(({ reason }) => reason === 'escalated').map(({ level }) => level)).toEqual([2]);
   });
 
   it('of a single level repeats that level', () => {
-    const incident = walk({ levels: [{ notify: ['phone'], wait_ms: 5 * MINUTE }], repeat: 2 }).fires('critical').passes(3 * HOUR);
-    expect(incident.sent.filter(({ reason }) => reason === 'escalated').map(({ at, level }) => [minutes(at), level])).toEqual([
+    const incident = walk({ levels: [{ notify: ['phone'], wait_ms: 5 * MINUTE }], repeat: 2 })
+      .fires('critical')
+      .passes(3 * HOUR);
+    expect(
+      incident.sent.filter(({ reason }) => reason === 'escalated').map(({ at, level }) => [minutes(at), level]),
+    ).toEqual([
       [5, 1],
       [10, 1],
     ]);
@@ -106,7 +127,12 @@ describe('escalation', () => {
 
   it('stops at an acknowledgement', () => {
     const incident = walk(onCall).fires('critical').passes(MINUTE).acks();
-    expect(incident.passes(3 * HOUR).told).toEqual(['group_now L1 chat', 'group_now L1 phone', 'acknowledged chat', 'acknowledged phone']);
+    expect(incident.passes(3 * HOUR).told).toEqual([
+      'group_now L1 chat',
+      'group_now L1 phone',
+      'acknowledged chat',
+      'acknowledged phone',
+    ]);
   });
 
   it('by hand pages the level asked for, or the next where none is named', () => {
@@ -119,27 +145,43 @@ describe('escalation', () => {
   });
 
   it('by hand restarts the wait of the level it went to', () => {
-    const incident = walk(onCall).fires('critical').passes(4 * MINUTE).escalates(1);
+    const incident = walk(onCall)
+      .fires('critical')
+      .passes(4 * MINUTE)
+      .escalates(1);
     incident.forget();
     expect(incident.passes(5 * MINUTE - 1).told).toEqual([]);
     expect(incident.passes(1).told).toEqual(['escalated L2 mail']);
   });
 
   it('back to level 1 by hand pages level 2 anew when nobody answers, as a page of its own', () => {
-    const incident = walk(onCall).fires('critical').passes(6 * MINUTE).escalates(1).passes(5 * MINUTE);
+    const incident = walk(onCall)
+      .fires('critical')
+      .passes(6 * MINUTE)
+      .escalates(1)
+      .passes(5 * MINUTE);
     const pages = incident.sent.filter(({ reason, level }) => reason === 'escalated' && level === 2);
     expect(pages).toHaveLength(2);
     expect(new Set(pages.map(({ key }) => key)).size).toBe(2);
   });
 
   it('by hand before the group was told leaves the group to be told in its time', () => {
-    const incident = walk({ ...onCall, group_wait_ms: 5 * MINUTE }).fires('warning').escalates(2);
+    const incident = walk({ ...onCall, group_wait_ms: 5 * MINUTE })
+      .fires('warning')
+      .escalates(2);
     expect(incident.told).toEqual(['escalated_by_hand L2 mail']);
-    expect(incident.passes(5 * MINUTE).told).toEqual(['escalated_by_hand L2 mail', 'group_wait L1 chat', 'group_wait L1 phone']);
+    expect(incident.passes(5 * MINUTE).told).toEqual([
+      'escalated_by_hand L2 mail',
+      'group_wait L1 chat',
+      'group_wait L1 phone',
+    ]);
   });
 
   it('by hand before the group was told is told the end of as well', () => {
-    const incident = walk({ ...onCall }).fires('warning').escalates(2).ends();
+    const incident = walk({ ...onCall })
+      .fires('warning')
+      .escalates(2)
+      .ends();
     expect(incident.told.sort()).toEqual(['escalated_by_hand L2 mail', 'resolved chat', 'resolved mail']);
   });
 
@@ -168,15 +210,26 @@ describe('an answer', () => {
   });
 
   it('taken back pages level 1 and tells everyone who was told, under a new answer_rev', () => {
-    const incident = walk(onCall).fires('critical').passes(5 * MINUTE).acks();
+    const incident = walk(onCall)
+      .fires('critical')
+      .passes(5 * MINUTE)
+      .acks();
     incident.forget();
     incident.answers('open', 'unacknowledged');
-    expect(incident.told.sort()).toEqual(['unacknowledged L1 chat', 'unacknowledged L1 mail', 'unacknowledged L1 phone']);
+    expect(incident.told.sort()).toEqual([
+      'unacknowledged L1 chat',
+      'unacknowledged L1 mail',
+      'unacknowledged L1 phone',
+    ]);
     expect(incident.sent.every(({ out }) => out.answer_rev === 2)).toBe(true);
   });
 
   it('taken back begins the escalation again from level 1', () => {
-    const incident = walk(onCall).fires('critical').passes(5 * MINUTE).acks().answers('open', 'unacknowledged');
+    const incident = walk(onCall)
+      .fires('critical')
+      .passes(5 * MINUTE)
+      .acks()
+      .answers('open', 'unacknowledged');
     incident.forget();
     expect(incident.passes(5 * MINUTE).told).toEqual(['escalated L2 mail']);
   });
@@ -191,7 +244,9 @@ describe('an answer', () => {
   });
 
   it('of an acknowledgement is forgotten after ack_timeout, which pages level 1 again', () => {
-    const incident = walk({ ...onCall, ack_timeout_ms: 30 * MINUTE }).fires('critical').acks();
+    const incident = walk({ ...onCall, ack_timeout_ms: 30 * MINUTE })
+      .fires('critical')
+      .acks();
     incident.forget();
     expect(incident.passes(30 * MINUTE - 1).told).toEqual([]);
     expect(incident.passes(1).told).toEqual(['ack_timed_out L1 chat', 'ack_timed_out L1 phone']);
@@ -227,7 +282,9 @@ describe('an answer', () => {
 
 describe('the end', () => {
   it('is told once to everyone who was told, and then the incident closes', () => {
-    const incident = walk(onCall).fires('critical').passes(5 * MINUTE);
+    const incident = walk(onCall)
+      .fires('critical')
+      .passes(5 * MINUTE);
     incident.forget();
     incident.ends();
     expect(incident.told).toEqual(['resolved chat', 'resolved phone', 'resolved mail']);
@@ -244,8 +301,21 @@ describe('the end', () => {
     expect(walk({ tell_resolved: false }).fires('warning').ends().told).toEqual(['resolved chat']);
   });
 
+  it('before the page of a target began is told to that target as over, whatever is wanted', () => {
+    for (const tell_resolved of [true, false]) {
+      const incident = walk({ tell_resolved }, (_, { reason }) => (reason === 'group_now' ? 'hangs' : DELIVERED))
+        .fires('critical')
+        .ends();
+      incident.ended('chat', { outcome: 'stale' });
+      expect(incident.told).toEqual(['group_now chat', 'resolved chat']);
+      expect(incident.closed).toBe('resolved');
+    }
+  });
+
   it('waits for the delivery of its own firing, which it never overtakes', () => {
-    const incident = walk({}, (_, { reason }) => (reason === 'group_now' ? 'hangs' : DELIVERED)).fires('critical').ends();
+    const incident = walk({}, (_, { reason }) => (reason === 'group_now' ? 'hangs' : DELIVERED))
+      .fires('critical')
+      .ends();
     expect(incident.told).toEqual(['group_now chat']);
     expect(incident.closed).toBeUndefined();
     incident.ended('chat', DELIVERED);
@@ -254,13 +324,18 @@ describe('the end', () => {
   });
 
   it('overtakes a page that waits for its next round', () => {
-    const incident = walk({}, (_, { reason }) => (reason === 'group_now' ? FAILED : DELIVERED)).fires('critical').ends();
+    const incident = walk({}, (_, { reason }) => (reason === 'group_now' ? FAILED : DELIVERED))
+      .fires('critical')
+      .ends();
     expect(incident.told).toEqual(['group_now chat', 'resolved chat']);
     expect(incident.sent[1]?.out.overtook).toEqual([incident.sent[0]?.key]);
   });
 
   it('comes by itself when nothing new has come for quiet, and says so', () => {
-    const incident = walk({ repeat_interval_ms: 100 * HOUR, quiet_ms: 6 * HOUR }).fires('critical').passes(HOUR).fires('critical');
+    const incident = walk({ repeat_interval_ms: 100 * HOUR, quiet_ms: 6 * HOUR })
+      .fires('critical')
+      .passes(HOUR)
+      .fires('critical');
     expect(incident.passes(6 * HOUR - 1).closed).toBeUndefined();
     incident.passes(1);
     expect(incident.told.at(-1)).toBe('resolved chat');
@@ -269,20 +344,32 @@ describe('the end', () => {
   });
 
   it('comes by quiet also to an acknowledged incident, not to a snoozed one', () => {
-    expect(walk({ quiet_ms: 6 * HOUR }).fires('critical').acks().passes(6 * HOUR).closed).toBe('resolved');
+    expect(
+      walk({ quiet_ms: 6 * HOUR })
+        .fires('critical')
+        .acks()
+        .passes(6 * HOUR).closed,
+    ).toBe('resolved');
     const snoozed = walk({ quiet_ms: 6 * HOUR }).fires('critical');
     snoozed.answers('snoozed', 'snoozed', { snoozed_until: START + 10 * HOUR });
     expect(snoozed.passes(7 * HOUR).closed).toBeUndefined();
   });
 
   it('is reached although a target is dead', () => {
-    expect(walk({}, () => DEAD).fires('critical').ends().closed).toBe('resolved');
+    expect(
+      walk({}, () => DEAD)
+        .fires('critical')
+        .ends().closed,
+    ).toBe('resolved');
   });
 });
 
 describe('failover', () => {
   const backup = { failover: { chat: { to: 'spare', after_ms: 15 * SECOND, only: [] } } };
-  const chatIs = (ended: Fate) => (target: string): Fate => (target === 'chat' ? ended : DELIVERED);
+  const chatIs =
+    (ended: Fate) =>
+    (target: string): Fate =>
+      target === 'chat' ? ended : DELIVERED;
 
   it('tells the backup when the delivery has not ended after its time, while the primary goes on', () => {
     const incident = walk(backup, chatIs('hangs')).fires('critical');
@@ -303,7 +390,9 @@ describe('failover', () => {
   });
 
   it('happens once for each page, and again for the next one', () => {
-    const incident = walk(backup, chatIs(DEAD)).fires('critical').passes(4 * HOUR);
+    const incident = walk(backup, chatIs(DEAD))
+      .fires('critical')
+      .passes(4 * HOUR);
     const failovers = incident.sent.filter(({ reason }) => reason === 'failover');
     expect(failovers).toHaveLength(2);
     expect(new Set(failovers.map(({ key }) => key)).size).toBe(2);
@@ -314,18 +403,29 @@ describe('failover', () => {
   });
 
   it('is only for the severities it names', () => {
-    const only = { group_count: 1, failover: { chat: { to: 'spare', after_ms: 15 * SECOND, only: ['critical' as const] } } };
+    const only = {
+      group_count: 1,
+      failover: { chat: { to: 'spare', after_ms: 15 * SECOND, only: ['critical' as const] } },
+    };
     expect(walk(only, chatIs(DEAD)).fires('warning').passes(MINUTE).told).toEqual(['group_count chat']);
     expect(walk(only, chatIs(DEAD)).fires('critical').told).toContain('failover spare');
   });
 
   it('stops at an answer', () => {
-    const incident = walk(backup, chatIs('hangs')).fires('critical').passes(10 * SECOND).acks();
+    const incident = walk(backup, chatIs('hangs'))
+      .fires('critical')
+      .passes(10 * SECOND)
+      .acks();
     expect(incident.passes(HOUR).told).not.toContain('failover spare');
   });
 
   it('is not chained: a backup that fails has no backup of its own page', () => {
-    const circle = { failover: { chat: { to: 'spare', after_ms: SECOND, only: [] }, spare: { to: 'chat', after_ms: SECOND, only: [] } } };
+    const circle = {
+      failover: {
+        chat: { to: 'spare', after_ms: SECOND, only: [] },
+        spare: { to: 'chat', after_ms: SECOND, only: [] },
+      },
+    };
     expect(walk(circle, () => DEAD).fires('critical').told).toEqual(['group_now chat', 'failover spare']);
   });
 });
@@ -334,7 +434,9 @@ describe('a story', () => {
   const job = { lifecycle: 'job' };
 
   it('is told chapter by chapter, one after the other, to each target', () => {
-    const incident = walk({ ...job, notify: ['chat', 'mail'] }, (target) => (target === 'chat' ? 'hangs' : DELIVERED)).tells().tells();
+    const incident = walk({ ...job, notify: ['chat', 'mail'] }, (target) => (target === 'chat' ? 'hangs' : DELIVERED))
+      .tells()
+      .tells();
     expect(incident.told).toEqual(['story chat', 'story mail', 'story mail']);
     incident.ended('chat', DELIVERED);
     expect(incident.told.at(-1)).toBe('story chat');
@@ -368,11 +470,17 @@ describe('a story', () => {
   it('of a hundred chapters one by one tells each chapter exactly once', () => {
     const incident = walk(job);
     for (let chapter = 1; chapter <= 100; chapter++) incident.passes(MINUTE).tells(1, chapter === 100);
-    expect(incident.sent.map(({ out }) => [out.from, out.through])).toEqual(Array.from({ length: 100 }, (_, at) => [at + 1, at + 1]));
+    expect(incident.sent.map(({ out }) => [out.from, out.through])).toEqual(
+      Array.from({ length: 100 }, (_, at) => [at + 1, at + 1]),
+    );
   });
 
   it('is not a page: nothing is repeated and nobody is escalated to', () => {
-    expect(walk({ ...job, ...onCall }).tells().passes(12 * HOUR).told).toEqual(['story chat']);
+    expect(
+      walk({ ...job, ...onCall })
+        .tells()
+        .passes(12 * HOUR).told,
+    ).toEqual(['story chat']);
   });
 });
 

@@ -4,8 +4,8 @@ import {
   type Batch,
   type Ended,
   type Incident,
-  openIncident,
   type Outgoing,
+  openIncident,
   type Telling,
   withBatch,
   withEnded,
@@ -42,23 +42,40 @@ export interface Sent {
 }
 
 /** Opens an incident of `policy(overrides)` at START; `fate` decides each delivery when it begins. */
-export function walk(overrides: Partial<Policy> = {}, fate: (target: string, out: Outgoing, now: number) => Fate = () => DELIVERED) {
+export function walk(
+  overrides: Partial<Policy> = {},
+  fate: (target: string, out: Outgoing, now: number) => Fate = () => DELIVERED,
+) {
   let now = START;
   let state: Incident = openIncident('INC-1', policyOf(overrides), 'epoch-1', START);
   let firing: Severity[] = [];
   let alerts = 0;
   let seq = 0;
   let lastFired = 0;
-  let ledger: Pick<Batch, 'status' | 'answer_rev' | 'answer' | 'answered_at' | 'snoozed_until'> = { status: 'open', answer_rev: 0 };
+  let ledger: Pick<Batch, 'status' | 'answer_rev' | 'answer' | 'answered_at' | 'snoozed_until'> = {
+    status: 'open',
+    answer_rev: 0,
+  };
   let closed: string | undefined;
   const sent: Sent[] = [];
-  const tellings: (Telling & { at: number })[] = [];
+  const tellings: (Telling & { at: number; status: IncidentStatus })[] = [];
 
   const fold = (rows: number, more: Partial<Batch> = {}): void => {
     seq += rows;
     const worst = firing.reduce<Severity | null>(worseOf, null);
     const totals = { firing: firing.length, alerts, worst, first_at: START, last_at: now };
-    state = withBatch(state, { incident: state.id, number: state.seen + 1, epoch: state.epoch, at: now, through: seq, ...ledger, ...totals, rows: [], more: rows, ...more });
+    state = withBatch(state, {
+      incident: state.id,
+      number: state.seen + 1,
+      epoch: state.epoch,
+      at: now,
+      through: seq,
+      ...ledger,
+      ...totals,
+      rows: [],
+      more: rows,
+      ...more,
+    });
   };
   const answer = (status: IncidentStatus, reason: Reason, more: { snoozed_until?: number } = {}): void => {
     ledger = { status, answer: reason, answer_rev: ledger.answer_rev + 1, answered_at: now, ...more };
@@ -69,7 +86,7 @@ export function walk(overrides: Partial<Policy> = {}, fate: (target: string, out
     switch (next.kind) {
       case 'tell': {
         const { kind: _, ...telling } = next;
-        tellings.push({ ...telling, at: now });
+        tellings.push({ ...telling, at: now, status: state.status });
         state = withTelling(state, telling, now);
         return 'goes on';
       }
@@ -84,7 +101,11 @@ export function walk(overrides: Partial<Policy> = {}, fate: (target: string, out
       }
       case 'answer':
         answer(next.answer === 'resolved' ? 'resolved' : 'open', next.answer);
-        state = withOwnAnswer(state, { status: ledger.status, answer: next.answer, answer_rev: ledger.answer_rev }, now);
+        state = withOwnAnswer(
+          state,
+          { status: ledger.status, answer: next.answer, answer_rev: ledger.answer_rev },
+          now,
+        );
         return 'goes on';
       case 'close':
         closed = next.because;
@@ -97,14 +118,23 @@ export function walk(overrides: Partial<Policy> = {}, fate: (target: string, out
   };
 
   const begin = (target: string, out: Outgoing): void => {
-    sent.push({ at: now, target, reason: out.reason, key: out.key, out, status: state.status, ...(out.level === undefined ? {} : { level: out.level }) });
+    sent.push({
+      at: now,
+      target,
+      reason: out.reason,
+      key: out.key,
+      out,
+      status: state.status,
+      ...(out.level === undefined ? {} : { level: out.level }),
+    });
     const ended = fate(target, out, now);
     if (ended !== 'hangs') state = withEnded(state, target, out.key, ended, now);
   };
 
   const settle = (): void => {
     for (let steps = 0; closed === undefined && step() === 'goes on'; steps++) {
-      if (steps > STEPS_MAX) throw new Error(`no wait after ${STEPS_MAX} steps: ${JSON.stringify(nextStep(state, now))}`);
+      if (steps > STEPS_MAX)
+        throw new Error(`no wait after ${STEPS_MAX} steps: ${JSON.stringify(nextStep(state, now))}`);
     }
   };
 

@@ -71,10 +71,14 @@ async function storm(service: string, pause: (sent: number) => Promise<void>): P
   );
   await h.slack.expects(new RegExp(`similar alerts in ${service}`));
   await h.hook.expects(new RegExp(`"service":"${service}"`));
-  await until('the workflow to have heard it all', async () => ((await h.state(id)).alerts === STORM_EVENTS ? true : undefined), STORM_MS);
+  await until(
+    'the workflow to have heard it all',
+    async () => ((await h.state(id)).alerts === STORM_EVENTS ? true : undefined),
+    STORM_MS,
+  );
   await h.resolve(id);
-  await h.slack.expects(new RegExp(`similar alerts in ${service}[^]*Resolved by`));
-  await h.hook.expects(new RegExp(`incident.resolved[^]*"service":"${service}"`));
+  await h.slack.expects(new RegExp(`similar alerts in ${service}.*Resolved by`, 's'));
+  await h.hook.expects(new RegExp(`incident.resolved.*"service":"${service}"`, 's'));
   await h.closed(id);
 }
 
@@ -102,7 +106,9 @@ describe('an incident costs', () => {
       await Promise.all([h.slack.expects(/Cheap/), h.hook.expects(/group_now/)]);
       const { id } = await h.incidentOf('cheap');
       await h.ack(id);
-      await until('the ack to be folded', async () => ((await h.state(id)).status === 'acknowledged' ? true : undefined));
+      await until('the ack to be folded', async () =>
+        (await h.state(id)).status === 'acknowledged' ? true : undefined,
+      );
       await h.resolve(id);
       await h.closed(id);
     });
@@ -120,7 +126,11 @@ describe(`${STORM_EVENTS} alerts on one incident cost`, () => {
     const { cost, words } = await costOf(() =>
       storm('in-waves', async (sent) => {
         const { id } = await h.incidentOf('in-waves');
-        await until('the wave to be folded', async () => ((await h.state(id)).alerts >= sent ? true : undefined), STORM_MS);
+        await until(
+          'the wave to be folded',
+          async () => ((await h.state(id)).alerts >= sent ? true : undefined),
+          STORM_MS,
+        );
       }),
     );
     expect(cost, words).toBeLessThanOrEqual(STORM);

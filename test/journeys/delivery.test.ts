@@ -1,5 +1,5 @@
 /** Journeys of a delivery that does not go well: failover, limits of rate, attempts and their gaps, death and resurrection. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { watch } from '../support/expected.ts';
 import { type Harness, harness } from '../support/harness.ts';
 
@@ -31,7 +31,8 @@ beforeAll(async () => {
 afterEach(() => h.done());
 afterAll(() => h?.stop());
 
-const told = (target: string, reason: string) => h.hook.expects(new RegExp(`^/${target} .*"type":"incident.${reason}"`));
+const told = (target: string, reason: string) =>
+  h.hook.expects(new RegExp(`^/${target} .*"type":"incident.${reason}"`));
 
 describe('failover', () => {
   it('tells the backup in time when the primary hangs; the primary goes on trying, and both outcomes are kept', async () => {
@@ -44,11 +45,19 @@ describe('failover', () => {
     expect(waited, 'before the primary gave up').toBeLessThan(PRIMARY_TIMEOUT_MS);
     await told('primary', 'group_now');
     const { id } = await h.incidentOf('hangs');
-    await h.delivery(({ incident, target, status }) => incident === id && target === 'primary' && status === 'delivered');
+    await h.delivery(
+      ({ incident, target, status }) => incident === id && target === 'primary' && status === 'delivered',
+    );
     const { deliveries } = await h.incident(id);
     const primary = deliveries.find(({ target }) => target === 'primary');
-    expect(primary?.attempts_made).toMatchObject([{ outcome: 'retrying', reason: 'timeout' }, { outcome: 'delivered' }]);
-    expect(deliveries.find(({ target }) => target === 'backup')).toMatchObject({ status: 'delivered', reason: 'failover' });
+    expect(primary?.attempts_made).toMatchObject([
+      { outcome: 'retrying', reason: 'timeout' },
+      { outcome: 'delivered' },
+    ]);
+    expect(deliveries.find(({ target }) => target === 'backup')).toMatchObject({
+      status: 'delivered',
+      reason: 'failover',
+    });
     await h.resolve(id);
     await Promise.all([told('primary', 'resolved'), told('backup', 'resolved')]);
     await h.closed(id);
@@ -100,10 +109,16 @@ describe('limits of rate', () => {
 
   it("an integration's own rate makes what is over it wait, and loses nothing", async () => {
     const services = ['paced-1', 'paced-2', 'paced-3'];
-    for (const service of services) await h.post({ type: 'paced', title: `Pace of ${service}`, severity: 'critical', service });
-    const messages = await Promise.all(services.map((service) => h.slack.expects(new RegExp(`Pace of ${service}`))));
-    const times = messages.map((message) => h.slack.at(message)).sort((a, b) => a - b);
-    for (const [index, time] of times.slice(1).entries()) expect(time - (times[index] ?? 0)).toBeGreaterThan(850);
+    for (const service of services)
+      await h.post({ type: 'paced', title: `Pace of ${service}`, severity: 'critical', service });
+    await Promise.all(services.map((service) => h.slack.expects(new RegExp(`Pace of ${service}`))));
+    const incidents = await Promise.all(services.map(async (service) => h.incident((await h.incidentOf(service)).id)));
+    const begun = incidents
+      .flatMap(({ deliveries }) => deliveries.flatMap(({ attempts_made }) => attempts_made))
+      .map(({ started_at }) => Date.parse(started_at))
+      .sort((a, b) => a - b);
+    expect(begun).toHaveLength(services.length);
+    for (const [index, time] of begun.slice(1).entries()) expect(time - (begun[index] ?? 0)).toBeGreaterThan(900);
     for (const service of services) {
       const { id } = await h.incidentOf(service);
       await h.resolve(id);
@@ -134,7 +149,10 @@ describe('attempts', () => {
     const asked = await h.call('POST', `/v1/deliveries/${dead.id}/redeliver`);
     expect(asked.status).toBe(202);
     const again = await told('flaky', 'group_wait');
-    expect(new Set([again.id, ...tries.map(({ headers }) => headers['webhook-id'])]).size, 'one key for all attempts').toBe(1);
+    expect(
+      new Set([again.id, ...tries.map(({ headers }) => headers['webhook-id'])]).size,
+      'one key for all attempts',
+    ).toBe(1);
     await h.delivery(({ key, status, attempts }) => key === dead.key && status === 'delivered' && attempts === 5);
     expect((await h.call('GET', '/v1/deliveries?status=dead&target=flaky')).body).toEqual({ deliveries: [] });
     const twice = await h.call('POST', '/v1/deliveries/999999/redeliver');
@@ -156,6 +174,60 @@ describe('attempts', () => {
     const second = await told('flaky', 'group_now');
     expect(second).toMatchObject({ id: first.id, repeated: true });
     const { id } = await h.incidentOf('lost');
+    await h.resolve(id);
+    await told('flaky', 'resolved');
+    await h.closed(id);
+  });
+});
+
+describe('a ledger that fails', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('after a message was sent is told of it later: the message is sent once', async () => {
+    const { query } = h.ledger;
+    let refused = 0;
+    // Three times within the delivery, and once when the workflow itself asks for the record.
+    vi.spyOn(h.ledger, 'query').mockImplementation(async (sql, params) => {
+      if (sql.includes('update attempts set ended_at') && refused < 4) {
+        refused++;
+        throw new Error('the disk is full');
+      }
+      return query(sql, params) as never;
+    });
+    await h.post({ type: 'flaky', title: 'Sent and not recorded', severity: 'critical', service: 'unrecorded' });
+    await told('flaky', 'group_now');
+    const { id } = await h.incidentOf('unrecorded');
+    const recorded = await h.delivery(({ incident, status }) => incident === id && status === 'delivered');
+    expect(refused).toBe(4);
+    expect(recorded).toMatchObject({ attempts: 1 });
+    await h.resolve(id);
+    await told('flaky', 'resolved');
+    await h.closed(id);
+  });
+
+  it('while an event is posted answers 503, not 202, and takes it when it is asked again', async () => {
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html: disk_full
+    const down = vi.spyOn(h.ledger, 'transaction').mockImplementation(async () => {
+      throw Object.assign(new Error('could not extend file "base/16384/2619"'), { code: '53100' });
+    });
+    const event = {
+      source: 'journey',
+      type: 'flaky',
+      id: 'again-1',
+      title: 'Kept at last',
+      severity: 'critical',
+      service: 'kept',
+    };
+    const refused = await h.call('POST', '/v1/events', event);
+    expect(refused.status).toBe(503);
+    expect(refused.text).not.toContain('extend file');
+    down.mockRestore();
+    expect((await h.call('POST', '/v1/events', event)).body).toMatchObject({
+      accepted: [{ id: 'again-1' }],
+      duplicates: [],
+    });
+    await told('flaky', 'group_now');
+    const { id } = await h.incidentOf('kept');
     await h.resolve(id);
     await told('flaky', 'resolved');
     await h.closed(id);

@@ -1,12 +1,20 @@
 /** Journeys through restarts: whatever an incident waits for, a killed Tocsin takes it up again, on time and nothing lost. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IncidentDetail } from '../../src/ledger/reading.ts';
 import type { IncidentView } from '../../src/ledger/views.ts';
 import { createApiClient } from '../support/api-client.ts';
-import { isAlive, type StartInput, startInVain, startTocsin, type TocsinProcess } from '../support/child.ts';
+import {
+  endAll,
+  isAlive,
+  type StartInput,
+  startInVain,
+  startTocsin,
+  type TocsinProcess,
+  temporalPidIn,
+} from '../support/child.ts';
 import { startFakes, watch } from '../support/expected.ts';
 import { until } from '../support/until.ts';
 
@@ -42,14 +50,22 @@ let vendors: Awaited<ReturnType<typeof startFakes>>;
 let arrivedAt: ReturnType<typeof watch<(typeof vendors.fakes.hook.requests.items)[number]>>;
 let tocsin: TocsinProcess;
 
+const outputs: (() => string)[] = [];
+/** Starts it, and remembers what it writes. */
+async function begin(): Promise<TocsinProcess> {
+  const started = await startTocsin(start);
+  outputs.push(started.output);
+  return started;
+}
+
 beforeAll(async () => {
   vendors = await startFakes();
   arrivedAt = watch(vendors.fakes.hook.requests.waitFor);
   writeFileSync(start.configPath, vendors.fill(CONFIG));
-  tocsin = await startTocsin(start);
+  tocsin = await begin();
 });
 afterAll(async () => {
-  if (tocsin && isAlive(tocsin.pid)) await tocsin.end('SIGINT');
+  await endAll(tocsin, dir);
   await vendors?.close();
   rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
 });
@@ -93,7 +109,8 @@ async function inTheMiddle(round: string): Promise<{ service: string; target: st
   const { incident } = await api().taken<{ incident: IncidentView }>('POST', `/v1/incidents/${id}/ack`, { by: 'ada' });
   await told('hook', 'acknowledged', service('forgetful'));
   const { requests } = vendors.fakes.hook;
-  const tried = (path: string) => requests.items.filter((hit) => hit.path === path && hit.raw.includes(service(path.slice(1))));
+  const tried = (path: string) =>
+    requests.items.filter((hit) => hit.path === path && hit.raw.includes(service(path.slice(1))));
   const [failed, hanging] = await until('the attempts that fail', () => {
     const found = [tried('/flaky')[0], tried('/slow')[0]];
     return found[0] && found[1] ? ([found[0], found[1]] as const) : undefined;
@@ -107,7 +124,12 @@ async function inTheMiddle(round: string): Promise<{ service: string; target: st
   return [
     { service: service('window'), target: 'hook', reason: 'group_wait', due: Date.parse(opened_at) + WAIT_MS },
     { service: service('climbing'), target: 'next', reason: 'escalated', due: climbing + WAIT_MS },
-    { service: service('forgetful'), target: 'hook', reason: 'ack_timed_out', due: Date.parse(incident.answered_at ?? '') + WAIT_MS },
+    {
+      service: service('forgetful'),
+      target: 'hook',
+      reason: 'ack_timed_out',
+      due: Date.parse(incident.answered_at ?? '') + WAIT_MS,
+    },
     { service: service('flaky'), target: 'flaky', reason: 'group_now', due: timeOfHit(failed) + WAIT_MS },
     // Nobody heard how this attempt ended: Temporal waits for its time to pass (3 s and a margin of 5), then for the backoff.
     { service: service('slow'), target: 'slow', reason: 'group_now', due: timeOfHit(hanging) + 9_000 },
@@ -120,7 +142,8 @@ async function comeOnTime(awaited: Awaited<ReturnType<typeof inTheMiddle>>): Pro
   for (const { service, target, reason, due } of awaited) {
     const came = timeOf(await told(target, reason, service));
     const late_ms = came - Math.max(due, tocsin.since);
-    if (late_ms > LATE_MS || came < due - LATE_MS) late.push(`${service}: ${Math.round(came - due)} ms after it was due`);
+    if (late_ms > LATE_MS || came < due - LATE_MS)
+      late.push(`${service}: ${Math.round(came - due)} ms after it was due`);
   }
   expect(late).toEqual([]);
   for (const { service } of awaited) {
@@ -130,42 +153,57 @@ async function comeOnTime(awaited: Awaited<ReturnType<typeof inTheMiddle>>): Pro
   }
 }
 
+/** One snooze lasts through both restarts: the API takes none shorter than a minute. */
+let begun = 0;
+let snoozeEnds = Number.NaN;
+
 describe('killed in the middle of every kind of wait', () => {
   it('together with its Temporal, Tocsin goes on where it was: all in time, nothing lost, nothing told twice', async () => {
     await post([{ type: 'snoozed', title: 'Put off', service: 'snoozed' }]);
     await told('hook', 'group_now', 'snoozed');
     const { id } = await incidentOf('snoozed');
-    await api().taken('POST', `/v1/incidents/${id}/snooze`, { for: '1m', by: 'ada' });
+    begun = Date.now();
+    const asked = { for: '1m', by: 'ada' };
+    const { incident } = await api().taken<{ incident: IncidentView }>('POST', `/v1/incidents/${id}/snooze`, asked);
+    snoozeEnds = Date.parse(incident.snoozed_until ?? '');
     await told('hook', 'snoozed', 'snoozed');
 
     const awaited = await inTheMiddle('both');
-    const kept = Array.from({ length: 200 }, (_, index) => ({ type: 'window', severity: 'warning', title: `Kept ${index}`, service: 'window-both' }));
+    const kept = Array.from({ length: 200 }, (_, index) => ({
+      type: 'window',
+      severity: 'warning',
+      title: `Kept ${index}`,
+      service: 'window-both',
+    }));
     await post(kept);
     await tocsin.end('SIGKILL');
     process.kill(tocsin.temporalPid, 'SIGKILL');
-    tocsin = await startTocsin(start);
+    tocsin = await begin();
 
     await comeOnTime(awaited);
     expect((await incidentOf('window-both')).alert_count, 'every event that was answered 202').toBe(kept.length + 1);
     vendors.expected.nothingElse();
   });
 
-  it('alone, its Temporal living on: the same; the Temporal left behind is ended first', async () => {
-    const awaited = await inTheMiddle('alone');
-    const { temporalPid } = tocsin;
-    await tocsin.end('SIGKILL');
-    expect(isAlive(temporalPid)).toBe(true);
-    tocsin = await startTocsin(start);
-    expect(tocsin.temporalPid).not.toBe(temporalPid);
-    expect(isAlive(temporalPid)).toBe(false);
-    await comeOnTime(awaited);
+  it(
+    'alone, its Temporal living on: the same; the Temporal left behind is ended first',
+    async () => {
+      const awaited = await inTheMiddle('alone');
+      const { temporalPid } = tocsin;
+      await tocsin.end('SIGKILL');
+      expect(isAlive(temporalPid)).toBe(true);
+      tocsin = await begin();
+      expect(tocsin.temporalPid).not.toBe(temporalPid);
+      expect(isAlive(temporalPid)).toBe(false);
+      await comeOnTime(awaited);
 
-    const { snoozed_until } = await incidentOf('snoozed');
-    const due = snoozed_until === undefined ? undefined : Date.parse(snoozed_until);
-    const paged = timeOf(await told('hook', 'snooze_ended', 'snoozed'));
-    if (due !== undefined) expect(Math.abs(paged - Math.max(due, tocsin.since))).toBeLessThan(LATE_MS);
-    vendors.expected.nothingElse();
-  }, 2 * SNOOZE_MS + TOLD_MS);
+      const paged = timeOf(await told('hook', 'snooze_ended', 'snoozed'));
+      expect(snoozeEnds - begun, 'the snooze is as long as was asked for').toBeGreaterThan(SNOOZE_MS - LATE_MS);
+      expect(Math.abs(paged - Math.max(snoozeEnds, tocsin.since))).toBeLessThan(LATE_MS);
+      vendors.expected.nothingElse();
+    },
+    2 * SNOOZE_MS + TOLD_MS,
+  );
 });
 
 describe('a running Tocsin', () => {
@@ -176,9 +214,38 @@ describe('a running Tocsin', () => {
     expect((await fetch(`${tocsin.url}/healthz`)).status).toBe(200);
   });
 
-  it('stops cleanly at Ctrl-C, its Temporal with it', async () => {
+  it('starts its Temporal again when that dies alone, and goes on by itself', async () => {
+    const { pid, temporalPid } = tocsin;
+    process.kill(temporalPid, 'SIGKILL');
+    await post([{ type: 'anything', title: 'While it is dead', service: 'revived' }]);
+    await told('hook', 'group_now', 'revived');
+    expect(temporalPidIn(dir)).not.toBe(temporalPid);
+    expect(isAlive(pid)).toBe(true);
+  });
+
+  it('stops cleanly at Ctrl-C, its Temporal with it, even while that is being started again', async () => {
+    const dead = temporalPidIn(dir);
+    process.kill(dead, 'SIGKILL');
+    const temporal = await until('another Temporal', () => {
+      const pid = temporalPidIn(dir);
+      return pid === dead ? undefined : pid;
+    });
     expect(await tocsin.end('SIGINT')).toBe(0);
-    expect(isAlive(tocsin.temporalPid)).toBe(false);
+    expect(isAlive(temporal)).toBe(false);
     vendors.expected.nothingElse();
+  });
+
+  it('has written no secret into its output, and none and no title into what Temporal keeps', () => {
+    const { secret = '' } = vendors.fakes.hook;
+    expect(secret).not.toBe('');
+    for (const said of outputs) for (const word of [secret, start.key]) expect(said()).not.toContain(word);
+    const state = join(dir, 'state');
+    const files = readdirSync(state).filter((name) => name.startsWith('temporal.'));
+    expect(files).toContain('temporal.db');
+    const kept = files.map((name) => readFileSync(join(state, name), 'latin1')).join('\n');
+    expect(kept, 'it keeps histories in clear: what follows looks for something').toContain('"kind":"fired"');
+    for (const word of [secret, start.key, 'Waits for the window', 'Kept 17', vendors.fakes.hook.url]) {
+      expect(kept.includes(word), word === secret || word === start.key ? 'a secret' : word).toBe(false);
+    }
   });
 });

@@ -69,7 +69,9 @@ describe('a job', () => {
     const end = await h.slack.expects(/ERROR Nightly fell over/);
     await h.mail.expects(/Nightly fell over/);
     expect(end.thread_ts).toBe(start.ts);
-    const first = await h.waitForIncident(({ title, closed_at }) => title === 'Nightly begins' && closed_at !== undefined);
+    const first = await h.waitForIncident(
+      ({ title, closed_at }) => title === 'Nightly begins' && closed_at !== undefined,
+    );
     await h.post({ ...job, type: 'job_started', title: 'Nightly begins' });
     const again = await h.slack.expects(/Nightly begins/);
     await h.mail.expects(/Nightly begins/);
@@ -77,7 +79,9 @@ describe('a job', () => {
     await h.post({ ...job, type: 'job_completed', title: 'Nightly is done' });
     await h.slack.expects(/DONE Nightly is done/);
     await h.mail.expects(/Nightly is done/);
-    await h.waitForIncident(({ id, title, closed_at }) => id !== first.id && title === 'Nightly begins' && closed_at !== undefined);
+    await h.waitForIncident(
+      ({ id, title, closed_at }) => id !== first.id && title === 'Nightly begins' && closed_at !== undefined,
+    );
   });
 });
 

@@ -21,7 +21,14 @@ const BACK_MS = 30_000;
 
 const dir = mkdtempSync(join(tmpdir(), 'tocsin-temporal-'));
 const begin = (port: number): Promise<DevServer> =>
-  startDevServer({ binary: inject('temporal').binary, stateDir: dir, port, uiPort: 0, env: process.env, say: () => undefined });
+  startDevServer({
+    binary: inject('temporal').binary,
+    stateDir: dir,
+    port,
+    uiPort: 0,
+    env: process.env,
+    say: () => undefined,
+  });
 
 let server: DevServer;
 let h: Harness;
@@ -55,12 +62,12 @@ describe('with Temporal away', () => {
     await h.slack.expects(/Acknowledged by ada/, BACK_MS);
     const { id: kept } = await h.incidentOf('kept');
     await h.ack(kept, 'ada');
-    await h.slack.expects(/While it was away[^]*Acknowledged by ada/);
+    await h.slack.expects(/While it was away.*Acknowledged by ada/s);
     await h.done();
 
     for (const open of [id, kept]) await h.resolve(open, 'ada');
-    await h.slack.expects(/Before it went[^]*Resolved by ada/);
-    await h.slack.expects(/While it was away[^]*Resolved by ada/);
+    await h.slack.expects(/Before it went.*Resolved by ada/s);
+    await h.slack.expects(/While it was away.*Resolved by ada/s);
     await h.closed(id);
     await h.closed(kept);
     await h.done();

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openIncident, withRunning, withTelling } from '../../src/core/incident.ts';
 import { answerItself, command } from '../../src/ledger/answers.ts';
 import { listAudit } from '../../src/ledger/audit.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
@@ -7,7 +8,6 @@ import { createDoor } from '../../src/ledger/door.ts';
 import { closeIncident } from '../../src/ledger/state.ts';
 import { claimAll, event, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
 import { MINUTE } from '../support/policies.ts';
-import { withRunning, withTelling, openIncident } from '../../src/core/incident.ts';
 
 let ledger: Ledger;
 let empty: () => Promise<void>;
@@ -20,14 +20,28 @@ afterAll(() => ledger.close());
 const ana = { by: 'ana', key: 'k1', request_id: 'r1' };
 const ben = { by: 'ben', key: 'k2' };
 const levels = routing([], { fallback: route({ policy: { levels: [{ notify: ['phone'], wait_ms: MINUTE }] } }) });
-const rows = (incident: string) => ledger.query<{ kind: string; by: string; batch: number | null }>('select kind, by, batch from inbox where incident = $1 order by seq', [incident]);
-const standing = (incident: string) => one<{ status: string; answer_rev: number; snoozed_until: Date | null }>(ledger, 'select status, answer_rev, snoozed_until from incidents where id = $1', [incident]);
+const rows = (incident: string) =>
+  ledger.query<{ kind: string; by: string; batch: number | null }>(
+    'select kind, by, batch from inbox where incident = $1 order by seq',
+    [incident],
+  );
+const standing = (incident: string) =>
+  one<{ status: string; answer_rev: number; snoozed_until: Date | null }>(
+    ledger,
+    'select status, answer_rev, snoozed_until from incidents where id = $1',
+    [incident],
+  );
 
 describe('a command', () => {
   it('acknowledges: the row in the inbox, the audit row and the answer are one', async () => {
     const { batch } = await opened(ledger);
     const done = await command(ledger, batch.incident, { kind: 'ack' }, ana);
-    expect(done).toMatchObject({ outcome: 'done', by: 'ana', begun: [], incident: { status: 'acknowledged', answered_by: 'ana' } });
+    expect(done).toMatchObject({
+      outcome: 'done',
+      by: 'ana',
+      begun: [],
+      incident: { status: 'acknowledged', answered_by: 'ana' },
+    });
     expect(await rows(batch.incident)).toMatchObject([{ kind: 'fired' }, { kind: 'ack', by: 'ana', batch: null }]);
     expect((await listAudit(ledger, { limit: 10, object: batch.incident })).audit).toMatchObject([
       { actor: 'ana', action: 'incident.ack', request_id: 'r1', detail: { answer_rev: 1, key: 'k1' } },
@@ -39,7 +53,12 @@ describe('a command', () => {
     const withoutAudit: Ledger = {
       ...ledger,
       transaction: (work) =>
-        ledger.transaction((tx) => work({ query: (sql, params) => (sql.startsWith('insert into audit') ? Promise.reject(new Error('no room')) : tx.query(sql, params)) })),
+        ledger.transaction((tx) =>
+          work({
+            query: (sql, params) =>
+              sql.startsWith('insert into audit') ? Promise.reject(new Error('no room')) : tx.query(sql, params),
+          }),
+        ),
     };
     await expect(command(withoutAudit, batch.incident, { kind: 'ack' }, ana)).rejects.toThrow('no room');
     expect(await standing(batch.incident)).toMatchObject({ status: 'open', answer_rev: 0 });
@@ -48,7 +67,10 @@ describe('a command', () => {
 
   it('that comes second is told who was first, and changes nothing', async () => {
     const { batch } = await opened(ledger);
-    const [first, second] = await Promise.all([command(ledger, batch.incident, { kind: 'ack' }, ana), command(ledger, batch.incident, { kind: 'ack' }, ben)]);
+    const [first, second] = await Promise.all([
+      command(ledger, batch.incident, { kind: 'ack' }, ana),
+      command(ledger, batch.incident, { kind: 'ack' }, ben),
+    ]);
     expect(first).toMatchObject({ outcome: 'done', by: 'ana' });
     expect(second).toMatchObject({ outcome: 'already', by: 'ana' });
     expect(await standing(batch.incident)).toMatchObject({ answer_rev: 1 });
@@ -59,7 +81,10 @@ describe('a command', () => {
     const { batch } = await opened(ledger);
     expect(await closeIncident(ledger, batch.incident, 1, 'resolved')).toBe('closed');
     for (const kind of ['ack', 'unack', 'resolve'] as const) {
-      expect(await command(ledger, batch.incident, { kind }, ana)).toMatchObject({ outcome: 'closed', incident: { status: 'resolved' } });
+      expect(await command(ledger, batch.incident, { kind }, ana)).toMatchObject({
+        outcome: 'closed',
+        incident: { status: 'resolved' },
+      });
     }
   });
 
@@ -69,17 +94,33 @@ describe('a command', () => {
 
   it('names the pages that had begun when the answer was accepted', async () => {
     const { opening, batch } = await opened(ledger);
-    const state = withTelling(openIncident(opening.id, opening.policy, opening.epoch, opening.opened_at), { reason: 'group_now', targets: ['chat'] }, opening.opened_at);
+    const state = withTelling(
+      openIncident(opening.id, opening.policy, opening.epoch, opening.opened_at),
+      { reason: 'group_now', targets: ['chat'] },
+      opening.opened_at,
+    );
     const out = state.targets.chat?.current;
     if (!out) throw new Error('nothing to send');
-    await beginAttempt(ledger, { incident: batch.incident, target: 'chat', channel: 'stdout', out, snapshot: withRunning(state, ['chat']) });
-    expect(await command(ledger, batch.incident, { kind: 'ack' }, ana)).toMatchObject({ begun: [{ delivery: out.key, target: 'chat', reason: 'group_now' }] });
+    await beginAttempt(ledger, {
+      incident: batch.incident,
+      target: 'chat',
+      channel: 'stdout',
+      out,
+      snapshot: withRunning(state, ['chat']),
+    });
+    expect(await command(ledger, batch.incident, { kind: 'ack' }, ana)).toMatchObject({
+      begun: [{ delivery: out.key, target: 'chat', reason: 'group_now' }],
+    });
   });
 
   it('snoozes until a time, and takes the snooze back', async () => {
     const { batch } = await opened(ledger);
     await command(ledger, batch.incident, { kind: 'snooze', for_ms: 90_000 }, ana);
-    const left = await one<{ ms: number }>(ledger, 'select (extract(epoch from snoozed_until - answered_at) * 1000)::int as ms from incidents where id = $1', [batch.incident]);
+    const left = await one<{ ms: number }>(
+      ledger,
+      'select (extract(epoch from snoozed_until - answered_at) * 1000)::int as ms from incidents where id = $1',
+      [batch.incident],
+    );
     expect(left.ms).toBe(90_000);
     await command(ledger, batch.incident, { kind: 'unack' }, ana);
     expect(await standing(batch.incident)).toMatchObject({ status: 'open', snoozed_until: null, answer_rev: 2 });
@@ -87,9 +128,17 @@ describe('a command', () => {
 
   it('comments and works on it without answering it', async () => {
     const { batch } = await opened(ledger);
-    expect(await command(ledger, batch.incident, { kind: 'comment', text: 'looking' }, ana)).toMatchObject({ outcome: 'done', incident: { status: 'open' } });
-    expect(await command(ledger, batch.incident, { kind: 'state', state: 'triaged' }, ana)).toMatchObject({ outcome: 'done', incident: { working_state: 'triaged' } });
-    expect(await command(ledger, batch.incident, { kind: 'state', state: 'triaged' }, ana)).toMatchObject({ outcome: 'already' });
+    expect(await command(ledger, batch.incident, { kind: 'comment', text: 'looking' }, ana)).toMatchObject({
+      outcome: 'done',
+      incident: { status: 'open' },
+    });
+    expect(await command(ledger, batch.incident, { kind: 'state', state: 'triaged' }, ana)).toMatchObject({
+      outcome: 'done',
+      incident: { working_state: 'triaged' },
+    });
+    expect(await command(ledger, batch.incident, { kind: 'state', state: 'triaged' }, ana)).toMatchObject({
+      outcome: 'already',
+    });
     expect(await standing(batch.incident)).toMatchObject({ answer_rev: 0 });
   });
 
@@ -100,14 +149,22 @@ describe('a command', () => {
   ])('that makes no sense for a resolved incident is refused with a reason: $kind', async (given, why) => {
     const { batch } = await opened(ledger, levels);
     await command(ledger, batch.incident, { kind: 'resolve' }, ana);
-    expect(await command(ledger, batch.incident, given, ana)).toMatchObject({ outcome: 'refused', why: expect.stringMatching(why) });
+    expect(await command(ledger, batch.incident, given, ana)).toMatchObject({
+      outcome: 'refused',
+      why: expect.stringMatching(why),
+    });
   });
 
   it('refuses a level that is not there, and any level where there is no policy', async () => {
     const { batch } = await opened(ledger, levels);
-    expect(await command(ledger, batch.incident, { kind: 'escalate', level: 2 }, ana)).toMatchObject({ outcome: 'refused', why: expect.stringContaining('levels 1 to 1') });
+    expect(await command(ledger, batch.incident, { kind: 'escalate', level: 2 }, ana)).toMatchObject({
+      outcome: 'refused',
+      why: expect.stringContaining('levels 1 to 1'),
+    });
     const without = await opened(ledger);
-    expect(await command(ledger, without.batch.incident, { kind: 'escalate' }, ana)).toMatchObject({ outcome: 'refused' });
+    expect(await command(ledger, without.batch.incident, { kind: 'escalate' }, ana)).toMatchObject({
+      outcome: 'refused',
+    });
   });
 
   it('wakes the relay only when something has changed', async () => {
@@ -125,9 +182,15 @@ describe('an answer of the workflow itself', () => {
   it('is accepted when nothing was answered in between, and is in the timeline and the audit', async () => {
     const { batch } = await opened(ledger);
     await command(ledger, batch.incident, { kind: 'ack' }, ana);
-    expect(await answerItself(ledger, batch.incident, 1, 'ack_timed_out', 'nothing happened')).toEqual({ outcome: 'done', answer_rev: 2, status: 'open' });
+    expect(await answerItself(ledger, batch.incident, 1, 'ack_timed_out', 'nothing happened')).toEqual({
+      outcome: 'done',
+      answer_rev: 2,
+      status: 'open',
+    });
     expect((await rows(batch.incident)).at(-1)).toMatchObject({ kind: 'ack_timed_out', by: 'tocsin', batch: 0 });
-    expect((await listAudit(ledger, { limit: 1 })).audit).toMatchObject([{ actor: 'tocsin', action: 'incident.ack_timed_out' }]);
+    expect((await listAudit(ledger, { limit: 1 })).audit).toMatchObject([
+      { actor: 'tocsin', action: 'incident.ack_timed_out' },
+    ]);
   });
 
   it('asked for again, because its result was lost, gives the same revision and no second row', async () => {

@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { command } from '../../src/ledger/answers.ts';
-import { claim, markSignalled, overdueIncidents, sweepExpired, unsentBatches, waitingInboxes } from '../../src/ledger/claim.ts';
+import {
+  claim,
+  markSignalled,
+  overdueIncidents,
+  sweepExpired,
+  unsentBatches,
+  waitingInboxes,
+} from '../../src/ledger/claim.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
 import { again, arrive, claimAll, event, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
@@ -16,7 +23,15 @@ afterAll(() => ledger.close());
 
 const ana = { by: 'ana', key: 'k1' };
 const incidentRow = (id: string) =>
-  one<{ status: string; answer_rev: number; last_batch: number; severity: string; due_at: Date | null; alerts: number; opened_at: Date }>(
+  one<{
+    status: string;
+    answer_rev: number;
+    last_batch: number;
+    severity: string;
+    due_at: Date | null;
+    alerts: number;
+    opened_at: Date;
+  }>(
     ledger,
     'select status, answer_rev, last_batch, severity, due_at, alerts::int as alerts, opened_at from incidents where id = $1',
     [id],
@@ -25,8 +40,21 @@ const incidentRow = (id: string) =>
 describe('a batch', () => {
   it('of a new inbox opens an incident and is its first', async () => {
     const { opening, batch } = await opened(ledger, routing(), { severity: 'error' });
-    expect(batch).toMatchObject({ incident: opening.id, number: 1, status: 'open', answer_rev: 0, firing: 1, alerts: 1, worst: 'error', more: 0 });
-    expect(opening).toMatchObject({ id: expect.stringMatching(/^INC-\d+$/), severity: 'error', policy: { route: 'default' } });
+    expect(batch).toMatchObject({
+      incident: opening.id,
+      number: 1,
+      status: 'open',
+      answer_rev: 0,
+      firing: 1,
+      alerts: 1,
+      worst: 'error',
+      more: 0,
+    });
+    expect(opening).toMatchObject({
+      id: expect.stringMatching(/^INC-\d+$/),
+      severity: 'error',
+      policy: { route: 'default' },
+    });
     expect(opening.epoch).toBe(batch.epoch);
   });
 
@@ -41,7 +69,11 @@ describe('a batch', () => {
     await arrive(ledger, [first]);
     const [second] = await arrive(ledger, [again(first, { title: 'Another', severity: 'critical' }), again(first)]);
     expect(second?.batch).toMatchObject({ number: 2, firing: 2, alerts: 3, worst: 'critical' });
-    expect(await incidentRow(second?.batch.incident ?? '')).toMatchObject({ last_batch: 2, severity: 'critical', alerts: 3 });
+    expect(await incidentRow(second?.batch.incident ?? '')).toMatchObject({
+      last_batch: 2,
+      severity: 'critical',
+      alerts: 3,
+    });
   });
 
   it('never changes once it is stored', async () => {
@@ -60,7 +92,14 @@ describe('a batch', () => {
     const first = event();
     await arrive(ledger, [first]);
     const [ended] = await arrive(ledger, [again(first, { status: 'resolved' })]);
-    expect(ended?.batch).toMatchObject({ number: 2, firing: 0, worst: null, status: 'resolved', answer: 'resolved', answer_rev: 1 });
+    expect(ended?.batch).toMatchObject({
+      number: 2,
+      firing: 0,
+      worst: null,
+      status: 'resolved',
+      answer: 'resolved',
+      answer_rev: 1,
+    });
     expect(await incidentRow(ended?.batch.incident ?? '')).toMatchObject({ status: 'resolved', answer_rev: 1 });
   });
 
@@ -75,6 +114,13 @@ describe('a batch', () => {
     await arrive(ledger, [first, again(first, { status: 'resolved' })]);
     const [fired] = await arrive(ledger, [again(first)]);
     expect(fired?.batch).toMatchObject({ number: 2, status: 'open', answer: 'fired_again', answer_rev: 2 });
+  });
+
+  it('with a firing that began and ended after the end is another end, so that it is told as well', async () => {
+    const first = event();
+    await arrive(ledger, [first, again(first, { status: 'resolved' })]);
+    const [flapped] = await arrive(ledger, [again(first), again(first, { status: 'resolved' })]);
+    expect(flapped?.batch).toMatchObject({ number: 2, status: 'resolved', answer: 'resolved', answer_rev: 2 });
   });
 
   it('with a firing that came before an operator resolved leaves it resolved', async () => {
@@ -93,12 +139,27 @@ describe('a batch', () => {
   });
 
   it('carries what an operator asked for: the status, the answer and the level', async () => {
-    const levels = routing([], { fallback: route({ policy: { levels: [{ notify: ['phone'], wait_ms: MINUTE }, { notify: ['mail'], wait_ms: MINUTE }] } }) });
+    const levels = routing([], {
+      fallback: route({
+        policy: {
+          levels: [
+            { notify: ['phone'], wait_ms: MINUTE },
+            { notify: ['mail'], wait_ms: MINUTE },
+          ],
+        },
+      }),
+    });
     const { batch } = await opened(ledger, levels);
     await command(ledger, batch.incident, { kind: 'escalate', level: 2 }, ana);
     await command(ledger, batch.incident, { kind: 'snooze', for_ms: MINUTE }, ana);
     const [next] = await claimAll(ledger);
-    expect(next?.batch).toMatchObject({ status: 'snoozed', answer: 'snoozed', answer_rev: 1, escalate: 2, snoozed_until: expect.any(Number) });
+    expect(next?.batch).toMatchObject({
+      status: 'snoozed',
+      answer: 'snoozed',
+      answer_rev: 1,
+      escalate: 2,
+      snoozed_until: expect.any(Number),
+    });
   });
 
   it('says what an acknowledgement was given to when something worse came after it', async () => {
@@ -110,7 +171,13 @@ describe('a batch', () => {
 
   it('of ten thousand rows shows fifty and counts the rest', async () => {
     const door = createDoor(ledger, { routing: routing() });
-    const storm = Array.from({ length: 10_000 }, (_, at) => event(at === 7_777 ? { title: 'the worst', severity: 'critical' } : { title: `alert ${at % 100}`, severity: 'warning' }));
+    const storm = Array.from({ length: 10_000 }, (_, at) =>
+      event(
+        at === 7_777
+          ? { title: 'the worst', severity: 'critical' }
+          : { title: `alert ${at % 100}`, severity: 'warning' },
+      ),
+    );
     await Promise.all(Array.from({ length: 10 }, (_, at) => door.accept(storm.slice(at * 1_000, (at + 1) * 1_000))));
     const [only, ...more] = await claimAll(ledger);
     expect(more).toEqual([]);
@@ -146,7 +213,10 @@ describe('an inbox that waits', () => {
 });
 
 describe('when an incident is due', () => {
-  it.each([['warning', 5 * MINUTE], ['critical', 0]] as const)('%s: after %i ms', async (severity, wait_ms) => {
+  it.each([
+    ['warning', 5 * MINUTE],
+    ['critical', 0],
+  ] as const)('%s: after %i ms', async (severity, wait_ms) => {
     const { batch } = await opened(ledger, routing(), { severity });
     const { due_at, opened_at } = await incidentRow(batch.incident);
     expect(due_at).toEqual(new Date(opened_at.getTime() + wait_ms));
@@ -192,10 +262,19 @@ describe('a batch nobody is known to have signalled', () => {
 describe('the expiry sweep', () => {
   it('ends alerts whose time has run out, through the inbox, once', async () => {
     const past = '2020-01-01T00:00:00.000Z';
-    const [first] = await arrive(ledger, [event({ expires_at: past }), event({ title: 'Goes on' }), event({ title: 'Later', expires_at: '2099-01-01T00:00:00.000Z' })]);
+    const [first] = await arrive(ledger, [
+      event({ expires_at: past }),
+      event({ title: 'Goes on' }),
+      event({ title: 'Later', expires_at: '2099-01-01T00:00:00.000Z' }),
+    ]);
     expect(await sweepExpired(ledger)).toBe(1);
     expect(await sweepExpired(ledger)).toBe(0);
     const [next] = await claimAll(ledger);
-    expect(next?.batch).toMatchObject({ incident: first?.batch.incident, number: 2, firing: 2, rows: [{ kind: 'expired' }] });
+    expect(next?.batch).toMatchObject({
+      incident: first?.batch.incident,
+      number: 2,
+      firing: 2,
+      rows: [{ kind: 'expired' }],
+    });
   });
 });

@@ -1,10 +1,23 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Incident, openIncident, type Outgoing, withBatch, withRunning, withTelling } from '../../src/core/incident.ts';
+import {
+  type Incident,
+  type Outgoing,
+  openIncident,
+  withBatch,
+  withRunning,
+  withTelling,
+} from '../../src/core/incident.ts';
 import type { Reason } from '../../src/core/notice.ts';
 import { answerItself, command } from '../../src/ledger/answers.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
-import { type AttemptEnd, beginAttempt, buryDelivery, recordAttempt, skipDelivery } from '../../src/ledger/deliveries.ts';
+import {
+  type AttemptEnd,
+  beginAttempt,
+  buryDelivery,
+  recordAttempt,
+  skipDelivery,
+} from '../../src/ledger/deliveries.ts';
 import { createDoor } from '../../src/ledger/door.ts';
 import { renewEpoch } from '../../src/ledger/migrate.ts';
 import { closeIncident, loadIncident } from '../../src/ledger/state.ts';
@@ -41,18 +54,36 @@ async function begun(claim: Claim, sent = sending(claim)) {
   const answer = await begin(claim, sent);
   if (answer.outcome !== 'go') throw new Error(`it did not begin: ${answer.outcome}`);
   const end = (more: Partial<AttemptEnd> = {}): Promise<void> =>
-    recordAttempt(ledger, { incident: claim.batch.incident, target: 'chat', delivery: sent.out.key, attempt: answer.attempt, status: 'delivered', counted: true, ...more });
+    recordAttempt(ledger, {
+      incident: claim.batch.incident,
+      target: 'chat',
+      delivery: sent.out.key,
+      attempt: answer.attempt,
+      status: 'delivered',
+      counted: true,
+      ...more,
+    });
   return { ...answer, ...sent, end };
 }
 
 const deliveryRow = (key: string) =>
-  one<{ status: string; round: number; attempts: number; round_attempts: number; detail: string | null; superseded_by: string | null; next_at: Date | null }>(
+  one<{
+    status: string;
+    round: number;
+    attempts: number;
+    round_attempts: number;
+    detail: string | null;
+    superseded_by: string | null;
+    next_at: Date | null;
+  }>(
     ledger,
     'select status, round, attempts, round_attempts, detail, superseded_by, next_at from deliveries where key = $1',
     [key],
   );
 const due = async (incident: string): Promise<number | undefined> =>
-  (await one<{ due_at: Date | null }>(ledger, 'select due_at from incidents where id = $1', [incident])).due_at?.getTime();
+  (
+    await one<{ due_at: Date | null }>(ledger, 'select due_at from incidents where id = $1', [incident])
+  ).due_at?.getTime();
 
 describe('the beginning of an attempt', () => {
   it('is one commit: the delivery, the attempt and the snapshot', async () => {
@@ -60,7 +91,10 @@ describe('the beginning of an attempt', () => {
     const { outcome, attempts, of_round, lost, out, snapshot } = await begun(claim);
     expect({ outcome, attempts, of_round, lost }).toEqual({ outcome: 'go', attempts: 1, of_round: 1, lost: false });
     expect(await deliveryRow(out.key)).toMatchObject({ status: 'sending', attempts: 1 });
-    const stored = await one<{ snapshot: Incident; seen: number }>(ledger, 'select snapshot, snapshot_seen as seen from incidents');
+    const stored = await one<{ snapshot: Incident; seen: number }>(
+      ledger,
+      'select snapshot, snapshot_seen as seen from incidents',
+    );
     expect(stored).toEqual({ snapshot, seen: 1 });
   });
 
@@ -69,7 +103,11 @@ describe('the beginning of an attempt', () => {
     const sent = sending(claim);
     await command(ledger, claim.batch.incident, { kind: 'ack' }, ana);
     expect(await begin(claim, sent)).toEqual({ outcome: 'stale' });
-    expect(await deliveryRow(sent.out.key)).toMatchObject({ status: 'skipped', attempts: 0, detail: 'answered before it was sent' });
+    expect(await deliveryRow(sent.out.key)).toMatchObject({
+      status: 'skipped',
+      attempts: 0,
+      detail: 'answered before it was sent',
+    });
     expect(await ledger.query('select 1 from attempts')).toEqual([]);
   });
 
@@ -106,14 +144,22 @@ describe('the beginning of an attempt', () => {
     const claim = await opened(ledger);
     const sent = await begun(claim);
     expect(await begin(claim, sent)).toMatchObject({ outcome: 'go', attempts: 2, of_round: 2, lost: true });
-    expect(await ledger.query('select outcome from attempts order by id')).toEqual([{ outcome: 'lost' }, { outcome: null }]);
+    expect(await ledger.query('select outcome from attempts order by id')).toEqual([
+      { outcome: 'lost' },
+      { outcome: null },
+    ]);
   });
 
   it('in a new round counts its attempts anew', async () => {
     const claim = await opened(ledger);
     const sent = await begun(claim);
     await sent.end({ status: 'retrying', round: 1, next_at: Date.now() + MINUTE });
-    expect(await begin(claim, { ...sent, out: { ...sent.out, round: 2 } })).toMatchObject({ outcome: 'go', attempts: 2, of_round: 1, lost: false });
+    expect(await begin(claim, { ...sent, out: { ...sent.out, round: 2 } })).toMatchObject({
+      outcome: 'go',
+      attempts: 2,
+      of_round: 1,
+      lost: false,
+    });
   });
 
   it('never writes an older snapshot over a newer one', async () => {
@@ -122,7 +168,12 @@ describe('the beginning of an attempt', () => {
     await begin(claim, { ...newer, snapshot: { ...newer.snapshot, revision: 50 } });
     await begin(claim, { ...newer, snapshot: { ...newer.snapshot, revision: 49 } });
     await begin(claim, { ...newer, snapshot: { ...newer.snapshot, seen: 0, revision: 99 } });
-    expect(await one(ledger, `select snapshot_seen as seen, snapshot_revision::int as revision, (snapshot->>'revision')::int as inside from incidents`)).toEqual({ seen: 1, revision: 50, inside: 50 });
+    expect(
+      await one(
+        ledger,
+        `select snapshot_seen as seen, snapshot_revision::int as revision, (snapshot->>'revision')::int as inside from incidents`,
+      ),
+    ).toEqual({ seen: 1, revision: 50, inside: 50 });
   });
 
   it('records the notices it overtook: one that waited for its next round, and one that never began', async () => {
@@ -132,8 +183,12 @@ describe('the beginning of an attempt', () => {
     const newer = sending(claim, 'resolved');
     const never = `${claim.batch.incident}/repeat_interval/a0-b1-1/chat`;
     await begin(claim, { ...newer, out: { ...newer.out, overtook: [waiting.out.key, never] } });
-    for (const key of [waiting.out.key, never]) expect(await deliveryRow(key)).toMatchObject({ status: 'superseded', superseded_by: newer.out.key });
-    expect(await one(ledger, 'select reason, target from deliveries where key = $1', [never])).toEqual({ reason: 'repeat_interval', target: 'chat' });
+    for (const key of [waiting.out.key, never])
+      expect(await deliveryRow(key)).toMatchObject({ status: 'superseded', superseded_by: newer.out.key });
+    expect(await one(ledger, 'select reason, target from deliveries where key = $1', [never])).toEqual({
+      reason: 'repeat_interval',
+      target: 'chat',
+    });
   });
 
   it('records as overtaken also a notice whose round was lost, so that nothing is on its way for ever', async () => {
@@ -142,7 +197,10 @@ describe('the beginning of an attempt', () => {
     const newer = sending(claim, 'resolved');
     await begin(claim, { ...newer, out: { ...newer.out, overtook: [lost.out.key] } });
     expect(await deliveryRow(lost.out.key)).toMatchObject({ status: 'superseded' });
-    expect(await ledger.query('select outcome from attempts order by id')).toEqual([{ outcome: 'lost' }, { outcome: null }]);
+    expect(await ledger.query('select outcome from attempts order by id')).toEqual([
+      { outcome: 'lost' },
+      { outcome: null },
+    ]);
   });
 
   it('does not call overtaken what was delivered', async () => {
@@ -228,6 +286,24 @@ describe('the end of an attempt', () => {
     expect(await due(claim.batch.incident)).toBe(next_at);
   });
 
+  it('of a notice older than the last batch makes the incident due now: its workflow may not know that batch', async () => {
+    const claim = await opened(ledger, routing(), { service: 'till' });
+    const sent = await begun(claim);
+    await createDoor(ledger, { routing: routing() }).accept([event({ service: 'till', severity: 'critical' })]);
+    await claimAll(ledger);
+    await sent.end({ due: Date.now() + 4 * HOUR });
+    expect(await due(claim.batch.incident)).toBeLessThanOrEqual(Date.now());
+  });
+
+  it('makes the incident due now while another target has a notice that has not begun', async () => {
+    const claim = await opened(ledger);
+    const { snapshot } = sending(claim);
+    const both = withTelling(snapshot, { reason: 'group_now', targets: ['mail'] }, Date.now());
+    const sent = await begun(claim, { ...sending(claim), snapshot: both });
+    await sent.end({ due: Date.now() + 4 * HOUR });
+    expect(await due(claim.batch.incident)).toBeLessThanOrEqual(Date.now());
+  });
+
   it('that leaves nothing but the closing makes the incident due now, so that a lost workflow is missed', async () => {
     const claim = await opened(ledger);
     const sent = await begun(claim, sending(claim, 'resolved'));
@@ -249,18 +325,27 @@ describe('a notice that is not sent', () => {
   it('is recorded as dead when it can never be sent', async () => {
     const claim = await opened(ledger);
     const { out } = sending(claim);
-    await buryDelivery(ledger, { incident: claim.batch.incident, target: 'gone', channel: '', out }, 'no integration named gone');
+    await buryDelivery(
+      ledger,
+      { incident: claim.batch.incident, target: 'gone', channel: '', out },
+      'no integration named gone',
+    );
     expect(await deliveryRow(out.key)).toMatchObject({ status: 'dead', detail: 'no integration named gone' });
   });
 });
 
 describe('the load of an incident', () => {
-  const known = ({ batch }: Claim, more: Partial<{ epoch: string; seen: number; answer_rev: number; due: number }> = {}) => ({ epoch: batch.epoch, seen: batch.number, answer_rev: batch.answer_rev, ...more });
+  const known = (
+    { batch }: Claim,
+    more: Partial<{ epoch: string; seen: number; answer_rev: number; due: number }> = {},
+  ) => ({ epoch: batch.epoch, seen: batch.number, answer_rev: batch.answer_rev, ...more });
 
   it('answers current to a workflow that knows as much, and notes when it is due', async () => {
     const claim = await opened(ledger);
     const at = Math.floor(Date.now() / 1_000) * 1_000 + HOUR;
-    expect(await loadIncident(ledger, claim.batch.incident, known(claim, { due: at }), Date.now())).toEqual({ outcome: 'current' });
+    expect(await loadIncident(ledger, claim.batch.incident, known(claim, { due: at }), Date.now())).toEqual({
+      outcome: 'current',
+    });
     expect(await due(claim.batch.incident)).toBe(at);
   });
 
@@ -275,7 +360,10 @@ describe('the load of an incident', () => {
     await createDoor(ledger, { routing: routing() }).accept([event({ service: 'till', severity: 'critical' })]);
     await claimAll(ledger);
     const loaded = await loadIncident(ledger, claim.batch.incident, known(claim, { seen: 0 }), Date.now());
-    expect(loaded).toMatchObject({ outcome: 'loaded', incident: { seen: 2, worst: 'critical', alerts: 2, targets: {} } });
+    expect(loaded).toMatchObject({
+      outcome: 'loaded',
+      incident: { seen: 2, worst: 'critical', alerts: 2, targets: {} },
+    });
   });
 
   it('continues from the snapshot, with each delivery as the ledger knows it', async () => {
@@ -283,26 +371,38 @@ describe('the load of an incident', () => {
     const sent = await begun(claim);
     await sent.end();
     const loaded = await loadIncident(ledger, claim.batch.incident, known(claim, { seen: 0 }), Date.now());
-    expect(loaded).toMatchObject({ outcome: 'loaded', incident: { seen: 1, told: { alerts: 1 }, targets: { chat: { told: { reason: 'group_now' } } } } });
+    expect(loaded).toMatchObject({
+      outcome: 'loaded',
+      incident: { seen: 1, told: { alerts: 1 }, targets: { chat: { told: { reason: 'group_now' } } } },
+    });
   });
 
   it('brings an answer that no batch has carried yet', async () => {
     const claim = await opened(ledger);
     await command(ledger, claim.batch.incident, { kind: 'snooze', for_ms: HOUR }, ana);
     const loaded = await loadIncident(ledger, claim.batch.incident, known(claim), Date.now());
-    expect(loaded).toMatchObject({ outcome: 'loaded', incident: { status: 'snoozed', answer_rev: 1, snoozed_until: expect.any(Number) } });
+    expect(loaded).toMatchObject({
+      outcome: 'loaded',
+      incident: { status: 'snoozed', answer_rev: 1, snoozed_until: expect.any(Number) },
+    });
   });
 
   it('brings an answer the workflow gave itself before it was lost', async () => {
     const claim = await opened(ledger);
     await answerItself(ledger, claim.batch.incident, 0, 'resolved', 'quiet');
-    expect(await loadIncident(ledger, claim.batch.incident, known(claim), Date.now())).toMatchObject({ outcome: 'loaded', incident: { status: 'resolved', answer: 'resolved', answer_rev: 1 } });
+    expect(await loadIncident(ledger, claim.batch.incident, known(claim), Date.now())).toMatchObject({
+      outcome: 'loaded',
+      incident: { status: 'resolved', answer: 'resolved', answer_rev: 1 },
+    });
   });
 
   it('is wanted after the ledger was restored: the epoch is another', async () => {
     const claim = await opened(ledger);
     const epoch = await renewEpoch(ledger);
-    expect(await loadIncident(ledger, claim.batch.incident, known(claim), Date.now())).toMatchObject({ outcome: 'loaded', incident: { epoch } });
+    expect(await loadIncident(ledger, claim.batch.incident, known(claim), Date.now())).toMatchObject({
+      outcome: 'loaded',
+      incident: { epoch },
+    });
   });
 
   it('of a closed incident, or of none, is closed', async () => {

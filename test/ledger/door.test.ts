@@ -16,16 +16,20 @@ beforeAll(async () => {
 beforeEach(() => empty());
 afterAll(() => ledger.close());
 
-const matcher = (text: string): Matcher => parseMatcher(text, (pattern) => (value) => new RegExp(`^(?:${pattern})$`).test(value));
+const matcher = (text: string): Matcher =>
+  parseMatcher(text, (pattern) => (value) => new RegExp(`^(?:${pattern})$`).test(value));
 const accept = (events: Event[], by: Routing = routing()) => createDoor(ledger, { routing: by }).accept(events);
-const inbox = () => ledger.query<{ kind: string; severity: string; key: string }>('select kind, severity, key from inbox order by seq');
+const inbox = () =>
+  ledger.query<{ kind: string; severity: string; key: string }>('select kind, severity, key from inbox order by seq');
 const kinds = async (): Promise<string[]> => (await inbox()).map(({ kind }) => kind);
 const alerts = () =>
   ledger.query<{ status: string; count: number; expires_at: Date | null; severity: string; title: string }>(
     'select status, count::int as count, expires_at, severity, title from alerts order by id',
   );
 const effects = async (): Promise<string[]> => {
-  const rows = await ledger.query<{ decision: { effects?: { effect: string }[] } }>('select decision from events order by seq');
+  const rows = await ledger.query<{ decision: { effects?: { effect: string }[] } }>(
+    'select decision from events order by seq',
+  );
   return rows.map(({ decision }) => (decision.effects ?? []).map(({ effect }) => effect).join(' '));
 };
 /** Claims what waits and closes the incident, as its workflow would. */
@@ -40,9 +44,14 @@ describe('an accepted event', () => {
   it('is kept with its decision, its alert and one row in the inbox of its group', async () => {
     const one = event();
     expect(await accept([one])).toEqual([{ id: one.id, duplicate: false }]);
-    const [stored] = await ledger.query<{ event: Event; decision: { routes: object[] } }>('select event, decision from events');
+    const [stored] = await ledger.query<{ event: Event; decision: { routes: object[] } }>(
+      'select event, decision from events',
+    );
     expect(stored?.event).toEqual(one);
-    expect(stored?.decision).toMatchObject({ routes: [{ outcome: 'join', route: 'default' }], effects: [{ effect: 'fired' }] });
+    expect(stored?.decision).toMatchObject({
+      routes: [{ outcome: 'join', route: 'default' }],
+      effects: [{ effect: 'fired' }],
+    });
     expect(await kinds()).toEqual(['fired']);
     expect(await alerts()).toMatchObject([{ status: 'firing', count: 1 }]);
   });
@@ -50,7 +59,9 @@ describe('an accepted event', () => {
   it('of the same source and id again is a duplicate and changes nothing, whatever it says', async () => {
     const one = event();
     await accept([one]);
-    expect(await accept([{ ...one, title: 'Something else', status: 'resolved' }])).toEqual([{ id: one.id, duplicate: true }]);
+    expect(await accept([{ ...one, title: 'Something else', status: 'resolved' }])).toEqual([
+      { id: one.id, duplicate: true },
+    ]);
     expect(await kinds()).toEqual(['fired']);
     expect(await alerts()).toMatchObject([{ status: 'firing', count: 1, title: one.title }]);
   });
@@ -90,7 +101,11 @@ describe('an accepted event', () => {
 
   it('said again with its dedup_key and a new severity or title is news', async () => {
     const one = event({ dedup_key: 'disk', severity: 'warning' });
-    await accept([one, again(one, { severity: 'critical' }), again(one, { severity: 'critical', title: 'Disk is full' })]);
+    await accept([
+      one,
+      again(one, { severity: 'critical' }),
+      again(one, { severity: 'critical', title: 'Disk is full' }),
+    ]);
     expect(await kinds()).toEqual(['fired', 'fired', 'fired']);
     expect(await alerts()).toMatchObject([{ severity: 'critical', title: 'Disk is full' }]);
   });
@@ -178,12 +193,20 @@ describe('a late firing', () => {
 
   it('is none when it happened after that end', async () => {
     const one = event({ dedup_key: 'disk', occurred_at: '2026-01-15T10:00:00.000Z' });
-    await accept([one, again(one, { status: 'resolved', occurred_at: '2026-01-15T11:00:00.000Z' }), again(one, { occurred_at: '2026-01-15T11:00:01.000Z' })]);
+    await accept([
+      one,
+      again(one, { status: 'resolved', occurred_at: '2026-01-15T11:00:00.000Z' }),
+      again(one, { occurred_at: '2026-01-15T11:00:01.000Z' }),
+    ]);
     expect(await effects()).toEqual(['fired', 'resolved', 'fired']);
   });
 
   it('is none when the end was only our guess: an expired alert that its sender still reports fires again', async () => {
-    const one = event({ dedup_key: 'disk', occurred_at: '2026-01-15T10:00:00.000Z', expires_at: '2026-01-15T10:05:00.000Z' });
+    const one = event({
+      dedup_key: 'disk',
+      occurred_at: '2026-01-15T10:00:00.000Z',
+      expires_at: '2026-01-15T10:05:00.000Z',
+    });
     await accept([one]);
     expect(await sweepExpired(ledger)).toBe(1);
     await accept([again(one, { expires_at: '2099-01-01T00:00:00.000Z' })]);
@@ -201,7 +224,8 @@ describe('a late firing', () => {
 
 describe('a lifecycle', () => {
   const jobs = routing([route({ name: 'jobs', policy: { lifecycle: 'job' }, group_by: [] })]);
-  const chapter = (type: string, more: Partial<Event> = {}): Event => event({ type, labels: { job: '7' }, severity: 'info', ...more });
+  const chapter = (type: string, more: Partial<Event> = {}): Event =>
+    event({ type, labels: { job: '7' }, severity: 'info', ...more });
 
   it('tells every event as a chapter of one story, which ends with its last word', async () => {
     await accept([chapter('job_started'), chapter('job_progress')], jobs);
@@ -225,8 +249,13 @@ describe('a lifecycle', () => {
 });
 
 describe('an inhibitor', () => {
-  const quiet = routing([], { inhibitions: [{ name: 'host', source: [matcher('type="host_down"')], target: [matcher('severity="warning"')], equal: ['host'] }] });
-  const down = (more: Partial<Event> = {}): Event => event({ type: 'host_down', severity: 'critical', dedup_key: 'down', labels: { host: 'a' }, ...more });
+  const quiet = routing([], {
+    inhibitions: [
+      { name: 'host', source: [matcher('type="host_down"')], target: [matcher('severity="warning"')], equal: ['host'] },
+    ],
+  });
+  const down = (more: Partial<Event> = {}): Event =>
+    event({ type: 'host_down', severity: 'critical', dedup_key: 'down', labels: { host: 'a' }, ...more });
   const warning = (): Event => event({ type: 'slow', severity: 'warning', labels: { host: 'a' } });
 
   it('keeps its targets quiet while it fires, and says so with the event', async () => {
@@ -278,7 +307,9 @@ describe('the group commit', () => {
     const door = createDoor(counted, { routing: routing() });
     const requests = Array.from({ length: 50 }, () => [event(), event()]);
     const answers = await Promise.all(requests.map((events) => door.accept(events)));
-    expect(answers.map((accepted) => accepted.map(({ id }) => id))).toEqual(requests.map((events) => events.map(({ id }) => id)));
+    expect(answers.map((accepted) => accepted.map(({ id }) => id))).toEqual(
+      requests.map((events) => events.map(({ id }) => id)),
+    );
     // The first goes alone, all that came meanwhile go together.
     expect(transactions()).toBe(2);
     expect(door.waiting()).toBe(0);
@@ -287,14 +318,21 @@ describe('the group commit', () => {
   it('has at most a thousand events', async () => {
     const { counted, transactions } = counting();
     const door = createDoor(counted, { routing: routing() });
-    await Promise.all([door.accept([event()]), ...Array.from({ length: 3 }, () => door.accept(Array.from({ length: 600 }, () => event())))]);
+    await Promise.all([
+      door.accept([event()]),
+      ...Array.from({ length: 3 }, () => door.accept(Array.from({ length: 600 }, () => event()))),
+    ]);
     expect(transactions()).toBe(4);
   });
 
   it('with a poisonous event fails that request alone', async () => {
     const door = createDoor(ledger, { routing: routing() });
     const poison = event({ title: 'a nul \u0000 that Postgres takes in no text' });
-    const [first, poisoned, last] = await Promise.allSettled([door.accept([event()]), door.accept([poison]), door.accept([event()])]);
+    const [first, poisoned, last] = await Promise.allSettled([
+      door.accept([event()]),
+      door.accept([poison]),
+      door.accept([event()]),
+    ]);
     expect([first?.status, poisoned?.status, last?.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect(await kinds()).toEqual(['fired', 'fired']);
     expect(door.waiting()).toBe(0);
@@ -302,7 +340,10 @@ describe('the group commit', () => {
 
   it('that fails keeps nothing of it, and what comes after is taken', async () => {
     let isBroken = true;
-    const breaking: Ledger = { ...ledger, transaction: (work) => (isBroken ? Promise.reject(new Error('the ledger is away')) : ledger.transaction(work)) };
+    const breaking: Ledger = {
+      ...ledger,
+      transaction: (work) => (isBroken ? Promise.reject(new Error('the ledger is away')) : ledger.transaction(work)),
+    };
     const door = createDoor(breaking, { routing: routing() });
     const one = event();
     await expect(door.accept([one])).rejects.toThrow('the ledger is away');

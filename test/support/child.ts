@@ -1,6 +1,6 @@
 /** Tocsin as its users run it: `tocsin start` as a process of its own, with a state folder and a Temporal of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inject } from 'vitest';
@@ -8,7 +8,7 @@ import { inject } from 'vitest';
 export interface TocsinProcess {
   url: string;
   pid: number;
-  /** Of its Temporal. */
+  /** Of the Temporal it began with. */
   temporalPid: number;
   /** When it said that it runs: Date.now(). */
   since: number;
@@ -44,7 +44,11 @@ const launch = ({ stateDir, configPath, key }: StartInput): { child: ChildProces
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let written = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => void (written += chunk));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk: Buffer) => {
+      written += chunk;
+    });
+  }
   return { child, output: () => written };
 };
 
@@ -68,17 +72,16 @@ export async function startTocsin(input: StartInput): Promise<TocsinProcess> {
     }, START_MS);
     child.once('close', (code) => fail(`ended (exit ${code})`));
     child.stdout?.on('data', () => {
-      const found = /is running\.[^]*?API +(http:\S+)/.exec(output())?.[1];
+      const found = /is running\..*?API +(http:\S+)/s.exec(output())?.[1];
       if (found === undefined) return;
       clearTimeout(timer);
       resolve(found);
     });
   });
-  const record = JSON.parse(readFileSync(join(input.stateDir, 'state', 'temporal.pid'), 'utf8')) as { pid: number };
   return {
     url,
     pid: child.pid as number,
-    temporalPid: record.pid,
+    temporalPid: temporalPidIn(input.stateDir),
     since: Date.now(),
     output,
     async end(signal) {
@@ -88,10 +91,22 @@ export async function startTocsin(input: StartInput): Promise<TocsinProcess> {
   };
 }
 
+/** The pid of the Temporal that it runs now. */
+export const temporalPidIn = (stateDir: string): number =>
+  (JSON.parse(readFileSync(join(stateDir, 'state', 'temporal.pid'), 'utf8')) as { pid: number }).pid;
+
 /** Starts it where it cannot run: its exit code and what it wrote. */
 export async function startInVain(input: StartInput): Promise<{ code: number | null; output: string }> {
   const { child, output } = launch(input);
   return { code: await endOf(child), output: output() };
+}
+
+/** Leaves nothing running, also after a journey that failed half way. */
+export async function endAll(tocsin: TocsinProcess | undefined, stateDir: string): Promise<void> {
+  if (tocsin && isAlive(tocsin.pid)) await tocsin.end('SIGINT');
+  if (!existsSync(join(stateDir, 'state', 'temporal.pid'))) return;
+  const left = temporalPidIn(stateDir);
+  if (isAlive(left)) process.kill(left, 'SIGKILL');
 }
 
 /** True while a process of this id exists. */

@@ -127,7 +127,8 @@ export async function harness({ config, env = {}, address, namespace = 'default'
     );
     for (const { id, last_batch } of open) {
       const known = await state(id);
-      if (known.seen !== last_batch || Object.values(known.targets).some(({ current }) => current?.running)) return false;
+      if (known.seen !== last_batch || Object.values(known.targets).some(({ current }) => current?.running))
+        return false;
       if (nextStep(known, Date.now()).kind !== 'wait') return false;
     }
     return true;

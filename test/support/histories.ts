@@ -9,10 +9,17 @@ export const readable = (history: History): string =>
     name === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString() : value,
   );
 
-/** As JSON: protobuf's own form, bytes in base64 (historyToJSON of the SDK 1.24 fails with its own protobufjs). */
+/**
+ * As JSON, bytes in base64. Not by the SDK's historyToJSON and historyFromJSON: they fail where npm gives each of its
+ * packages a protobufjs of its own, as it does beside the older one of grpc.
+ */
 export const plain = (history: History): { events: { eventType: string }[] } =>
   JSON.parse(JSON.stringify(history)) as { events: { eventType: string }[] };
 
 /** How many events have this type: `EVENT_TYPE_TIMER_STARTED`. */
 export const countOf = (history: History, type: string): number =>
   plain(history).events.filter(({ eventType }) => eventType === type).length;
+
+/** What `plain` has made, as a history again: of the class that any history at hand is of. */
+export const fromPlain = (stored: unknown, like: History): History =>
+  (like.constructor as unknown as { fromObject(json: unknown): History }).fromObject(stored);

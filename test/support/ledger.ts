@@ -2,13 +2,14 @@
 import type { Event } from '../../src/core/event.ts';
 import type { Policy } from '../../src/core/policy.ts';
 import type { Route, Routing } from '../../src/core/route.ts';
-import { claim, type Claim, waitingInboxes } from '../../src/ledger/claim.ts';
+import { type Claim, claim, waitingInboxes } from '../../src/ledger/claim.ts';
 import { type Ledger, openLedger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
 import { policy } from './policies.ts';
 
-const TABLES = 'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, summaries, keys, audit, policies';
+export const TABLES =
+  'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, summaries, keys, audit, policies';
 
 /** About a second to open and half a gigabyte: one for each test file. `empty` leaves the schema and the epoch. */
 export async function openTestLedger(): Promise<{ ledger: Ledger; empty(): Promise<void> }> {
@@ -21,22 +22,52 @@ export async function openTestLedger(): Promise<{ ledger: Ledger; empty(): Promi
 export function route(overrides: Partial<Omit<Route, 'policy'>> & { policy?: Partial<Policy> } = {}): Route {
   const { policy: settings, ...rest } = overrides;
   const name = rest.name ?? 'checkout';
-  return { name, matchers: [], continue: false, active: [], mute: [], severity_during: [], group_by: ['service'], children: [], ...rest, policy: policy({ route: name, ...settings }) };
+  return {
+    name,
+    matchers: [],
+    continue: false,
+    active: [],
+    mute: [],
+    severity_during: [],
+    group_by: ['service'],
+    children: [],
+    ...rest,
+    policy: policy({ route: name, ...settings }),
+  };
 }
 
 /** Routing with these routes; what they do not take, the route `default` takes. */
-export const routing = (routes: Route[] = [], more: Partial<Routing> = {}): Routing => ({ routes, fallback: route({ name: 'default' }), inhibitions: [], ...more });
+export const routing = (routes: Route[] = [], more: Partial<Routing> = {}): Routing => ({
+  routes,
+  fallback: route({ name: 'default' }),
+  inhibitions: [],
+  ...more,
+});
 
 let events = 0;
 
 /** A firing event of its own, unless it says otherwise. */
 export function event(overrides: Partial<Event> = {}): Event {
   const id = `event-${++events}`;
-  return { id, source: 'shop', type: 'checkout_failed', title: 'Checkout fails', severity: 'error', service: 'checkout', components: [], labels: {}, assignees: [], links: [], status: 'firing', ...overrides };
+  return {
+    id,
+    source: 'shop',
+    type: 'checkout_failed',
+    title: 'Checkout fails',
+    severity: 'error',
+    service: 'checkout',
+    components: [],
+    labels: {},
+    assignees: [],
+    links: [],
+    status: 'firing',
+    ...overrides,
+  };
 }
 
 /** The same trouble as `alert`, said again under an id of its own. */
-export const again = (alert: Event, overrides: Partial<Event> = {}): Event => event({ ...alert, id: `event-${++events}`, ...overrides });
+export const again = (alert: Event, overrides: Partial<Event> = {}): Event =>
+  event({ ...alert, id: `event-${++events}`, ...overrides });
 
 /** Accepts these events under this routing and claims what waits: the batches a relay would carry, in order. */
 export async function arrive(ledger: Ledger, given: Event[], by: Routing = routing()): Promise<Claim[]> {

@@ -1,0 +1,370 @@
+import { ApplicationFailure, asyncLocalStorage, type Context } from '@temporalio/activity';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { createDeliver, type DeliverInput } from '../../activities/deliver.ts';
+import type { Deps } from '../../activities/deps.ts';
+import { type Channel, defineChannel, delivered, type Outcome, rejected, retry } from '../../src/channels/channel.ts';
+import type { Integration } from '../../src/config/integrations.ts';
+import type { Severity } from '../../src/core/event.ts';
+import { openIncident, withBatch, withRunning, withTelling } from '../../src/core/incident.ts';
+import type { Notice, Reason } from '../../src/core/notice.ts';
+import { command } from '../../src/ledger/answers.ts';
+import type { Ledger } from '../../src/ledger/db.ts';
+import { beginAttempt, recordAttempt } from '../../src/ledger/deliveries.ts';
+import { createLog } from '../../src/observe/log.ts';
+import { createMetrics } from '../../src/observe/metrics.ts';
+import { one, opened, openTestLedger, routing } from '../support/ledger.ts';
+import { HOUR, MINUTE, SECOND } from '../support/policies.ts';
+
+const SECRET = 'hook-secret-123456';
+
+let ledger: Ledger;
+let empty: () => Promise<void>;
+beforeAll(async () => {
+  ({ ledger, empty } = await openTestLedger());
+});
+beforeEach(() => empty());
+afterAll(() => ledger.close());
+
+type Find = NonNullable<Channel['find']>;
+
+/** The activity over a channel made of values: each call takes the next outcome, the last one for ever. */
+function deliveryBy(
+  outcomes: (Outcome | Error)[],
+  more: {
+    integration?: Partial<Integration>;
+    find?: Find;
+    ledger?: Ledger;
+    channel?: string;
+    onSend?: () => void;
+  } = {},
+) {
+  const told: Notice[] = [];
+  const lines: string[] = [];
+  const channel: Channel = {
+    ...defineChannel({
+      id: more.channel ?? 'made',
+      name: 'Made of values',
+      setup: 'Nothing to do.',
+      config: z.object({}),
+      sample: {},
+      can: { thread: true, update: false },
+      patience: { timeout_ms: 10 * SECOND, max_attempts: 4, backoff_ms: 5 * SECOND },
+      async send({ notice }) {
+        told.push(notice);
+        more.onSend?.();
+        const outcome = outcomes.length > 1 ? outcomes.shift() : outcomes[0];
+        if (outcome === undefined || outcome instanceof Error) throw outcome ?? new Error('no outcome is left');
+        return outcome;
+      },
+    }),
+    ...(more.find ? { find: more.find } : {}),
+  };
+  const integration: Integration = {
+    name: 'chat',
+    type: channel.id,
+    kind: 'channel',
+    config: {},
+    enabled: true,
+    on_ambiguous: 'resend',
+    patience: channel.patience,
+    ...more.integration,
+  };
+  let now = new Date();
+  const deps: Deps = {
+    ledger: more.ledger ?? ledger,
+    config: {
+      integrations: new Map([['chat', integration]]),
+      routing: routing(),
+      summaries: [],
+      egress: { allow: [] },
+      sources: new Map(),
+      links: {},
+      warnings: [],
+      secrets: [SECRET],
+    },
+    channelOf: (id) => (id === channel.id ? channel : undefined),
+    egress: { fetch, resolve: async (host) => host },
+    log: createLog({
+      level: 'info',
+      secrets: [SECRET],
+      destination: { write: (line: string) => void lines.push(line) },
+    }),
+    metrics: createMetrics({ reasons: [], channels: [channel.id], failures: [] }),
+    print: () => undefined,
+    now: () => now,
+  };
+  const deliver = createDeliver(deps);
+  const scheduled = now.getTime();
+  /** Runs as one attempt of an activity that was scheduled when this was made. */
+  const run = (input: DeliverInput) => {
+    const silent = {
+      trace: () => undefined,
+      debug: () => undefined,
+      info: () => undefined,
+      warn: () => undefined,
+      error: () => undefined,
+    };
+    const context = {
+      info: { scheduledTimestampMs: scheduled, currentAttemptScheduledTimestampMs: now.getTime() },
+      cancellationSignal: new AbortController().signal,
+      log: silent,
+    };
+    return asyncLocalStorage.run(context as unknown as Context, () => deliver(input));
+  };
+  const passes = (ms: number): void => {
+    now = new Date(now.getTime() + ms);
+  };
+  return { run, told, lines, passes };
+}
+
+/** What the workflow hands to the activity for the first page of an incident of its own. */
+async function page(severity: Severity = 'error', reason: Reason = 'group_now'): Promise<DeliverInput> {
+  const { opening, batch } = await opened(ledger, routing(), { severity });
+  const folded = withBatch(openIncident(opening.id, opening.policy, opening.epoch, opening.opened_at), batch);
+  const snapshot = withRunning(withTelling(folded, { reason, targets: ['chat'] }, Date.now()), ['chat']);
+  const out = snapshot.targets.chat?.current;
+  if (!out) throw new Error('nothing to send');
+  return { incident: opening.id, target: 'chat', out, snapshot };
+}
+
+const deliveryRow = () =>
+  one<{
+    status: string;
+    failure: string | null;
+    detail: string | null;
+    round: number;
+    attempts: number;
+    round_attempts: number;
+    next_at: Date | null;
+  }>(ledger, 'select status, failure, detail, round, attempts, round_attempts, next_at from deliveries');
+
+/** The failure that Temporal would see. */
+async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
+  const failure = await work.then(
+    (value) => new Error(`it ended: ${JSON.stringify(value)}`),
+    (error: unknown) => error,
+  );
+  if (!(failure instanceof ApplicationFailure)) throw failure;
+  return failure;
+}
+
+describe('a delivery', () => {
+  it('tells the channel the incident as the ledger knows it, and records that it arrived', async () => {
+    const { run, told } = deliveryBy([delivered({ ts: '1' })]);
+    const input = await page();
+    expect(await run(input)).toEqual({ outcome: 'delivered' });
+    expect(told).toMatchObject([
+      { reason: 'group_now', headline: 'Checkout fails', delivery: { key: input.out.key, attempt: 1 } },
+    ]);
+    expect(await deliveryRow()).toMatchObject({ status: 'delivered', attempts: 1 });
+    expect(await one(ledger, 'select ref from threads')).toEqual({ ref: { ts: '1' } });
+  });
+
+  it('that is repeated after it was recorded sends nothing again', async () => {
+    const { run, told } = deliveryBy([delivered()]);
+    const input = await page();
+    await run(input);
+    expect(await run(input)).toEqual({ outcome: 'delivered' });
+    expect(told).toHaveLength(1);
+  });
+
+  it('of a page that somebody answered is stale and never reaches the channel', async () => {
+    const { run, told } = deliveryBy([delivered()]);
+    const input = await page();
+    await command(ledger, input.incident, { kind: 'ack' }, { by: 'ana', key: 'k1' });
+    expect(await run(input)).toEqual({ outcome: 'stale' });
+    expect(told).toEqual([]);
+  });
+
+  it('to an integration that is not configured is dead, saying what to do', async () => {
+    const { run } = deliveryBy([delivered()]);
+    expect(await run({ ...(await page()), target: 'gone' })).toEqual({ outcome: 'failed', dead: true });
+    expect(await deliveryRow()).toMatchObject({
+      status: 'dead',
+      failure: 'config',
+      detail: expect.stringContaining('no integration named gone'),
+    });
+  });
+
+  it.each<[string, Partial<Integration>, Severity, Reason]>([
+    ['switched off', { enabled: false }, 'critical', 'group_now'],
+    ['below the integration', { threshold: 'error' }, 'warning', 'group_now'],
+    ['send_resolved: false', { config: { send_resolved: false } }, 'error', 'resolved'],
+  ])('that is not for this integration is skipped: %s', async (why, integration, severity, reason) => {
+    const { run, told } = deliveryBy([delivered()], { integration });
+    expect(await run(await page(severity, reason))).toEqual({ outcome: 'skipped' });
+    expect(told).toEqual([]);
+    expect(await deliveryRow()).toMatchObject({ status: 'skipped', detail: expect.stringContaining(why) });
+  });
+
+  it('waits for its rate before anything begins', async () => {
+    const { run, told, passes } = deliveryBy([delivered()], { integration: { rate: { count: 1, per_ms: MINUTE } } });
+    await run(await page());
+    const second = await page();
+    expect(await failureOf(run(second))).toMatchObject({ type: 'rate_limited', nextRetryDelay: MINUTE });
+    passes(MINUTE);
+    expect(await run(second)).toEqual({ outcome: 'delivered' });
+    expect(told).toHaveLength(2);
+  });
+});
+
+describe('a failed attempt', () => {
+  it('is repeated after 5, 10 and 20 s, and then the round has failed', async () => {
+    const { run, told, passes } = deliveryBy([retry('server', 'HTTP 503')]);
+    const input = await page('error');
+    const waits: unknown[] = [];
+    for (let tried = 1; tried <= 3; tried++) {
+      const failure = await failureOf(run(input));
+      waits.push(failure.nextRetryDelay);
+      expect(failure).toMatchObject({ type: 'server', message: 'HTTP 503', nonRetryable: false, category: 'BENIGN' });
+      passes(Number(failure.nextRetryDelay));
+    }
+    expect(waits).toEqual([5 * SECOND, 10 * SECOND, 20 * SECOND]);
+    expect(await run(input)).toEqual({ outcome: 'failed', dead: false, after_ms: 0 });
+    expect(told).toHaveLength(4);
+    expect(new Set(told.map(({ delivery }) => delivery.key)).size).toBe(1);
+    expect(await deliveryRow()).toMatchObject({ status: 'retrying', round: 1, attempts: 4, next_at: expect.any(Date) });
+  });
+
+  it('by a 429 with Retry-After waits as long as it says, and is no attempt', async () => {
+    const { run, passes } = deliveryBy([retry('rate_limited', 'HTTP 429', { after_ms: 7 * SECOND })]);
+    const input = await page('error');
+    for (let tried = 1; tried <= 6; tried++) {
+      expect(await failureOf(run(input))).toMatchObject({ type: 'rate_limited', nextRetryDelay: 7 * SECOND });
+      passes(7 * SECOND);
+    }
+    expect(await deliveryRow()).toMatchObject({ attempts: 6, round_attempts: 0 });
+  });
+
+  it('whose wait does not fit into the round ends the round, and the wait is kept', async () => {
+    const { run } = deliveryBy([retry('rate_limited', 'HTTP 429', { after_ms: 10 * MINUTE })]);
+    expect(await run(await page('error'))).toEqual({ outcome: 'failed', dead: false, after_ms: 10 * MINUTE });
+  });
+
+  it.each<[Severity, boolean]>([
+    ['critical', false],
+    ['error', false],
+    ['warning', true],
+    ['info', true],
+  ])('that is the last of a round of a %s: dead is %s', async (severity, dead) => {
+    const { run } = deliveryBy([retry('server', 'HTTP 503')], {
+      integration: { patience: { timeout_ms: SECOND, max_attempts: 1, backoff_ms: SECOND } },
+    });
+    expect(await run(await page(severity))).toMatchObject({ outcome: 'failed', dead });
+  });
+
+  it.each([
+    ['made', 24],
+    ['webhook', 75],
+  ])('by %s is given up when another round would end after %i h', async (channel, hours) => {
+    const { run } = deliveryBy([retry('server', 'HTTP 503')], {
+      channel,
+      integration: { patience: { timeout_ms: SECOND, max_attempts: 1, backoff_ms: SECOND } },
+    });
+    const input = await page('critical');
+    const inRound = (due: number): DeliverInput => ({ ...input, out: { ...input.out, round: 20, due } });
+    const last = input.out.since + hours * HOUR - HOUR;
+    expect(await run(inRound(last))).toMatchObject({ outcome: 'failed', dead: false });
+    expect(await run(inRound(last + 1))).toMatchObject({ outcome: 'failed', dead: true });
+  });
+
+  it('that is permanent is dead at once', async () => {
+    const { run, told } = deliveryBy([rejected('auth', 'HTTP 401')]);
+    expect(await run(await page('critical'))).toEqual({ outcome: 'failed', dead: true });
+    expect(told).toHaveLength(1);
+    expect(await deliveryRow()).toMatchObject({ status: 'dead', failure: 'auth', detail: 'HTTP 401' });
+  });
+
+  it('by a channel that throws is repeated, and no secret of it is kept anywhere', async () => {
+    const { run, lines } = deliveryBy([new Error(`could not reach https://example.com/${SECRET}`)]);
+    const failure = await failureOf(run(await page()));
+    const everything = JSON.stringify([
+      failure.message,
+      failure.stack,
+      await ledger.query('select * from deliveries'),
+      await ledger.query('select * from attempts'),
+    ]);
+    expect(everything).not.toContain(SECRET);
+    expect(lines.join('')).not.toContain(SECRET);
+    expect(lines.join('')).toContain('the channel threw');
+  });
+
+  it('tells no secret that a provider sent back', async () => {
+    const { run } = deliveryBy([rejected('payload', `no such hook\n${SECRET}`)]);
+    await run(await page());
+    expect((await deliveryRow()).detail).not.toContain(SECRET);
+  });
+});
+
+describe('an attempt whose answer was lost', () => {
+  /** An earlier attempt began, and its worker died. */
+  const lost = async (): Promise<DeliverInput> => {
+    const input = await page();
+    await beginAttempt(ledger, {
+      incident: input.incident,
+      target: 'chat',
+      channel: 'made',
+      out: input.out,
+      snapshot: input.snapshot,
+    });
+    return input;
+  };
+
+  it('is looked up where the provider can be asked, and not sent again when it had arrived', async () => {
+    const { run, told } = deliveryBy([delivered()], { find: async () => ({ ts: '9' }) });
+    expect(await run(await lost())).toEqual({ outcome: 'delivered' });
+    expect(told).toEqual([]);
+    expect(await one(ledger, 'select ref from threads')).toEqual({ ref: { ts: '9' } });
+  });
+
+  it('is sent again when it surely had not arrived, whatever on_ambiguous says', async () => {
+    const { run, told } = deliveryBy([delivered()], {
+      find: async () => undefined,
+      integration: { on_ambiguous: 'drop' },
+    });
+    expect(await run(await lost())).toEqual({ outcome: 'delivered' });
+    expect(told).toHaveLength(1);
+  });
+
+  it('is sent once more under the same key where nobody can tell', async () => {
+    const { run, told } = deliveryBy([delivered()]);
+    const input = await lost();
+    expect(await run(input)).toEqual({ outcome: 'delivered' });
+    expect(told).toMatchObject([{ delivery: { key: input.out.key, attempt: 2 } }]);
+  });
+
+  it('is dropped where nobody can tell and on_ambiguous is drop', async () => {
+    const find: Find = async () => {
+      throw new Error('the look-up is away');
+    };
+    const { run, told } = deliveryBy([delivered()], { find, integration: { on_ambiguous: 'drop' } });
+    expect(await run(await lost())).toEqual({ outcome: 'failed', dead: true });
+    expect(told).toEqual([]);
+  });
+});
+
+describe('a ledger that is away when the attempt has ended', () => {
+  it('makes the workflow tell it later, and the message is not sent again', async () => {
+    let isAway = false;
+    const leaving: Ledger = {
+      ...ledger,
+      query: (sql, params) => (isAway ? Promise.reject(new Error('the ledger is away')) : ledger.query(sql, params)),
+    };
+    // It goes away while the message is on its way.
+    const { run, told } = deliveryBy([delivered({ ts: '1' })], {
+      ledger: leaving,
+      onSend: () => {
+        isAway = true;
+      },
+    });
+    const input = await page();
+    const ended = await run(input);
+    expect(ended).toMatchObject({ outcome: 'unrecorded', ended: { outcome: 'delivered' } });
+    isAway = false;
+    if (ended.outcome === 'unrecorded') await recordAttempt(ledger, ended.end);
+    expect(await deliveryRow()).toMatchObject({ status: 'delivered' });
+    expect(await run(input)).toEqual({ outcome: 'delivered' });
+    expect(told).toHaveLength(1);
+  });
+});

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { createPacing } from '../../src/relay/pacing.ts';
+
+describe('the pacing of one inbox', () => {
+  it('lets the first go at once, and the next after 250 ms', () => {
+    const pacing = createPacing();
+    expect(pacing.isRipe('a', false, 0)).toBe(true);
+    pacing.sent('a', 1, 0);
+    expect([pacing.isRipe('a', false, 249), pacing.isRipe('a', false, 250)]).toEqual([false, true]);
+  });
+
+  it('never holds what is urgent', () => {
+    const pacing = createPacing();
+    pacing.sent('a', 1, 0);
+    expect(pacing.isRipe('a', true, 1)).toBe(true);
+  });
+
+  it('doubles to two seconds while a backlog stays, and begins anew without one', () => {
+    const pacing = createPacing();
+    let now = 0;
+    const gapAfter = (rows: number): number => {
+      pacing.sent('a', rows, now);
+      const from = now;
+      while (!pacing.isRipe('a', false, now)) now += 50;
+      return now - from;
+    };
+    expect([50, 50, 50, 50, 50].map(gapAfter)).toEqual([250, 500, 1_000, 2_000, 2_000]);
+    expect(gapAfter(3)).toBe(250);
+  });
+
+  it('is one for each inbox', () => {
+    const pacing = createPacing();
+    pacing.sent('a', 1, 0);
+    expect(pacing.isRipe('b', false, 1)).toBe(true);
+  });
+
+  it('says when the next inbox is ripe, and forgets those that are quiet', () => {
+    const pacing = createPacing();
+    expect(pacing.nextIn(0)).toBe(Number.POSITIVE_INFINITY);
+    pacing.sent('a', 50, 0);
+    pacing.sent('a', 50, 300);
+    pacing.sent('b', 1, 400);
+    expect(pacing.nextIn(450)).toBe(200);
+    pacing.forget(60_000);
+    pacing.sent('a', 50, 60_000);
+    expect([pacing.isRipe('a', false, 60_249), pacing.isRipe('a', false, 60_250)]).toEqual([false, true]);
+  });
+});
