@@ -4,8 +4,9 @@ import { ApplicationFailureCategory } from '@temporalio/common';
 import type { Channel, Outcome } from '../src/channels/channel.ts';
 import type { Integration } from '../src/config/integrations.ts';
 import { isWorse } from '../src/core/event.ts';
-import { type Ended, type Incident, isLastRound, type Outgoing, roundWait } from '../src/core/incident.ts';
+import type { Incident, Outgoing } from '../src/core/incident.ts';
 import { isPage } from '../src/core/notice.ts';
+import { type Ended, isGivenUp, isLastRound, roundWait } from '../src/core/rounds.ts';
 import { type AttemptEnd, beginAttempt, buryDelivery, recordAttempt, skipDelivery } from '../src/ledger/deliveries.ts';
 import { attempt, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
@@ -54,7 +55,7 @@ export function createDeliver(deps: Deps) {
       );
       return { outcome: 'failed', dead: true };
     }
-    const skipped = whySkipped(integration, out, snapshot);
+    const skipped = whySkipped(integration, input);
     if (skipped) {
       await skipDelivery(deps.ledger, begin, skipped);
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'skipped' });
@@ -66,6 +67,11 @@ export function createDeliver(deps: Deps) {
       throw again('early', `the next attempt is due in ${early_ms} ms`, early_ms);
     }
     putOff.delete(out.key);
+    if (isGivenUp(snapshot, out, giveUpOf(integration), deps.now().getTime())) {
+      await buryDelivery(deps.ledger, begin, 'no attempt ended with an answer, and it has been tried for long enough');
+      deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'dead' });
+      return { outcome: 'failed', dead: true };
+    }
     const wait_ms = rates.wait(integration, deps.now().getTime());
     if (wait_ms > 0) throw again('rate_limited', `${target} may be told again in ${wait_ms} ms (rate)`, wait_ms);
 
@@ -125,7 +131,7 @@ export function createDeliver(deps: Deps) {
       await recorded({ ...base, status: 'retrying', reason, detail, counted });
       throw again(reason, detail, wait_ms);
     }
-    if (isLastRound(snapshot, out, channel.id === 'webhook' ? GIVE_UP_WEBHOOK_MS : GIVE_UP_MS)) {
+    if (isLastRound(snapshot, out, giveUpOf(integration))) {
       return settle({ ...base, status: 'dead', reason, detail, counted }, { outcome: 'failed', dead: true }, channel);
     }
     const next_at = now + Math.max(roundWait(out.round + 1), after_ms);
@@ -165,6 +171,8 @@ export function createDeliver(deps: Deps) {
   }
 }
 
+const giveUpOf = ({ type }: Integration): number => (type === 'webhook' ? GIVE_UP_WEBHOOK_MS : GIVE_UP_MS);
+
 /** What a repeated activity finds already decided. */
 function before(outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stale' | 'closed'): Ended {
   switch (outcome) {
@@ -183,16 +191,16 @@ function before(outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stal
 }
 
 /** Why a notice is not for this integration, in words; undefined when it is. */
-function whySkipped(
-  integration: Integration,
-  { reason }: Outgoing,
-  { worst, answered_worst }: Incident,
-): string | undefined {
+function whySkipped(integration: Integration, { target, out: { reason }, snapshot }: DeliverInput): string | undefined {
   if (!integration.enabled) return 'the integration is switched off';
   if (reason === 'resolved' && integration.config.send_resolved === false)
     return 'the integration has send_resolved: false';
+  const { worst, answered_worst, targets } = snapshot;
   const severity = worst ?? answered_worst;
-  if (isPage(reason) && integration.threshold && severity && isWorse(integration.threshold, severity)) {
+  const told = targets[target]?.told;
+  // Whoever heard a page hears also how it ended, however mild it has become; a story is told whole.
+  const isAsked = isPage(reason) || ((!told || told.skipped) && reason !== 'story');
+  if (isAsked && integration.threshold && severity && isWorse(integration.threshold, severity)) {
     return `${severity} is below the integration's threshold ${integration.threshold}`;
   }
   return undefined;

@@ -41,11 +41,11 @@ export function createSummary(deps: Deps) {
       return { outcome: 'collected', date: day, notify: summary.notify };
     },
 
-    /** One page for a date: made once, written anew by a second run. */
-    async writeSummary({ name, date }: { name: string; date: string }): Promise<{ page?: string }> {
+    /** One page for a date: made once, written anew by a second run. Its address stays in the ledger. */
+    async writeSummary({ name, date }: { name: string; date: string }): Promise<void> {
       const summary = configured(name);
       const integration = summary?.notion === undefined ? undefined : deps.config.integrations.get(summary.notion);
-      if (!integration?.enabled) return {};
+      if (!integration?.enabled) return;
       const { totals } = await stored(name, date);
       const outcome = await writerOf(integration, {
         fetch: deps.egress.fetch,
@@ -68,8 +68,7 @@ export function createSummary(deps: Deps) {
         outcome.kind === 'delivered' ? outcome.ref : undefined,
         detailOf(outcome),
       );
-      if (outcome.kind === 'delivered') return typeof outcome.ref?.url === 'string' ? { page: outcome.ref.url } : {};
-      throw failure(outcome);
+      if (outcome.kind !== 'delivered') throw failure(outcome);
     },
 
     /** The day in a few lines, with the page where there is one. */

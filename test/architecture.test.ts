@@ -60,9 +60,7 @@ const WIRING = 'main';
 
 const LINES_MAX = 350;
 /** Longer than that today, with the length they may not exceed; a file that has shrunk leaves the list. */
-const TOO_LONG: Readonly<Record<string, number>> = {
-  'src/core/incident.ts': 480,
-};
+const TOO_LONG: Readonly<Record<string, number>> = {};
 
 interface Import {
   /** As written: `../core/event.ts`, `zod`, `node:fs`. */

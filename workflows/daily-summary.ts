@@ -13,7 +13,7 @@ const { collectSummary, writeSummary, tellSummary } = proxyActivities<Activities
 /** How long the short form waits for the page it links to. */
 const PAGE_WAIT = '2 minutes';
 
-export async function dailySummary({ name, date }: SummaryInput): Promise<{ date: string; page?: string }> {
+export async function dailySummary({ name, date }: SummaryInput): Promise<{ date: string }> {
   const scheduled = workflowInfo()
     .typedSearchAttributes.getAll()
     .find(({ key }) => key.name === 'TemporalScheduledStartTime')?.value;
@@ -26,7 +26,7 @@ export async function dailySummary({ name, date }: SummaryInput): Promise<{ date
   // A page that cannot be written keeps nobody from being told.
   await Promise.race([writing.catch(() => undefined), sleep(PAGE_WAIT)]);
   const telling = await Promise.allSettled(notify.map((target) => tellSummary({ name, date: day, target })));
-  const { page } = await writing;
+  await writing;
   for (const told of telling) if (told.status === 'rejected') throw told.reason;
-  return { date: day, ...(page === undefined ? {} : { page }) };
+  return { date: day };
 }

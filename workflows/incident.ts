@@ -2,8 +2,19 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import * as wf from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
-import { type Batch, batchFits, type Ended, type Incident, keepingRunning, type Outgoing, openIncident, withBatch, withEnded, withOwnAnswer, withRunning, withTelling } from '../src/core/incident.ts'; // biome-ignore format: one list
+import {
+  type Batch,
+  batchFits,
+  type Incident,
+  type Outgoing,
+  openIncident,
+  withBatch,
+  withHeard,
+  withOwnAnswer,
+} from '../src/core/incident.ts';
 import { nextDeadline, nextStep, type Step } from '../src/core/plan.ts';
+import { type Ended, keepingRunning, withEnded, withRunning } from '../src/core/rounds.ts';
+import { withTelling } from '../src/core/telling.ts';
 import { BATCH, clear, type IncidentInput, NUDGE, SEARCH_ATTRIBUTES, STATE } from './contract.ts';
 import { createTimeline } from './timeline.ts';
 
@@ -116,6 +127,7 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
     });
     if (given.outcome === 'closed') isOver = 'closed elsewhere';
     else if (given.outcome === 'stale') wantsLoad = true;
+    else if (given.outcome === 'heard') state = withHeard(state, given.last_at, Date.now());
     else if (given.outcome === 'done') {
       timeline.note(step.because);
       state = withOwnAnswer(
@@ -161,7 +173,7 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
           await wf.continueAsNew<typeof incident>({ opening, resume: state });
         }
         const { revision } = state;
-        await timer.until(step.until, () => state.revision !== revision || wantsLoad || isOver !== undefined);
+        await timer.until(step, () => state.revision !== revision || wantsLoad || isOver !== undefined);
         break;
       }
       default:
@@ -212,12 +224,12 @@ function inOurTime(batch: Batch, now: number): Batch {
 /** The one timer: armed anew only when the next deadline is earlier than the one that runs; firing early is harmless. */
 function createTimer() {
   let armed: { at: number; scope: wf.CancellationScope; fired: boolean } | undefined;
-  const arm = (at: number): void => {
+  const arm = (at: number, next: string): void => {
     armed?.scope.cancel();
     const mine = { at, scope: new wf.CancellationScope(), fired: false };
     armed = mine;
     void mine.scope
-      .run(() => wf.sleep(Math.max(1, at - Date.now()), { summary: 'next deadline' }))
+      .run(() => wf.sleep(Math.max(1, at - Date.now()), { summary: `until ${next}` }))
       .then(
         () => {
           mine.fired = true;
@@ -226,9 +238,12 @@ function createTimer() {
       );
   };
   return {
-    async until(at: number | undefined, changed: () => boolean): Promise<void> {
+    async until(
+      { until: at, next = 'something changes' }: { until?: number; next?: string },
+      changed: () => boolean,
+    ): Promise<void> {
       if (armed?.fired) armed = undefined;
-      if (at !== undefined && (!armed || armed.at > at)) arm(at);
+      if (at !== undefined && (!armed || armed.at > at)) arm(at, next);
       await wf.condition(() => changed() || armed?.fired === true);
     },
   };

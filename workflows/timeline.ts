@@ -1,7 +1,9 @@
 /** What an engineer reads in the Temporal UI under "current details": the last things that happened, without a title or a name. */
 import { setCurrentDetails } from '@temporalio/workflow';
-import type { Batch, Ended, Incident, Outgoing, Telling } from '../src/core/incident.ts';
+import type { Batch, Incident, Outgoing } from '../src/core/incident.ts';
 import { REASONS } from '../src/core/notice.ts';
+import type { Ended } from '../src/core/rounds.ts';
+import type { Telling } from '../src/core/telling.ts';
 
 /** Lines kept; the whole story is in the ledger. */
 const LINES_MAX = 40;

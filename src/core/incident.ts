@@ -1,6 +1,6 @@
 /** An incident as its workflow remembers it: bounded, plain, without a title or a name of a person; and its transitions. */
-import { isWorse, type Severity } from './event.ts';
-import { type IncidentStatus, isPage, type Reason } from './notice.ts';
+import type { Severity } from './event.ts';
+import type { IncidentStatus, Reason } from './notice.ts';
 import type { Policy } from './policy.ts';
 
 /** One thing that happened, as a history may show it. */
@@ -92,6 +92,8 @@ export interface Target {
     at: number;
     dead?: true;
     failed_over?: true;
+    /** It was decided not to tell this target (its threshold, its switch): it has heard nothing yet. */
+    skipped?: true;
   };
   /** The last chapter of a story this target was told. */
   chapter?: number;
@@ -121,7 +123,7 @@ export interface Incident {
   told?: { at: number; alerts: number; worst: Severity | null; answer_rev: number };
   /** The worst severity when the last answer was given: a rise above it outgrows an acknowledgement. */
   answered_worst: Severity | null;
-  escalation: { level: number; round: number; since: number; resting: boolean };
+  escalation: { level: number; round: number; since: number };
   /** A level asked for by hand and not yet told. */
   by_hand?: number;
   /** Chapters nobody has summed up yet: [first, last] inbox seq of each, at most 20. */
@@ -129,15 +131,8 @@ export interface Incident {
   targets: Record<string, Target>;
 }
 
-/** How a delivery's round ended, as the activity tells the workflow. `dead`: it will not be tried again. */
-export type Ended =
-  | { outcome: 'delivered' | 'skipped' | 'stale' | 'closed' }
-  | { outcome: 'failed'; dead: boolean; after_ms?: number };
-
 /** More chapters than this wait as one: the state stays small whatever a job says. */
 const CHAPTERS_MAX = 20;
-/** A target that is away for days overtakes notice after notice; the newest of them are enough to record. */
-const OVERTOOK_MAX = 20;
 
 /** The incident as it opens, before its first batch. */
 export function openIncident(id: string, policy: Policy, epoch: string, opened_at: number): Incident {
@@ -157,7 +152,7 @@ export function openIncident(id: string, policy: Policy, epoch: string, opened_a
     first_at: opened_at,
     last_at: opened_at,
     answered_worst: null,
-    escalation: { level: 0, round: 0, since: opened_at, resting: false },
+    escalation: { level: 0, round: 0, since: opened_at },
     chapters: [],
     targets: {},
   };
@@ -224,6 +219,20 @@ export function withChapters(known: [number, number][], more: [number, number][]
   return [...kept, [(rest[0] as [number, number])[0], (rest.at(-1) as [number, number])[1]]];
 }
 
+/** However the clocks differ, quiet is not asked about again before this. */
+const QUIET_AGAIN_MS = 60_000;
+
+/** The incident when its sender still reports what is nothing new: it is not quiet. */
+export function withHeard(incident: Incident, last_at: number, now: number): Incident {
+  const { quiet_ms } = incident.policy;
+  const soonest = now - quiet_ms + Math.min(quiet_ms, QUIET_AGAIN_MS);
+  return {
+    ...incident,
+    revision: incident.revision + 1,
+    last_at: Math.max(incident.last_at, Math.min(last_at, now), soonest),
+  };
+}
+
 /** An answer the workflow gave itself (a forgotten ack, the end of a snooze, quiet), once the ledger has accepted it. */
 export function withOwnAnswer(
   incident: Incident,
@@ -241,228 +250,4 @@ export function withOwnAnswer(
     answered_at: now,
     answered_worst: incident.worst,
   };
-}
-
-/** What nextStep decided to tell, and whom. */
-export interface Telling {
-  reason: Reason;
-  targets: string[];
-  level?: number;
-  /** For a chapter: the inbox seqs it tells. */
-  chapter?: [number, number];
-  /** For a failover: the target that did not deliver. */
-  instead_of?: string;
-}
-
-/** Why a delivery exists, and so its key: the same cause gives the same key, whoever computes it, however often. */
-export function deliveryKey(incident: Incident, telling: Telling, target: string): string {
-  const { round } = incident.escalation;
-  const cause = causeOf(incident, telling, round);
-  return `${incident.id}/${telling.reason}/${cause}/${target}`;
-}
-
-function causeOf(incident: Incident, { reason, level, chapter, instead_of }: Telling, round: number): string {
-  const rev = `a${incident.answer_rev}`;
-  if (chapter) return `c${chapter[0]}-${chapter[1]}`;
-  if (instead_of !== undefined) return `${rev}-${sinceOf(incident.targets[instead_of])}-for-${instead_of}`;
-  // A level reached twice in one round (an operator went back by hand) is paged twice: what it follows sets them apart.
-  if (reason === 'escalated') return `${rev}-l${level}-r${round}-${incident.escalation.since}`;
-  if (isPage(reason)) return `${rev}-b${incident.seen}-${tellingsSoFar(incident)}`;
-  return rev;
-}
-
-/** When the notice that failed was decided: one failover for each. */
-const sinceOf = (target: Target | undefined): number => target?.current?.since ?? target?.told?.at ?? 0;
-
-/** Repeats while nothing new comes have the same batch and answer: the time they were last told sets them apart. */
-const tellingsSoFar = (incident: Incident): string => (incident.told ? String(incident.told.at) : '0');
-
-/** The incident once it is decided that these targets are told: each has the notice as its newest. */
-export function withTelling(incident: Incident, telling: Telling, now: number): Incident {
-  const targets = { ...incident.targets };
-  for (const name of telling.targets)
-    targets[name] = withOutgoing(targets[name] ?? {}, outgoing(incident, telling, name, now));
-  if (telling.instead_of !== undefined) {
-    const primary = targets[telling.instead_of];
-    if (primary?.current)
-      targets[telling.instead_of] = { ...primary, current: { ...primary.current, failed_over: true } };
-    else if (primary?.told) targets[telling.instead_of] = { ...primary, told: { ...primary.told, failed_over: true } };
-  }
-  const next: Incident = { ...incident, revision: incident.revision + 1, targets };
-  return isGroupTelling(telling) ? asTold(next, telling, now) : next;
-}
-
-function outgoing(incident: Incident, telling: Telling, target: string, now: number): Outgoing {
-  return {
-    key: deliveryKey(incident, telling, target),
-    reason: telling.reason,
-    ...(telling.level === undefined ? {} : { level: telling.level }),
-    ...(telling.chapter ? { from: telling.chapter[0] } : {}),
-    answer_rev: incident.answer_rev,
-    through: telling.chapter ? telling.chapter[1] : incident.through,
-    since: now,
-    due: now,
-    round: 0,
-    running: false,
-  };
-}
-
-/** A newer notice overtakes an unsent older one; one that is on its way is waited for. */
-function withOutgoing(target: Target, newer: Outgoing): Target {
-  const { current, next, ...rest } = target;
-  const unsent = [next, current?.running ? undefined : current].filter(
-    (one) => one !== undefined && one.key !== newer.key,
-  );
-  const overtook = unsent.flatMap((one) => (one ? [...(one.overtook ?? []), one.key] : [])).slice(-OVERTOOK_MAX);
-  const withOvertook = overtook.length ? { ...newer, overtook } : newer;
-  return current?.running ? { ...rest, current, next: withOvertook } : { ...rest, current: withOvertook };
-}
-
-/** Failovers, chapters and what only informs do not count as the group having been told. */
-const isGroupTelling = ({ reason, instead_of }: Telling): boolean =>
-  instead_of === undefined && isPage(reason) && reason !== 'failover';
-
-function asTold(incident: Incident, { reason, level }: Telling, now: number): Incident {
-  const { by_hand, ...rest } = incident;
-  const escalated = reason === 'escalated' || reason === 'escalated_by_hand';
-  const next: Incident = { ...rest };
-  // A level is not the group: paged by hand before the group was told, the group still waits to be told.
-  if (!escalated)
-    next.told = { at: now, alerts: incident.alerts, worst: incident.worst, answer_rev: incident.answer_rev };
-  else if (incident.told) next.told = { ...incident.told, at: now };
-  if (by_hand !== undefined && reason !== 'escalated_by_hand') next.by_hand = by_hand;
-  next.escalation = escalationAfter(incident, reason, level, now);
-  return next;
-}
-
-/** Level 1 begins with the first telling and again with every answer that pages anew. */
-function escalationAfter(
-  incident: Incident,
-  reason: Reason,
-  level: number | undefined,
-  now: number,
-): Incident['escalation'] {
-  const { escalation, policy } = incident;
-  if (policy.levels.length === 0) return escalation;
-  if (level !== undefined && (reason === 'escalated' || reason === 'escalated_by_hand')) {
-    const round = level <= escalation.level && reason === 'escalated' ? escalation.round + 1 : escalation.round;
-    return { level, round, since: now, resting: false };
-  }
-  const anew =
-    escalation.level === 0 || (incident.told !== undefined && incident.told.answer_rev < incident.answer_rev);
-  return anew ? { level: 1, round: 0, since: now, resting: false } : escalation;
-}
-
-/** The incident with these deliveries on their way. */
-export function withRunning(incident: Incident, names: string[]): Incident {
-  const targets = { ...incident.targets };
-  for (const name of names) {
-    const target = targets[name];
-    if (target?.current) targets[name] = { ...target, current: { ...target.current, running: true } };
-  }
-  return { ...incident, revision: incident.revision + 1, targets };
-}
-
-/** The waits before further rounds of a failed delivery, then hourly (design.md section 2, rule 8). */
-const ROUND_WAITS_MS = [60_000, 300_000, 900_000, 1_800_000];
-const HOURLY_MS = 3_600_000;
-export const roundWait = (round: number): number => ROUND_WAITS_MS[round - 1] ?? HOURLY_MS;
-
-/**
- * Whether this is the last round: only critical and error are tried again after a failed round, and not past
- * `give_up_ms` from when the notice was decided. A notice that only informs is not worth a second round.
- */
-export function isLastRound(incident: Incident, out: Outgoing, give_up_ms: number): boolean {
-  const worst = incident.worst ?? incident.answered_worst;
-  if (worst === null || isWorse('error', worst)) return true;
-  return out.due + roundWait(out.round + 1) - out.since > give_up_ms;
-}
-
-/** The incident after a round of a delivery has ended. */
-export function withEnded(incident: Incident, name: string, key: string, ended: Ended, now: number): Incident {
-  const target = incident.targets[name];
-  const current = target?.current;
-  if (!target || !current || current.key !== key) return incident;
-  const { current: _, next, ...rest } = target;
-  const set = (changed: Target): Incident => ({
-    ...incident,
-    revision: incident.revision + 1,
-    targets: { ...incident.targets, [name]: changed },
-  });
-  const heard = (dead: boolean): Target => ({
-    ...rest,
-    told: {
-      reason: current.reason,
-      status: statusTold(current.reason),
-      answer_rev: current.answer_rev,
-      through: current.through,
-      at: now,
-      ...(dead ? { dead: true as const } : {}),
-      ...(current.failed_over ? { failed_over: true as const } : {}),
-    },
-    ...(current.from === undefined ? {} : { chapter: current.through }),
-    ...(next ? { current: next } : {}),
-  });
-  switch (ended.outcome) {
-    case 'delivered':
-    case 'skipped':
-      return set(heard(false));
-    case 'stale':
-    case 'closed':
-      return set({ ...rest, ...(next ? { current: next } : {}) });
-    case 'failed': {
-      if (ended.dead) return set(heard(true));
-      const wait_ms = Math.max(roundWait(current.round + 1), ended.after_ms ?? 0);
-      const again = { ...current, running: false, round: current.round + 1, due: now + wait_ms };
-      if (!next) return set({ ...rest, current: again });
-      const overtook = [...(current.overtook ?? []), current.key, ...(next.overtook ?? [])].slice(-OVERTOOK_MAX);
-      return set({ ...rest, current: { ...next, overtook } });
-    }
-    default:
-      return ended satisfies never;
-  }
-}
-
-/** The status a reader of this notice believes the incident to have. */
-function statusTold(reason: Reason): IncidentStatus {
-  if (reason === 'acknowledged' || reason === 'snoozed' || reason === 'resolved') return reason;
-  return 'open';
-}
-
-/** What the ledger knows of a delivery that a snapshot holds as unfinished. */
-export interface Known {
-  status: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'sending' | 'retrying';
-  round: number;
-  next_at?: number;
-}
-
-/** The incident out of a snapshot: no delivery is on its way, and each stands as the ledger knows it. */
-export function asLoaded(incident: Incident, known: Record<string, Known>, now: number): Incident {
-  let loaded = incident;
-  for (const [name, target] of Object.entries(incident.targets)) {
-    if (!target.current) continue;
-    const { key } = target.current;
-    const row = known[key];
-    const current: Outgoing = { ...target.current, running: false };
-    if (row?.status === 'retrying' && row.next_at !== undefined)
-      Object.assign(current, { round: row.round, due: row.next_at });
-    loaded = { ...loaded, targets: { ...loaded.targets, [name]: { ...target, current } } };
-    if (row?.status === 'dead') loaded = withEnded(loaded, name, key, { outcome: 'failed', dead: true }, now);
-    else if (row?.status === 'delivered' || row?.status === 'skipped')
-      loaded = withEnded(loaded, name, key, { outcome: row.status }, now);
-    else if (row?.status === 'superseded') loaded = withEnded(loaded, name, key, { outcome: 'stale' }, now);
-  }
-  return loaded;
-}
-
-/** A loaded incident in a run that still has deliveries on their way: those stay, and what the load holds for them waits. */
-export function keepingRunning(loaded: Incident, before: Incident): Incident {
-  const targets = { ...loaded.targets };
-  for (const [name, { current }] of Object.entries(before.targets)) {
-    if (!current?.running) continue;
-    const { current: other, next, ...rest } = targets[name] ?? {};
-    const waits = next ?? (other && other.key !== current.key ? other : undefined);
-    targets[name] = { ...rest, current, ...(waits ? { next: waits } : {}) };
-  }
-  return { ...loaded, revision: Math.max(loaded.revision, before.revision) + 1, targets };
 }

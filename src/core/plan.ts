@@ -1,15 +1,16 @@
 /** The one place that decides what happens next to an incident: a pure choice with a named reason. */
 import { isWorse } from './event.ts';
-import type { Incident, Outgoing, Telling } from './incident.ts';
+import type { Incident, Outgoing, Target } from './incident.ts';
 import { isPage, type Reason } from './notice.ts';
+import type { Telling } from './telling.ts';
 
-/** `until`: the nearest deadline in epoch milliseconds; absent when only the inbox can change anything. */
+/** `until`: the nearest deadline in epoch milliseconds, and `next` what it is of; absent when only the inbox can change anything. */
 export type Step =
   | ({ kind: 'tell' } & Telling)
   | { kind: 'deliver'; targets: string[] }
   | { kind: 'answer'; answer: 'ack_timed_out' | 'snooze_ended' | 'severity_rose' | 'resolved'; because: string }
   | { kind: 'close'; because: string }
-  | { kind: 'wait'; until?: number };
+  | { kind: 'wait'; until?: number; next?: string };
 
 /** A thing that is due at a time. The first whose time has come is done; the nearest of the rest is waited for. */
 type Due = { at: number; step: Exclude<Step, { kind: 'wait' }> };
@@ -19,9 +20,28 @@ export function nextStep(incident: Incident, now: number): Step {
   const dues = [...answersDue(incident), ...tellingsDue(incident), ...deliveriesDue(incident), ...closingDue(incident)];
   const ripe = dues.find(({ at }) => at <= now);
   if (ripe) return ripe.step;
-  const until = Math.min(...dues.map(({ at }) => at));
-  return Number.isFinite(until) ? { kind: 'wait', until } : { kind: 'wait' };
+  const nearest = dues.reduce<Due | undefined>((first, due) => (first && first.at <= due.at ? first : due), undefined);
+  return nearest ? { kind: 'wait', until: nearest.at, next: nameOf(nearest.step) } : { kind: 'wait' };
 }
+
+/** What is waited for, as a timer in the Temporal UI says it. */
+function nameOf(step: Due['step']): string {
+  switch (step.kind) {
+    case 'tell':
+      return step.level === undefined ? step.reason : `${step.reason} (level ${step.level})`;
+    case 'answer':
+      return step.because === QUIET ? QUIET : step.answer;
+    case 'deliver':
+      return `next round: ${step.targets.join(', ')}`;
+    case 'close':
+      return 'close';
+    default:
+      return step satisfies never;
+  }
+}
+
+/** Why an incident ends that nobody has heard anything new of. */
+const QUIET = 'quiet';
 
 /** When the incident next needs its workflow, in epoch milliseconds; now or earlier when something is due already. */
 export function nextDeadline(incident: Incident, now: number): number | undefined {
@@ -52,7 +72,7 @@ function answersDue(incident: Incident): Due[] {
   }
   if (status === 'open' || status === 'acknowledged') {
     const at = Math.max(last_at, answered_at ?? 0) + policy.quiet_ms;
-    dues.push({ at, step: { kind: 'answer', answer: 'resolved', because: 'quiet' } });
+    dues.push({ at, step: { kind: 'answer', answer: 'resolved', because: QUIET } });
   }
   return dues;
 }
@@ -93,10 +113,14 @@ const levelOf = (incident: Incident, reason: Reason): { level?: number } =>
   incident.policy.levels.length > 0 && reason !== 'repeat_interval' && reason !== 'group_interval' ? { level: 1 } : {};
 
 /** Everyone who has heard of it, or is about to. */
-const heardOf = (incident: Incident): string[] =>
-  Object.entries(incident.targets)
-    .filter(([, { told, current, next }]) => told !== undefined || current !== undefined || next !== undefined)
-    .map(([name]) => name);
+const heardOf = ({ targets }: Incident): string[] => Object.keys(targets).filter((name) => isInformed(targets[name]));
+
+/** Nothing was ever decided for it: neither told nor spared. */
+const isUntouched = ({ told, current, next }: Target = {}): boolean =>
+  told === undefined && current === undefined && next === undefined;
+
+const isInformed = ({ told, current, next }: Target = {}): boolean =>
+  (told !== undefined && !told.skipped) || current !== undefined || next !== undefined;
 
 /** The next level once the present one has waited; after the last level the rounds, then rest. */
 function escalationDue(incident: Incident): Due[] {
@@ -118,7 +142,7 @@ function newsDue(incident: Incident): Due[] {
   const { status, answer_rev, policy } = incident;
   if (status === 'open') return [];
   const heard = heardOf(incident);
-  const unheard = status === 'resolved' ? policy.notify.filter((name) => !heard.includes(name)) : [];
+  const unheard = status === 'resolved' ? policy.notify.filter((name) => isUntouched(incident.targets[name])) : [];
   const wanted = status === 'resolved' ? policy.tell_resolved : policy.tell_ack;
   const everyone = [...unheard, ...(wanted ? heard : [])];
   const targets = everyone.filter((name) => !knows(incident, name, status, answer_rev));

@@ -94,6 +94,8 @@ export function toneOf(notice: Notice): Tone {
       ? { ...DONE, word: 'DONE' }
       : SEVERITY_TONES[notice.incident.severity];
   }
+  if (notice.reason === 'summary') return { emoji: '📊', colour: SEVERITY_TONES.info.colour, word: 'SUMMARY' };
+  if (notice.reason === 'test') return { emoji: '🔔', colour: SEVERITY_TONES.info.colour, word: 'TEST' };
   switch (notice.incident.status) {
     case 'resolved':
       return DONE;

@@ -149,6 +149,12 @@ const begunPages = (tx: Queryable, incident: string): Promise<Begun[]> =>
 
 export type OwnAnswer = 'ack_timed_out' | 'snooze_ended' | 'severity_rose' | 'resolved';
 
+export type OwnAnswered =
+  | { outcome: 'done'; answer_rev: number; status: IncidentStatus }
+  | { outcome: 'stale' | 'closed' }
+  /** Not quiet at all: its sender still reports what fires. `last_at` in epoch milliseconds. */
+  | { outcome: 'heard'; last_at: number };
+
 /**
  * An answer the workflow gives itself, if the incident still stands where the workflow believes it does; `stale` else, and
  * the workflow loads. Repeatable: asked again, it gives the revision it gave before.
@@ -159,10 +165,12 @@ export async function answerItself(
   expected_rev: number,
   answer: OwnAnswer,
   because: string,
-): Promise<{ outcome: 'done'; answer_rev: number; status: IncidentStatus } | { outcome: 'stale' | 'closed' }> {
+): Promise<OwnAnswered> {
   return ledger.transaction(async (tx) => {
-    const [found] = await tx.query<Standing & { answer: Reason | null }>(
-      'select *, 0 as levels from incidents where id = $1 for update',
+    const [found] = await tx.query<Standing & { answer: Reason | null; heard_at: Date | null }>(
+      `select i.*, 0 as levels, (select max(a.last_at) from alerts a where a.incident = i.id and a.current
+                and a.last_at > now() - make_interval(secs => (p.policy->>'quiet_ms')::float8 / 1000)) as heard_at
+         from incidents i join policies p on p.id = i.policy where i.id = $1 for update of i`,
       [incident],
     );
     if (!found || found.closed_at) return { outcome: 'closed' as const };
@@ -171,6 +179,9 @@ export async function answerItself(
       return { outcome: 'done' as const, answer_rev: found.answer_rev, status };
     }
     if (found.answer_rev !== expected_rev) return { outcome: 'stale' as const };
+    // Unchanged repeats make no row, so that the workflow has not heard them; the alert has.
+    if (answer === 'resolved' && found.heard_at)
+      return { outcome: 'heard' as const, last_at: found.heard_at.getTime() };
     const rev = expected_rev + 1;
     await tx.query(
       `update incidents set status = $2, answer = $3, answer_rev = $4, answered_by = $5, answered_at = now(), snoozed_until = null,

@@ -68,9 +68,14 @@ const setMeta = (tx: Queryable, name: string, value: string): Promise<unknown> =
 /** The ledger's epoch: a workflow that meets another one loads before it goes on. */
 export const epochOf = async (tx: Queryable): Promise<string> => (await meta(tx, 'epoch')) ?? '';
 
-/** After an unclean embedded start the last moments may be missing: a new epoch makes every workflow ask. */
+/**
+ * After an unclean embedded start the last moments may be missing: a new epoch makes every workflow ask. What was on its way
+ * when the process died is on its way no more: its incident is due, should its workflow be gone as well.
+ */
 export async function renewEpoch(tx: Queryable): Promise<string> {
   const epoch = randomUUID();
+  await tx.query(`update incidents set due_at = now() where closed_at is null
+    and exists (select 1 from deliveries where incident = incidents.id and status = 'sending')`);
   await setMeta(tx, 'epoch', epoch);
   return epoch;
 }

@@ -1,16 +1,9 @@
 /** What a workflow asks about its incident as a whole: its state from the ledger, and whether it may close. */
-import {
-  asLoaded,
-  type Batch,
-  type Incident,
-  type Known,
-  openIncident,
-  withBatch,
-  withOwnAnswer,
-} from '../core/incident.ts';
+import { type Batch, type Incident, openIncident, withBatch, withOwnAnswer } from '../core/incident.ts';
 import type { IncidentStatus, Reason } from '../core/notice.ts';
 import { nextDeadline } from '../core/plan.ts';
 import type { Policy } from '../core/policy.ts';
+import { asLoaded, type Known } from '../core/rounds.ts';
 import type { Ledger, Queryable } from './db.ts';
 import { SENDING_DUE } from './deliveries.ts';
 import { lockKeys } from './identity.ts';

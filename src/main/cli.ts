@@ -5,7 +5,7 @@ import { loadConfig } from '../config/load.ts';
 import { firstKey } from '../ledger/keys.ts';
 import { startApi } from './api.ts';
 import { writeDocs } from './docs.ts';
-import { layFoundation, valueOf, version } from './foundation.ts';
+import { layFoundation, setting, version } from './foundation.ts';
 import { startHands } from './hands.ts';
 import { type Running, start } from './start.ts';
 
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
     case 'api':
       return untilStopped(async () => {
         const foundation = await layFoundation({ env, configPath: values.config, ledger: postgres(), level: 'info' });
-        const key = await firstKey(foundation.ledger, valueOf(env, 'TOCSIN_API_KEY'));
+        const key = await firstKey(foundation.ledger, setting(env, 'TOCSIN_API_KEY'));
         const api = await startApi(foundation);
         foundation.log.info({ url: api.url }, 'the API listens');
         if (key !== undefined) say(`admin key (shown once): ${key}`);
@@ -75,7 +75,7 @@ async function main(): Promise<void> {
 }
 
 function postgres(): { url: string } {
-  const url = valueOf(env, 'DATABASE_URL');
+  const url = setting(env, 'DATABASE_URL');
   if (!url)
     throw new Error(
       'DATABASE_URL is not set: a process of its own needs a Postgres ledger (`tocsin start` brings its own)',

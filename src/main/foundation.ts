@@ -15,7 +15,7 @@ import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createRedactor } from '../observe/redact.ts';
 
 /** A variable of the process, or the content of the file that `NAME_FILE` names. Throws with what is wrong with it. */
-export function valueOf(env: Env, name: string): string | undefined {
+export function setting(env: Env, name: string): string | undefined {
   const found = readVariable(env, name);
   if (found && 'problem' in found) throw new Error(`${name}: ${found.problem}`);
   return found?.value || undefined;
@@ -50,7 +50,7 @@ export async function layFoundation(input: {
   const config = await loadConfig({ path: configPath, env });
   const secrets = [
     ...config.secrets,
-    ...[valueOf(env, 'TOCSIN_API_KEY'), valueOf(env, 'DATABASE_URL')].filter((value) => value !== undefined),
+    ...[setting(env, 'TOCSIN_API_KEY'), setting(env, 'DATABASE_URL')].filter((value) => value !== undefined),
   ];
   const log = createLog({
     level: levelOf(env, input.level),

@@ -6,7 +6,7 @@ import { findTemporal } from '../temporal/binary.ts';
 import { namesServer } from '../temporal/connect.ts';
 import { type DevServer, startDevServer } from '../temporal/dev-server.ts';
 import { startApi } from './api.ts';
-import { type Env, type Foundation, layFoundation, valueOf } from './foundation.ts';
+import { type Env, type Foundation, layFoundation, setting } from './foundation.ts';
 import { type RunningHands, startHands } from './hands.ts';
 import { type StateDir, takeStateDir } from './state-dir.ts';
 
@@ -42,12 +42,12 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
   };
   try {
     const state =
-      valueOf(env, 'DATABASE_URL') && namesServer(env) ? undefined : takeStateDir(env.TOCSIN_STATE_DIR || STATE_DIR);
+      setting(env, 'DATABASE_URL') && namesServer(env) ? undefined : takeStateDir(env.TOCSIN_STATE_DIR || STATE_DIR);
     if (state) undo.push(() => state.release());
     const foundation = await layFoundation({ env, configPath, ledger: ledgerAt(env, state), level: 'warn' });
     undo.push(() => foundation.close());
     if (state && !state.cleanStart && foundation.ledger.kind === 'pglite') await renewEpoch(foundation.ledger);
-    const key = await firstKey(foundation.ledger, valueOf(env, 'TOCSIN_API_KEY'));
+    const key = await firstKey(foundation.ledger, setting(env, 'TOCSIN_API_KEY'));
     // The door is open before Temporal is up: what comes meanwhile is kept, and carried when it is.
     const ui = { temporal: '' };
     const api = await startApi(foundation, ui);
@@ -83,7 +83,7 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
 }
 
 function ledgerAt(env: Env, state: StateDir | undefined): { url: string } | { folder: string } {
-  const url = valueOf(env, 'DATABASE_URL');
+  const url = setting(env, 'DATABASE_URL');
   return url ? { url } : { folder: join(state?.dir ?? STATE_DIR, 'ledger') };
 }
 
@@ -119,6 +119,7 @@ async function ownTemporal(
       stopping = true;
       await server.stop();
       await watching;
+      await server.stop(); // Another by now, where one was being started again.
     },
   };
 }

@@ -1,7 +1,7 @@
 /** The contract of a source: who may send, how its payload becomes events, and the limits every event keeps. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import type { Event, Json, Labels, Link, Severity } from '../core/event.ts';
+import type { Event, Json, Labels, Link } from '../core/event.ts';
 import { parseDuration } from '../core/time.ts';
 
 /** As node:http gives them: names in lower case. */

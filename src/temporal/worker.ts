@@ -18,6 +18,9 @@ const WORKFLOW_TASKS_AT_ONCE = 40;
 /** Longer than an attempt may take by default: a stop waits for what is on its way. */
 const GRACE = '20 seconds';
 
+/** A workflow whose worker has gone is taken over by another after this, not after the SDK's 10 seconds. */
+const STICKY = '3 seconds';
+
 let isInstalled = false;
 
 /** Before any connection: the SDK's own signal handling off (we stop the worker ourselves), its log at warnings. */
@@ -65,6 +68,7 @@ export async function startWorker(input: {
     maxConcurrentActivityTaskExecutions: ACTIVITIES_AT_ONCE,
     maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_AT_ONCE,
     shutdownGraceTime: GRACE,
+    stickyQueueScheduleToStartTimeout: STICKY,
   });
   const ended = worker.run();
   return {

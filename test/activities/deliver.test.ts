@@ -6,8 +6,10 @@ import type { Deps } from '../../activities/deps.ts';
 import { type Channel, defineChannel, delivered, type Outcome, rejected, retry } from '../../src/channels/channel.ts';
 import type { Integration } from '../../src/config/integrations.ts';
 import type { Severity } from '../../src/core/event.ts';
-import { openIncident, withBatch, withRunning, withTelling } from '../../src/core/incident.ts';
+import { openIncident, withBatch } from '../../src/core/incident.ts';
 import type { Notice, Reason } from '../../src/core/notice.ts';
+import { withRunning } from '../../src/core/rounds.ts';
+import { withTelling } from '../../src/core/telling.ts';
 import { command } from '../../src/ledger/answers.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { beginAttempt, recordAttempt } from '../../src/ledger/deliveries.ts';
@@ -196,6 +198,15 @@ describe('a delivery', () => {
     expect(await run(await page(severity, reason))).toEqual({ outcome: 'skipped' });
     expect(told).toEqual([]);
     expect(await deliveryRow()).toMatchObject({ status: 'skipped', detail: expect.stringContaining(why) });
+  });
+
+  it('is not begun again where rounds never came back and it was tried for long enough', async () => {
+    const { run, told, passes } = deliveryBy([delivered()]);
+    const input = await page('error');
+    passes(26 * 60 * MINUTE);
+    expect(await run({ ...input, out: { ...input.out, round: 30 } })).toEqual({ outcome: 'failed', dead: true });
+    expect(told).toEqual([]);
+    expect(await deliveryRow()).toMatchObject({ status: 'dead', detail: expect.stringContaining('long enough') });
   });
 
   it('waits for its rate before anything begins', async () => {

@@ -1,21 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import {
-  asLoaded,
   type Batch,
   batchFits,
   type Incident,
-  isLastRound,
-  keepingRunning,
   type Outgoing,
   openIncident,
-  roundWait,
   withBatch,
   withChapters,
-  withEnded,
   withOwnAnswer,
-  withRunning,
-  withTelling,
 } from '../../src/core/incident.ts';
+import { asLoaded, isLastRound, keepingRunning, roundWait, withEnded, withRunning } from '../../src/core/rounds.ts';
+import { withTelling } from '../../src/core/telling.ts';
 import { HOUR, MINUTE, policy } from '../support/policies.ts';
 import { DEAD, DELIVERED, FAILED, START, walk } from './walk.ts';
 

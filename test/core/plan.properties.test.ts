@@ -153,7 +153,7 @@ describe('whatever happens to an incident', () => {
         // Where the end is told, whatever came last is covered by it, for everyone who heard anything.
         if (told.policy.tell_resolved) {
           for (const { told: last } of Object.values(incident.state.targets))
-            expect(last?.through).toBeGreaterThanOrEqual(incident.lastFired);
+            if (!last?.skipped) expect(last?.through).toBeGreaterThanOrEqual(incident.lastFired);
         }
         for (const { current, next } of Object.values(incident.state.targets))
           expect([current, next]).toEqual([undefined, undefined]);

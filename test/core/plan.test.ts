@@ -281,6 +281,15 @@ describe('an answer', () => {
 });
 
 describe('the end', () => {
+  it('is not told to a target that was spared the page', () => {
+    const incident = walk({ notify: ['chat', 'mail'] }, (target) =>
+      target === 'mail' ? { outcome: 'skipped' } : { outcome: 'delivered' },
+    );
+    incident.fires('critical').ends();
+    expect(incident.told).toEqual(['group_now chat', 'group_now mail', 'resolved chat']);
+    expect(incident.closed).toBeDefined();
+  });
+
   it('is told once to everyone who was told, and then the incident closes', () => {
     const incident = walk(onCall)
       .fires('critical')
@@ -492,7 +501,7 @@ describe('a decision', () => {
 
   it('waits for the nearest of several deadlines', () => {
     const opened = openIncident('INC-1', policy({ quiet_ms: MINUTE }), 'epoch-1', START);
-    expect(nextStep(opened, START)).toEqual({ kind: 'wait', until: START + MINUTE });
+    expect(nextStep(opened, START)).toEqual({ kind: 'wait', until: START + MINUTE, next: 'quiet' });
     expect(nextDeadline(opened, START)).toBe(START + MINUTE);
   });
 

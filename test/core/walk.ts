@@ -2,20 +2,17 @@
 import { type Severity, worseOf } from '../../src/core/event.ts';
 import {
   type Batch,
-  type Ended,
   type Incident,
   type Outgoing,
   openIncident,
-  type Telling,
   withBatch,
-  withEnded,
   withOwnAnswer,
-  withRunning,
-  withTelling,
 } from '../../src/core/incident.ts';
 import type { IncidentStatus, Reason } from '../../src/core/notice.ts';
 import { nextStep } from '../../src/core/plan.ts';
 import type { Policy } from '../../src/core/policy.ts';
+import { type Ended, withEnded, withRunning } from '../../src/core/rounds.ts';
+import { type Telling, withTelling } from '../../src/core/telling.ts';
 import { policy as policyOf } from '../support/policies.ts';
 
 /** When every walk begins. */
@@ -239,5 +236,3 @@ export function walk(
   settle();
   return walked;
 }
-
-export type Walk = ReturnType<typeof walk>;

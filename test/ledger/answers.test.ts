@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openIncident, withRunning, withTelling } from '../../src/core/incident.ts';
+import { openIncident } from '../../src/core/incident.ts';
+import { withRunning } from '../../src/core/rounds.ts';
+import { withTelling } from '../../src/core/telling.ts';
 import { answerItself, command } from '../../src/ledger/answers.ts';
 import { listAudit } from '../../src/ledger/audit.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
@@ -7,7 +9,7 @@ import { beginAttempt } from '../../src/ledger/deliveries.ts';
 import { createDoor } from '../../src/ledger/door.ts';
 import { closeIncident } from '../../src/ledger/state.ts';
 import { claimAll, event, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
-import { MINUTE } from '../support/policies.ts';
+import { HOUR, MINUTE } from '../support/policies.ts';
 
 let ledger: Ledger;
 let empty: () => Promise<void>;
@@ -179,6 +181,9 @@ describe('a command', () => {
 });
 
 describe('an answer of the workflow itself', () => {
+  const silentFor = (incident: string, time: string) =>
+    ledger.query('update alerts set last_at = last_at - $2::interval where incident = $1', [incident, time]);
+
   it('is accepted when nothing was answered in between, and is in the timeline and the audit', async () => {
     const { batch } = await opened(ledger);
     await command(ledger, batch.incident, { kind: 'ack' }, ana);
@@ -195,6 +200,7 @@ describe('an answer of the workflow itself', () => {
 
   it('asked for again, because its result was lost, gives the same revision and no second row', async () => {
     const { batch } = await opened(ledger);
+    await silentFor(batch.incident, '2 days');
     const once = await answerItself(ledger, batch.incident, 0, 'resolved', 'quiet');
     expect(await answerItself(ledger, batch.incident, 0, 'resolved', 'quiet')).toEqual(once);
     expect((await rows(batch.incident)).filter(({ kind }) => kind === 'resolve')).toHaveLength(1);
@@ -213,8 +219,18 @@ describe('an answer of the workflow itself', () => {
     expect(await answerItself(ledger, batch.incident, 0, 'resolved', 'quiet')).toEqual({ outcome: 'closed' });
   });
 
+  it('does not call an incident quiet whose alert is still reported, although nothing new was said', async () => {
+    const short = routing([], { fallback: route({ policy: { quiet_ms: HOUR } }) });
+    const { batch } = await opened(ledger, short, { dedup_key: 'still-there' });
+    const quiet = () => answerItself(ledger, batch.incident, 0, 'resolved', 'quiet');
+    expect(await quiet()).toMatchObject({ outcome: 'heard', last_at: expect.any(Number) });
+    await silentFor(batch.incident, '61 minutes');
+    expect(await quiet()).toMatchObject({ outcome: 'done', status: 'resolved' });
+  });
+
   it('brings no batch: nothing waits in the inbox after it', async () => {
     const { batch } = await opened(ledger);
+    await silentFor(batch.incident, '2 days');
     await answerItself(ledger, batch.incident, 0, 'resolved', 'quiet');
     expect((await claimAll(ledger)).filter((claimed) => claimed.batch.incident === batch.incident)).toEqual([]);
     expect(await closeIncident(ledger, batch.incident, 1, 'quiet')).toBe('closed');
@@ -223,6 +239,7 @@ describe('an answer of the workflow itself', () => {
   it('made while a firing waits in the inbox loses to that firing, which opens it again', async () => {
     const { batch } = await opened(ledger, routing(), { service: 'late-bird' });
     await createDoor(ledger, { routing: routing() }).accept([event({ service: 'late-bird' })]);
+    await silentFor(batch.incident, '2 days');
     await answerItself(ledger, batch.incident, 0, 'resolved', 'quiet');
     const [next] = await claimAll(ledger);
     expect(next?.batch).toMatchObject({ number: 2, status: 'open', answer: 'fired_again', answer_rev: 2 });

@@ -1,13 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type Incident,
-  type Outgoing,
-  openIncident,
-  withBatch,
-  withRunning,
-  withTelling,
-} from '../../src/core/incident.ts';
+import { type Incident, type Outgoing, openIncident, withBatch } from '../../src/core/incident.ts';
 import type { Reason } from '../../src/core/notice.ts';
+import { withRunning } from '../../src/core/rounds.ts';
+import { withTelling } from '../../src/core/telling.ts';
 import { answerItself, command } from '../../src/ledger/answers.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
@@ -389,6 +384,9 @@ describe('the load of an incident', () => {
 
   it('brings an answer the workflow gave itself before it was lost', async () => {
     const claim = await opened(ledger);
+    await ledger.query(`update alerts set last_at = last_at - interval '2 days' where incident = $1`, [
+      claim.batch.incident,
+    ]);
     await answerItself(ledger, claim.batch.incident, 0, 'resolved', 'quiet');
     expect(await loadIncident(ledger, claim.batch.incident, known(claim), Date.now())).toMatchObject({
       outcome: 'loaded',

@@ -1,7 +1,19 @@
 /** A small world for the model of the protocol: the real ledger, relay and rules; a clock, a network and a Temporal that can fail. */
-import { type Batch, batchFits, type Ended, type Incident, isLastRound, keepingRunning, type Opening, type Outgoing, openIncident, roundWait, withBatch, withEnded, withOwnAnswer, withRunning, withTelling } from '../../src/core/incident.ts'; // biome-ignore format: one list
+import {
+  type Batch,
+  batchFits,
+  type Incident,
+  type Opening,
+  type Outgoing,
+  openIncident,
+  withBatch,
+  withHeard,
+  withOwnAnswer,
+} from '../../src/core/incident.ts';
 import { isPage } from '../../src/core/notice.ts';
 import { nextDeadline, nextStep, type Step } from '../../src/core/plan.ts';
+import { type Ended, isLastRound, keepingRunning, roundWait, withEnded, withRunning } from '../../src/core/rounds.ts';
+import { withTelling } from '../../src/core/telling.ts';
 import { answerItself } from '../../src/ledger/answers.ts';
 import { type Ledger, openLedger } from '../../src/ledger/db.ts';
 import { type AttemptEnd, beginAttempt, recordAttempt } from '../../src/ledger/deliveries.ts';
@@ -249,6 +261,7 @@ export async function createWorld(ledger: Ledger, broken: Broken = {}) {
           return;
         }
         if (result.outcome === 'stale') run.wantsLoad = true;
+        if (result.outcome === 'heard') run.state = withHeard(run.state, result.last_at, now);
         if (result.outcome === 'done')
           run.state = withOwnAnswer(
             run.state,

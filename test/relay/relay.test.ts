@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Batch, openIncident, withRunning, withTelling } from '../../src/core/incident.ts';
+import { type Batch, openIncident } from '../../src/core/incident.ts';
+import { withRunning } from '../../src/core/rounds.ts';
+import { withTelling } from '../../src/core/telling.ts';
 import { command } from '../../src/ledger/answers.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { beginAttempt } from '../../src/ledger/deliveries.ts';

@@ -75,7 +75,7 @@ export async function world() {
       return { outcome: 'delivered' };
     },
     collectSummary: async ({ date = '2026-01-15' }) => ({ outcome: 'collected', date, notify: ['hook'] }),
-    writeSummary: async () => ({ page: 'https://pages.example.com/1' }),
+    writeSummary: async () => undefined,
     tellSummary: async () => undefined,
   };
   const worker = await startWorker({
