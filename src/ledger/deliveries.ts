@@ -55,7 +55,7 @@ export async function beginAttempt(
     if (delivery.status !== 'sending' && delivery.status !== 'retrying')
       return { outcome: delivery.status as 'delivered' };
     if (isPage(out.reason) && found.answer_rev !== out.answer_rev) {
-      await endDelivery(tx, out.key, 'skipped', 'answered before it was sent');
+      await endDelivery(tx, out.key, 'superseded', 'answered before it was sent');
       return { outcome: 'stale' };
     }
     await supersede(tx, incident, target, out);

@@ -174,7 +174,7 @@ describe('an acknowledgement', () => {
     expect(begun).toMatchObject([{ target: 'slow', reason: 'group_now' }]);
     await told(id, 'slow', 'acknowledged');
     const { deliveries } = await h.incident(id);
-    expect(deliveries[0]).toMatchObject({ reason: 'group_now', status: 'skipped', attempts: 1 });
+    expect(deliveries[0]).toMatchObject({ reason: 'group_now', status: 'superseded', attempts: 1 });
     await resolved(id, ['slow']);
   });
 

@@ -93,13 +93,13 @@ describe('the beginning of an attempt', () => {
     expect(stored).toEqual({ snapshot, seen: 1 });
   });
 
-  it('of a page decided before an answer is refused and recorded as skipped', async () => {
+  it('of a page decided before an answer is refused and recorded as overtaken by it', async () => {
     const claim = await opened(ledger);
     const sent = sending(claim);
     await command(ledger, claim.batch.incident, { kind: 'ack' }, ana);
     expect(await begin(claim, sent)).toEqual({ outcome: 'stale' });
     expect(await deliveryRow(sent.out.key)).toMatchObject({
-      status: 'skipped',
+      status: 'superseded',
       attempts: 0,
       detail: 'answered before it was sent',
     });
