@@ -48,12 +48,8 @@ export function createDeliver(deps: Deps) {
     const channel = integration && deps.channelOf(integration.type);
     const begin = { incident, target, channel: channel?.id ?? '', out };
     if (!integration || !channel) {
-      await buryDelivery(
-        deps.ledger,
-        begin,
-        `no integration named ${target} is configured: add it, or take it out of the routes`,
-      );
-      return { outcome: 'failed', dead: true };
+      const missing = `no integration named ${target} is configured: add it, or take it out of the routes`;
+      return before(await buryDelivery(deps.ledger, begin, 'config', missing));
     }
     const skipped = whySkipped(integration, input);
     if (skipped) {
@@ -68,9 +64,9 @@ export function createDeliver(deps: Deps) {
     }
     putOff.delete(out.key);
     if (isGivenUp(snapshot, out, giveUpOf(integration), deps.now().getTime())) {
-      await buryDelivery(deps.ledger, begin, 'no attempt ended with an answer, and it has been tried for long enough');
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'dead' });
-      return { outcome: 'failed', dead: true };
+      const tried = 'no attempt ended with an answer, and it has been tried for long enough';
+      return before(await buryDelivery(deps.ledger, begin, 'timeout', tried));
     }
     const wait_ms = rates.wait(integration, deps.now().getTime());
     if (wait_ms > 0) throw again('rate_limited', `${target} may be told again in ${wait_ms} ms (rate)`, wait_ms);

@@ -45,6 +45,7 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
   let state =
     resume ?? openIncident(opening.id, opening.policy, opening.epoch, Math.min(opening.opened_at, Date.now()));
   let wantsLoad = false;
+  let isLoading = false;
   let isOver: string | undefined;
   let signals = 0;
   let early: Batch[] = [];
@@ -53,13 +54,17 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
   const index = createIndex(opening.severity);
 
   const fold = (batch: Batch): void => {
+    // What the load brings may be older than this batch: it is folded into that, not into what is replaced.
+    if (isLoading) {
+      early.push(batch);
+      return;
+    }
     const fit = batchFits(state, batch);
     if (fit === 'fold') {
       timeline.batch(batch);
       state = withBatch(state, inOurTime(batch, Date.now()));
     } else if (fit === 'load') {
       wantsLoad = true;
-      early.push(batch);
     }
   };
   wf.setHandler(batchSignal, (batch) => {
@@ -101,7 +106,7 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
 
   const loadNow = async (): Promise<void> => {
     wantsLoad = false;
-    early = [];
+    isLoading = true;
     const due = nextDeadline(state, Date.now());
     const { epoch, seen, answer_rev } = state;
     const loaded = await load({
@@ -113,6 +118,7 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
       state = keepingRunning(loaded.incident, state);
       timeline.note('loaded from the ledger');
     }
+    isLoading = false;
     const missed = early;
     early = [];
     for (const batch of missed) fold(batch);

@@ -212,17 +212,20 @@ export async function skipDelivery(
   });
 }
 
-/** A notice that can never be sent, such as one to an integration that is no longer configured. */
+/** Ends a notice that cannot or shall not be sent any more as dead, unless it has ended otherwise; gives how it ended. */
 export async function buryDelivery(
   ledger: Ledger,
   { incident, target, channel, out }: Omit<Begin, 'snapshot'>,
+  failure: 'config' | 'timeout',
   detail: string,
-): Promise<void> {
-  await ledger.transaction(async (tx) => {
-    await deliveryOf(tx, incident, target, channel, out);
+): Promise<Exclude<Begun['outcome'], 'go'>> {
+  return ledger.transaction(async (tx) => {
+    const { status } = await deliveryOf(tx, incident, target, channel, out);
+    if (status !== 'sending' && status !== 'retrying') return status as 'delivered';
     await tx.query(
-      `update deliveries set status = 'dead', failure = 'config', detail = $2, ended_at = now() where key = $1`,
-      [out.key, detail],
+      `update deliveries set status = 'dead', failure = $2, detail = $3, ended_at = now() where key = $1`,
+      [out.key, failure, detail],
     );
+    return 'dead';
   });
 }

@@ -21,6 +21,16 @@ const GRACE = '20 seconds';
 /** A workflow whose worker has gone is taken over by another after this, not after the SDK's 10 seconds. */
 const STICKY = '3 seconds';
 
+/** What the SDK would say is said by our own log, or is of no use to an operator. */
+const SILENT = {
+  log: () => undefined,
+  trace: () => undefined,
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
 let isInstalled = false;
 
 /** Before any connection: the SDK's own signal handling off (we stop the worker ourselves), its log at warnings. */
@@ -32,14 +42,7 @@ export function installRuntime(): void {
     telemetryOptions: {
       logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }), forward: {} },
     },
-    logger: {
-      log: () => undefined,
-      trace: () => undefined,
-      debug: () => undefined,
-      info: () => undefined,
-      warn: () => undefined,
-      error: () => undefined,
-    },
+    logger: SILENT,
   });
 }
 
@@ -83,12 +86,5 @@ export async function startWorker(input: {
 const bundle = () =>
   bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-    logger: {
-      log: () => undefined,
-      trace: () => undefined,
-      debug: () => undefined,
-      info: () => undefined,
-      warn: () => undefined,
-      error: () => undefined,
-    },
+    logger: SILENT,
   });

@@ -320,12 +320,18 @@ describe('a notice that is not sent', () => {
   it('is recorded as dead when it can never be sent', async () => {
     const claim = await opened(ledger);
     const { out } = sending(claim);
-    await buryDelivery(
-      ledger,
-      { incident: claim.batch.incident, target: 'gone', channel: '', out },
-      'no integration named gone',
-    );
+    const begin = { incident: claim.batch.incident, target: 'gone', channel: '', out };
+    expect(await buryDelivery(ledger, begin, 'config', 'no integration named gone')).toBe('dead');
     expect(await deliveryRow(out.key)).toMatchObject({ status: 'dead', detail: 'no integration named gone' });
+  });
+
+  it('that was delivered is not recorded as dead', async () => {
+    const claim = await opened(ledger);
+    const { out } = sending(claim);
+    const begin = { incident: claim.batch.incident, target: 'chat', channel: 'chat', out };
+    await skipDelivery(ledger, begin, 'switched off');
+    expect(await buryDelivery(ledger, begin, 'timeout', 'tried for long enough')).toBe('skipped');
+    expect(await deliveryRow(out.key)).toMatchObject({ status: 'skipped', detail: 'switched off' });
   });
 });
 
