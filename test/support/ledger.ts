@@ -1,4 +1,5 @@
 /** A ledger in memory for tests: PGlite with the real schema; one for each file, emptied between its tests. */
+import { randomUUID } from 'node:crypto';
 import type { Event } from '../../src/core/event.ts';
 import type { Policy } from '../../src/core/policy.ts';
 import type { Route, Routing } from '../../src/core/route.ts';
@@ -13,9 +14,22 @@ export const TABLES =
 
 /** About a second to open and half a gigabyte: one for each test file. `empty` leaves the schema and the epoch. */
 export async function openTestLedger(): Promise<{ ledger: Ledger; empty(): Promise<void> }> {
-  const ledger = await openLedger({ folder: 'memory://' });
+  const ledger = await openLedger(await emptyPlace());
   await migrate(ledger);
   return { ledger, empty: async () => void (await ledger.query(`truncate ${TABLES} restart identity`)) };
+}
+
+/** In memory; with `TOCSIN_TEST_POSTGRES` (an address that may create databases) a new database there. */
+async function emptyPlace(): Promise<Parameters<typeof openLedger>[0]> {
+  const server = process.env.TOCSIN_TEST_POSTGRES;
+  if (!server) return { folder: 'memory://' };
+  const name = `tocsin_test_${randomUUID().replaceAll('-', '')}`;
+  const admin = await openLedger({ url: server });
+  await admin.query(`create database ${name}`);
+  await admin.close();
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return { url: url.href };
 }
 
 /** A route that takes everything, groups by service and tells `chat`. */
