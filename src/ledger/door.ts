@@ -59,6 +59,9 @@ export function createDoor(
     if (committing >= COMMITS_AT_ONCE[ledger.kind]) return;
     committing++;
     while (queue.length > 0) {
+      // PGlite answers in microtasks: without a turn of the event loop a whole commit would run before the next request,
+      // which has arrived already, is read, and every event would go alone (measured: 390/s instead of thousands).
+      await new Promise(setImmediate);
       const group: Waiting[] = [];
       let size = 0;
       while (queue[0] && (size === 0 || size + queue[0].events.length <= COMMIT_MAX)) {

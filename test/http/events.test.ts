@@ -31,6 +31,18 @@ describe('POST /v1/events', () => {
     });
   });
 
+  it('commits requests that come together in far fewer transactions than there are requests', async () => {
+    const burst = (name: string) =>
+      Promise.all(Array.from({ length: 100 }, (_, at) => send(event({ id: `${name}/${at}` }))));
+    await burst('warm'); // Connections are opened one by one; what follows finds them open.
+    expect((await burst('together')).map(({ status }) => status)).toEqual(Array(100).fill(202));
+    // accepted_at is the transaction's own time.
+    const [row] = await api.ledger.query<{ transactions: number }>(
+      `select count(distinct accepted_at)::int as transactions from events where id like 'together/%'`,
+    );
+    expect(row?.transactions).toBeLessThan(50);
+  });
+
   it('makes an id where none is given', async () => {
     const { body } = await send(event());
     expect(await kept(String(pick(body, 'accepted', 0, 'id')))).toBe(1);
