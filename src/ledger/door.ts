@@ -69,6 +69,7 @@ export function createDoor(
         size += one.events.length;
         group.push(one);
       }
+      if (group.length === 0) break; // Another commit has taken what was there.
       await commit(group);
       waiting -= size;
     }
