@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IncidentView } from '../../src/ledger/views.ts';
+import { isRunning } from '../../src/temporal/process.ts';
 import { createApiClient } from '../support/api-client.ts';
-import { endAll, isAlive, type StartInput, startTocsin, type TocsinProcess } from '../support/child.ts';
+import { endAll, type StartInput, startTocsin, type TocsinProcess } from '../support/child.ts';
 import { startFakes } from '../support/expected.ts';
 import { until } from '../support/until.ts';
 
@@ -77,7 +78,7 @@ describe("with Temporal's database gone", () => {
 
       await tocsin.end('SIGKILL');
       process.kill(tocsin.temporalPid, 'SIGKILL');
-      await until('Temporal to be gone', () => (isAlive(tocsin.temporalPid) ? undefined : true));
+      await until('Temporal to be gone', () => (isRunning(tocsin.temporalPid) ? undefined : true));
       const state = join(dir, 'state');
       const files = readdirSync(state).filter((name) => name.startsWith('temporal.db'));
       expect(files).not.toEqual([]);
@@ -101,7 +102,7 @@ describe("with Temporal's database gone", () => {
       vendors.expected.nothingElse();
 
       expect(await tocsin.end('SIGINT')).toBe(0);
-      expect(isAlive(tocsin.temporalPid), 'Ctrl-C ends its Temporal as well').toBe(false);
+      expect(isRunning(tocsin.temporalPid), 'Ctrl-C ends its Temporal as well').toBe(false);
     },
     2 * BROUGHT_BACK_MS,
   );

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IncidentDetail } from '../../src/ledger/reading.ts';
 import type { IncidentView } from '../../src/ledger/views.ts';
+import { isRunning } from '../../src/temporal/process.ts';
 import { createApiClient } from '../support/api-client.ts';
 import {
   endAll,
-  isAlive,
   type StartInput,
   startInVain,
   startTocsin,
@@ -191,10 +191,10 @@ describe('killed in the middle of every kind of wait', () => {
       const awaited = await inTheMiddle('alone');
       const { temporalPid } = tocsin;
       await tocsin.end('SIGKILL');
-      expect(isAlive(temporalPid)).toBe(true);
+      expect(isRunning(temporalPid)).toBe(true);
       tocsin = await begin();
       expect(tocsin.temporalPid).not.toBe(temporalPid);
-      expect(isAlive(temporalPid)).toBe(false);
+      expect(isRunning(temporalPid)).toBe(false);
       await comeOnTime(awaited);
 
       const paged = timeOf(await told('hook', 'snooze_ended', 'snoozed'));
@@ -220,7 +220,7 @@ describe('a running Tocsin', () => {
     await post([{ type: 'anything', title: 'While it is dead', service: 'revived' }]);
     await told('hook', 'group_now', 'revived');
     expect(temporalPidIn(dir)).not.toBe(temporalPid);
-    expect(isAlive(pid)).toBe(true);
+    expect(isRunning(pid)).toBe(true);
   });
 
   it('stops cleanly at Ctrl-C, its Temporal with it, even while that is being started again', async () => {
@@ -231,7 +231,7 @@ describe('a running Tocsin', () => {
       return pid === dead ? undefined : pid;
     });
     expect(await tocsin.end('SIGINT')).toBe(0);
-    expect(isAlive(temporal)).toBe(false);
+    expect(isRunning(temporal)).toBe(false);
     vendors.expected.nothingElse();
   });
 

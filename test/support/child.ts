@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inject } from 'vitest';
+import { isRunning } from '../../src/temporal/process.ts';
 
 export interface TocsinProcess {
   url: string;
@@ -103,18 +104,8 @@ export async function startInVain(input: StartInput): Promise<{ code: number | n
 
 /** Leaves nothing running, also after a journey that failed half way. */
 export async function endAll(tocsin: TocsinProcess | undefined, stateDir: string): Promise<void> {
-  if (tocsin && isAlive(tocsin.pid)) await tocsin.end('SIGINT');
+  if (tocsin && isRunning(tocsin.pid)) await tocsin.end('SIGINT');
   if (!existsSync(join(stateDir, 'state', 'temporal.pid'))) return;
   const left = temporalPidIn(stateDir);
-  if (isAlive(left)) process.kill(left, 'SIGKILL');
-}
-
-/** True while a process of this id exists. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  if (isRunning(left)) process.kill(left, 'SIGKILL');
 }
