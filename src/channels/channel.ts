@@ -8,7 +8,18 @@ import type { Notice } from '../core/notice.ts';
 export type Ref = { [key: string]: Json };
 
 /** The closed set of words for what went wrong; also the metric label. */
-export const FAILURES = ['rate_limited', 'timeout', 'network', 'server', 'auth', 'config', 'payload', 'gone', 'blocked', 'unforeseen'] as const; // biome-ignore format: a list
+export const FAILURES = [
+  'rate_limited',
+  'timeout',
+  'network',
+  'server',
+  'auth',
+  'config',
+  'payload',
+  'gone',
+  'blocked',
+  'unforeseen',
+] as const;
 export type Failure = (typeof FAILURES)[number];
 
 /**

@@ -203,7 +203,9 @@ function emailOf(fields: Fields, warnings: string[]): Fields | undefined {
     warnings.push('SMTP_FROM is missing: mail has no sender, so none is sent');
     return undefined;
   }
-  const recipients = String(to).split(',').map((address) => address.trim()); // biome-ignore format: one thought
+  const recipients = String(to)
+    .split(',')
+    .map((address) => address.trim());
   return { type: 'email', host, from, to: recipients.filter((address) => address !== ''), ...rest };
 }
 

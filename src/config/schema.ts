@@ -183,4 +183,16 @@ export const Links = z.strictObject({ grafana: webAddress.optional(), prometheus
 export const PublicUrl = webAddress;
 
 /** The sections of the file; each entry is validated on its own, so that every problem is heard of at once. */
-export const SECTIONS = ['integrations', 'escalations', 'routes', 'default', 'summaries', 'inhibitions', 'time_intervals', 'egress', 'sources', 'links', 'public_url'] as const; // biome-ignore format: a list
+export const SECTIONS = [
+  'integrations',
+  'escalations',
+  'routes',
+  'default',
+  'summaries',
+  'inhibitions',
+  'time_intervals',
+  'egress',
+  'sources',
+  'links',
+  'public_url',
+] as const;

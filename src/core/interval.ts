@@ -95,7 +95,20 @@ function wallClock(timezone: string, now: Date): Day & { minute: number } {
 }
 
 const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const;
-const MONTHS = ['january', 'february', 'march', 'april', 'may', 'june', 'july', 'august', 'september', 'october', 'november', 'december'] as const; // biome-ignore format: a list
+const MONTHS = [
+  'january',
+  'february',
+  'march',
+  'april',
+  'may',
+  'june',
+  'july',
+  'august',
+  'september',
+  'october',
+  'november',
+  'december',
+] as const;
 
 /** `mon-fri`, `saturday`. Throws an Error that says what would be right. */
 export function parseWeekdays(text: string): Range {
@@ -160,7 +173,10 @@ export function parseTimezone(text: string): string {
 }
 
 function parseNames(text: string, names: readonly string[], first: number, right: string): Range {
-  const [from = '', to = from, ...more] = text.toLowerCase().split('-').map((word) => word.trim()); // biome-ignore format: one thought
+  const [from = '', to = from, ...more] = text
+    .toLowerCase()
+    .split('-')
+    .map((word) => word.trim());
   const numberOf = (word: string) =>
     word.length < 3 ? -1 : names.findIndex((name) => name === word || name.slice(0, 3) === word);
   const range = { from: numberOf(from), to: numberOf(to) };

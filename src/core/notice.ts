@@ -33,9 +33,20 @@ export type Reason = keyof typeof REASONS;
 
 /** A page asks somebody to act and stops at an answer; the other reasons only inform. */
 const PAGES: ReadonlySet<Reason> = new Set([
-  'group_now', 'group_count', 'group_wait', 'group_interval', 'severity_rose', 'fired_again', 'repeat_interval',
-  'escalated', 'escalated_by_hand', 'failover', 'unacknowledged', 'ack_timed_out', 'snooze_ended',
-]); // biome-ignore format: a list
+  'group_now',
+  'group_count',
+  'group_wait',
+  'group_interval',
+  'severity_rose',
+  'fired_again',
+  'repeat_interval',
+  'escalated',
+  'escalated_by_hand',
+  'failover',
+  'unacknowledged',
+  'ack_timed_out',
+  'snooze_ended',
+]);
 
 export const isPage = (reason: Reason): boolean => PAGES.has(reason);
 

@@ -6,7 +6,19 @@ import {
   WorkflowIdReusePolicy,
 } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { BATCH, clear, DAILY_SUMMARY, INCIDENT, type IncidentInput, NUDGE, SEARCH_ATTRIBUTES, SEND_ONE, type SendInput, type SummaryInput, TASK_QUEUE } from '../../workflows/contract.ts'; // biome-ignore format: one list
+import {
+  BATCH,
+  clear,
+  DAILY_SUMMARY,
+  INCIDENT,
+  type IncidentInput,
+  NUDGE,
+  SEARCH_ATTRIBUTES,
+  SEND_ONE,
+  type SendInput,
+  type SummaryInput,
+  TASK_QUEUE,
+} from '../../workflows/contract.ts';
 import type { Batch, Opening } from '../core/incident.ts';
 
 /** A signal that takes longer is given up; the relay sends it again. */
