@@ -23,15 +23,19 @@ export interface StartInput {
   stateDir: string;
   configPath: string;
   key: string;
+  /** Over what it gets from us. */
+  env?: Readonly<Record<string, string>>;
+  /** Arguments of node itself, before the program: `--import` of a test build. */
+  nodeArgs?: readonly string[];
 }
 
 const CLI = fileURLToPath(new URL('../../src/main/cli.ts', import.meta.url));
 /** A start takes some seconds: a database, a Temporal, a bundle; on a busy machine more. */
 const START_MS = 90_000;
 
-const launch = ({ stateDir, configPath, key }: StartInput): { child: ChildProcess; output: () => string } => {
+const launch = ({ stateDir, configPath, key, env = {}, nodeArgs = [] }: StartInput): { child: ChildProcess; output: () => string } => {
   const kept = Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|TOCSIN_|VITEST|NODE_OPTIONS)/.test(name));
-  const child = spawn(process.execPath, [CLI, 'start', '--config', configPath], {
+  const child = spawn(process.execPath, [...nodeArgs, CLI, 'start', '--config', configPath], {
     cwd: stateDir,
     env: {
       ...Object.fromEntries(kept),
@@ -41,6 +45,7 @@ const launch = ({ stateDir, configPath, key }: StartInput): { child: ChildProces
       PORT: '0',
       TEMPORAL_PORT: '0',
       TEMPORAL_UI_PORT: '0',
+      ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
