@@ -15,7 +15,7 @@ import type { Answer, Arrived, Endpoint } from './endpoint.ts';
 import { documentOf, PROBLEM_MEDIA_TYPE, Problem, problemOf, tooMany } from './problem.ts';
 
 /** Generous: a key that asks more often than this is in a loop. */
-const KEY_RATE: Rate = { per_second: 1_000, burst: 5_000 };
+const KEY_RATE: Rate = { per_second: 20_000, burst: 40_000 };
 
 /** The caller of endpoints that ask for no key. */
 const NOBODY: Caller = { id: 'none', name: 'nobody', scopes: [] };

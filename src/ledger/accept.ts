@@ -1,5 +1,6 @@
 /** One transaction of the door: which events are new, what each does to an incident, and the rows that say so. */
 import { type Event, identityOf, labelsOf } from '../core/event.ts';
+import type { Policy } from '../core/policy.ts';
 import { decide, inhibits, type Routing, type StoredDecision, storedDecision } from '../core/route.ts';
 import { isEnd } from '../core/story.ts';
 import type { Ledger, Queryable } from './db.ts';
@@ -24,8 +25,8 @@ interface Known {
   title: string;
   service: string | null;
   count: number;
-  first_at: Date | null;
-  resolved_at: Date | null;
+  first_at: Date | string | null;
+  resolved_at: Date | string | null;
   expires_at: string | null;
   inhibitor: { identity: string; labels: Record<string, string> } | null;
   /** Source and id of the last event that changed it in this commit. */
@@ -45,7 +46,7 @@ interface Join {
   key: string;
   words: string;
   severity: string;
-  policy: string | null;
+  policy: NamedPolicy | null;
   lifecycle: boolean;
 }
 
@@ -56,45 +57,101 @@ interface Arrival {
   joins: Join[];
 }
 
-/** Accepts all of them or none; answers are in the order given. Throws what the ledger throws. */
-export async function acceptAll(ledger: Ledger, routing: Routing, events: Event[], now: Date): Promise<Accepted[]> {
-  return ledger.transaction(async (tx) => {
-    const known = await knownEvents(tx, events);
-    const answers: Accepted[] = [];
-    const fresh: Event[] = [];
-    for (const event of events) {
-      const name = JSON.stringify([event.source, event.id]);
-      answers.push({ id: event.id, duplicate: known.has(name) });
-      if (!known.has(name)) fresh.push(event);
-      known.add(name);
-    }
-    if (fresh.length === 0) return answers;
+/** What is kept once and named by many: policies and decisions, by their digests. */
+interface Kept {
+  policies: Map<string, string>;
+  decisions: Map<string, string>;
+}
 
-    const firing = routing.inhibitions.length > 0 ? await firingInhibitors(tx) : [];
-    const policies = new Map<string, string>();
-    const arrivals = fresh.map((event) => arrive(event, routing, firing, now, policies));
-    await joinResolves(tx, arrivals);
-    const keys = [...new Set(arrivals.flatMap(({ joins }) => joins.map(({ key }) => key)))];
-    await lockKeys(tx, ledger.kind, keys);
-    const alerts = await knownAlerts(tx, arrivals);
-    const rows = arrivals.flatMap((arrival) => take(arrival, alerts, routing, now));
-    await write(
-      tx,
-      arrivals,
-      rows,
-      [...alerts.values()].filter(({ by }) => by),
-      policies,
-    );
+/** Accepts all of the events or none; answers are in the order given. Throws what the ledger throws. */
+export type AcceptAll = (events: Event[], now: Date) => Promise<Accepted[]>;
+
+/** Stands between two events in one argument: a control character, which JSON never holds as it is. */
+const BETWEEN = '\x1e';
+/** So many names of policies and decisions are remembered as kept already. */
+const REMEMBERED_MAX = 10_000;
+
+export function createAccept(ledger: Ledger, routing: Routing): AcceptAll {
+  const policyOf = createPolicyNames();
+  let remembered = new Set<string>();
+
+  return async (events, now) => {
+    const kept: Kept = { policies: new Map(), decisions: new Map() };
+    let writing: Promise<unknown> = Promise.resolve();
+    const answers = await ledger
+      .transaction(async (tx) => {
+        const knowing = knownEvents(tx, events);
+        const firing = routing.inhibitions.length > 0 ? await firingInhibitors(tx) : [];
+        const all = events.map((event) => arrive(event, routing, firing, now, policyOf));
+        await joinResolves(tx, all);
+        // On Postgres another door may hold these keys; PGlite has one connection, which is the lock.
+        await lockKeys(tx, ledger.kind, [...new Set(all.flatMap(({ joins }) => joins.map(({ key }) => key)))]);
+        const [known, alerts] = await Promise.all([knowing, knownAlerts(tx, all)]);
+        const { answers, arrivals } = newAmong(all, known);
+        if (arrivals.length === 0) return answers;
+        const rows = arrivals.flatMap((arrival) => take(arrival, alerts, routing, now));
+        for (const { joins } of arrivals)
+          for (const { policy } of joins) if (policy) kept.policies.set(policy.id, policy.text);
+        // Sent with the commit behind it: one turn of the event loop instead of two.
+        writing = write(
+          tx,
+          arrivals,
+          rows,
+          [...alerts.values()].filter(({ by }) => by),
+          kept,
+          remembered,
+          now,
+        );
+        writing.catch(() => undefined);
+        return answers;
+      })
+      .catch(async (error: unknown) => {
+        await writing; // It knows better what was wrong.
+        throw error;
+      });
+    if (remembered.size > REMEMBERED_MAX) remembered = new Set();
+    for (const id of [...kept.policies.keys(), ...kept.decisions.keys()]) remembered.add(id);
     return answers;
-  });
+  };
+}
+
+function newAmong(all: Arrival[], known: Set<string>): { answers: Accepted[]; arrivals: Arrival[] } {
+  const answers: Accepted[] = [];
+  const arrivals: Arrival[] = [];
+  for (const arrival of all) {
+    const { source, id } = arrival.event;
+    const name = JSON.stringify([source, id]);
+    answers.push({ id, duplicate: known.has(name) });
+    if (!known.has(name)) arrivals.push(arrival);
+    known.add(name);
+  }
+  return { answers, arrivals };
 }
 
 async function knownEvents(tx: Queryable, events: Event[]): Promise<Set<string>> {
   const rows = await tx.query<{ source: string; id: string }>(
-    'select source, id from events where (source, id) in (select * from unnest($1::text[], $2::text[]))',
+    'select e.source, e.id from unnest($1::text[], $2::text[]) s(source, id) join events e on e.source = s.source and e.id = s.id',
     [events.map(({ source }) => source), events.map(({ id }) => id)],
   );
   return new Set(rows.map(({ source, id }) => JSON.stringify([source, id])));
+}
+
+/** A policy as a row names it: by the digest of its text. A route's own is the same object for every event. */
+interface NamedPolicy {
+  id: string;
+  text: string;
+}
+
+function createPolicyNames(): (policy: Policy) => NamedPolicy {
+  const names = new WeakMap<Policy, NamedPolicy>();
+  return (policy) => {
+    const known = names.get(policy);
+    if (known) return known;
+    const text = JSON.stringify(policy);
+    const named = { id: digest(text), text };
+    names.set(policy, named);
+    return named;
+  };
 }
 
 function arrive(
@@ -102,16 +159,15 @@ function arrive(
   routing: Routing,
   firing: Parameters<typeof decide>[2],
   now: Date,
-  policies: Map<string, string>,
+  policyOf: (policy: Policy) => NamedPolicy,
 ): Arrival {
   const decision = decide(event, routing, firing, now);
   const joins = decision.routes.flatMap((taken): Join[] => {
     if (taken.outcome !== 'join') return [];
-    const policy = JSON.stringify(taken.policy);
-    const id = digest(policy);
-    policies.set(id, policy);
     const lifecycle = taken.policy.lifecycle !== undefined;
-    return [{ key: digest(taken.key), words: taken.key, severity: taken.severity, policy: id, lifecycle }];
+    return [
+      { key: digest(taken.key), words: taken.key, severity: taken.severity, policy: policyOf(taken.policy), lifecycle },
+    ];
   });
   return { event, fingerprint: digest(identityOf(event)), decision: storedDecision(decision), joins };
 }
@@ -156,26 +212,16 @@ async function knownAlerts(tx: Queryable, arrivals: Arrival[]): Promise<Map<stri
   );
   if (pairs.size === 0) return new Map();
   const wanted = [...pairs.values()];
-  const rows = await tx.query<
-    Omit<Known, 'firing' | 'inhibitor' | 'by'> & {
-      status: string;
-      alive: boolean;
-      inhibits: boolean;
-      labels: Known['inhibitor'];
-    }
-  >(
-    `select distinct on (key, fingerprint) key, fingerprint, current, status, severity, title, service, count::int as count, first_at,
-            resolved_at, expires_at, inhibits, labels, (expires_at is null or expires_at > now()) as alive
-       from alerts where (key, fingerprint) in (select * from unnest($1::text[], $2::text[]))
-      order by key, fingerprint, id desc`,
+  // One text instead of rows: read in a fifth of the time (measured on PGlite: 20 µs a row became 4).
+  const [found] = await tx.query<{ alerts: string }>(
+    `select coalesce(json_agg(a), '[]')::text as alerts from unnest($1::text[], $2::text[]) w(key, fingerprint) cross join lateral (
+       select key, fingerprint, current, current and status = 'firing' as firing, severity, title, service, count::int as count, first_at, resolved_at,
+              expires_at, case when inhibits then labels end as inhibitor
+         from alerts where alerts.key = w.key and alerts.fingerprint = w.fingerprint order by id desc limit 1) a`,
     [wanted.map(([key]) => key), wanted.map(([, fingerprint]) => fingerprint)],
   );
-  return new Map(
-    rows.map(({ status, alive: _, inhibits: isInhibitor, labels, ...row }) => [
-      alertName(row.key, row.fingerprint),
-      { ...row, firing: row.current && status === 'firing', inhibitor: isInhibitor ? labels : null },
-    ]),
-  );
+  const alerts = JSON.parse(found?.alerts ?? '[]') as Known[];
+  return new Map(alerts.map((alert) => [alertName(alert.key, alert.fingerprint), alert]));
 }
 
 /** Decides, event by event and join by join, what changes; the rows it makes are in the order of arrival. */
@@ -203,7 +249,7 @@ function take(arrival: Arrival, alerts: Map<string, Known>, routing: Routing, no
       kind: effect,
       fingerprint,
       severity: effect === 'resolved' && alert ? alert.severity : join.severity,
-      policy: join.policy,
+      policy: join.policy?.id ?? null,
     });
   }
   arrival.decision = { ...arrival.decision, effects };
@@ -263,19 +309,39 @@ async function write(
   arrivals: Arrival[],
   rows: InboxRow[],
   alerts: Known[],
-  policies: Map<string, string>,
+  kept: Kept,
+  remembered: ReadonlySet<string>,
+  now: Date,
 ): Promise<void> {
-  if (policies.size > 0) {
-    await tx.query(
-      'insert into policies (id, policy) select id, policy::jsonb from unnest($1::text[], $2::text[]) p(id, policy) on conflict (id) do nothing',
-      [[...policies.keys()], [...policies.values()]],
-    );
-  }
-  const text = (value: unknown): string => JSON.stringify(value);
-  await tx.query(
+  const day = now.toISOString().slice(0, 'YYYY-MM-DD'.length);
+  const decided = arrivals.map(({ decision }) => {
+    const text = JSON.stringify(decision);
+    const id = digest(`${day} ${text}`);
+    kept.decisions.set(id, text);
+    return id;
+  });
+  const fresh = (all: Map<string, string>): string[] => [...all.keys()].filter((id) => !remembered.has(id));
+  const [policies, decisions] = [fresh(kept.policies), fresh(kept.decisions)];
+  const named =
+    policies.length + decisions.length === 0
+      ? undefined
+      : tx.query(
+          `with p as (insert into policies (id, policy) select id, policy::jsonb from unnest($1::text[], $2::text[]) p(id, policy) on conflict (id) do nothing)
+           insert into decisions (id, day, decision) select id, $5::date, decision::jsonb from unnest($3::text[], $4::text[]) d(id, decision)
+           on conflict (id) do nothing`,
+          [
+            policies,
+            policies.map((id) => kept.policies.get(id)),
+            decisions,
+            decisions.map((id) => kept.decisions.get(id)),
+            day,
+          ],
+        );
+  const written = tx.query(
     `with e as (
        insert into events (source, id, event, decision)
-       select source, id, event::jsonb, decision::jsonb from unnest($1::text[], $2::text[], $3::text[], $4::text[]) t(source, id, event, decision)
+       select source, id, event::jsonb, decision
+         from unnest($1::text[], $2::text[], string_to_array($3, '${BETWEEN}'), $4::text[]) t(source, id, event, decision)
        on conflict (source, id) do nothing returning seq, source, id
      ), i as (
        insert into inbox (key, kind, event, fingerprint, severity, policy)
@@ -298,8 +364,8 @@ async function write(
     [
       arrivals.map(({ event }) => event.source),
       arrivals.map(({ event }) => event.id),
-      arrivals.map(({ event }) => text(event)),
-      arrivals.map(({ decision }) => text(decision)),
+      arrivals.map(({ event }) => JSON.stringify(event)).join(BETWEEN),
+      decided,
       rows.map(({ by }) => by[0]),
       rows.map(({ by }) => by[1]),
       rows.map(({ key }) => key),
@@ -319,9 +385,10 @@ async function write(
       alerts.map(({ first_at }) => iso(first_at)),
       alerts.map(({ resolved_at }) => iso(resolved_at)),
       alerts.map(({ expires_at }) => iso(expires_at)),
-      alerts.map(({ inhibitor }) => (inhibitor ? text(inhibitor) : null)),
+      alerts.map(({ inhibitor }) => (inhibitor ? JSON.stringify(inhibitor) : null)),
     ],
   );
+  await Promise.all([named, written]);
 }
 
 const iso = (time: Date | string | null): string | null => (time === null ? null : new Date(time).toISOString());

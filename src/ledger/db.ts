@@ -1,7 +1,7 @@
 /** The thin seam between our SQL and the two databases that run it: Postgres through pg, and PGlite in this process. */
-import { mkdirSync } from 'node:fs';
-import { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
+import { openPglite } from './pglite/open.ts';
+import { NOT_COMMITTED } from './pglite/statements.ts';
 
 export interface Queryable {
   /** Rows of one statement; parameters are `$1` … in both databases. */
@@ -10,6 +10,10 @@ export interface Queryable {
 
 export interface Ledger extends Queryable {
   kind: 'postgres' | 'pglite';
+  /**
+   * Commits what `work` asks for, or nothing; throws what it throws. Statements it has not awaited go before the commit, and
+   * the commit fails where one of them did.
+   */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /** Says that rows wait in the inbox, to whoever runs the relay, here or in another process. */
   wake(): void;
@@ -30,29 +34,6 @@ const POOL_SIZE = 20;
  */
 export async function openLedger(where: { url: string } | { folder: string }): Promise<Ledger> {
   return 'url' in where ? openPostgres(where.url) : openPglite(where.folder);
-}
-
-async function openPglite(folder: string): Promise<Ledger> {
-  if (!folder.includes('://')) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const db = await PGlite.create(folder);
-  const listeners = new Set<() => void>();
-  const over = (runner: { query<Row>(sql: string, params?: unknown[]): Promise<{ rows: Row[] }> }): Queryable => ({
-    query: async <Row>(sql: string, params: readonly unknown[] = []) =>
-      (await runner.query<Row>(sql, [...params])).rows,
-  });
-  return {
-    kind: 'pglite',
-    ...over(db),
-    transaction: (work) => db.transaction((tx) => work(over(tx))),
-    wake: () => {
-      for (const listener of listeners) listener();
-    },
-    onWake(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    close: () => db.close(),
-  };
 }
 
 async function openPostgres(url: string): Promise<Ledger> {
@@ -79,7 +60,8 @@ async function openPostgres(url: string): Promise<Ledger> {
       try {
         await client.query('begin');
         const result = await work(over(client));
-        await client.query('commit');
+        // A transaction in which a statement has failed answers a commit by rolling back, and calls that no error.
+        if ((await client.query('commit')).command === 'ROLLBACK') throw new Error(NOT_COMMITTED);
         client.release();
         return result;
       } catch (error) {

@@ -1,7 +1,7 @@
 /** The door: events that arrive together share one transaction, and each is answered when that has committed. */
 import type { Event } from '../core/event.ts';
 import type { Routing } from '../core/route.ts';
-import { type Accepted, acceptAll } from './accept.ts';
+import { type Accepted, createAccept } from './accept.ts';
 import type { Ledger } from './db.ts';
 
 export type { Accepted } from './accept.ts';
@@ -29,6 +29,7 @@ export function createDoor(
   options: { routing: Routing; now?: () => Date; onCommit?: () => void },
 ): Door {
   const { routing, now = () => new Date(), onCommit = () => ledger.wake() } = options;
+  const acceptAll = createAccept(ledger, routing);
   const queue: Waiting[] = [];
   let waiting = 0;
   let committing = 0;
@@ -36,8 +37,6 @@ export function createDoor(
   const commit = async (group: Waiting[]): Promise<void> => {
     try {
       const accepted = await acceptAll(
-        ledger,
-        routing,
         group.flatMap(({ events }) => events),
         now(),
       );

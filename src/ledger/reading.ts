@@ -35,7 +35,10 @@ export async function eventOf(db: Queryable, id: string): Promise<StoredEvent[]>
     accepted_at: Date;
     event: Event;
     decision: StoredDecision & { effects?: { key: string; effect: string }[] };
-  }>('select seq, id, source, accepted_at, event, decision from events where id = $1 order by seq limit 20', [id]);
+  }>(
+    'select e.seq, e.id, e.source, e.accepted_at, e.event, d.decision from events e join decisions d on d.id = e.decision where e.id = $1 order by e.seq limit 20',
+    [id],
+  );
   return Promise.all(
     rows.map(async ({ seq, accepted_at, decision, ...row }) => {
       const { effects = [], ...stored } = decision;

@@ -195,7 +195,7 @@ describe('POST /v1/events', () => {
     expect((await down.call('GET', '/healthz')).status).toBe(200);
     down.clock.now = new Date(down.clock.now.getTime() + 10_000);
     expect((await down.call('POST', '/v1/events', { key: down.keys.ingest, body: event() })).status).toBe(503);
-    await expect(down.stop()).rejects.toThrow(/closed/);
+    await down.stop();
   });
 
   it('tells of what nobody foresaw only where to look for it', async () => {

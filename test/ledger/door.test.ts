@@ -28,7 +28,7 @@ const alerts = () =>
   );
 const effects = async (): Promise<string[]> => {
   const rows = await ledger.query<{ decision: { effects?: { effect: string }[] } }>(
-    'select decision from events order by seq',
+    'select d.decision from events e join decisions d on d.id = e.decision order by e.seq',
   );
   return rows.map(({ decision }) => (decision.effects ?? []).map(({ effect }) => effect).join(' '));
 };
@@ -45,7 +45,7 @@ describe('an accepted event', () => {
     const one = event();
     expect(await accept([one])).toEqual([{ id: one.id, duplicate: false }]);
     const [stored] = await ledger.query<{ event: Event; decision: { routes: object[] } }>(
-      'select event, decision from events',
+      'select e.event, d.decision from events e join decisions d on d.id = e.decision',
     );
     expect(stored?.event).toEqual(one);
     expect(stored?.decision).toMatchObject({
@@ -262,7 +262,9 @@ describe('an inhibitor', () => {
     await accept([down()], quiet);
     await accept([warning()], quiet);
     expect(await kinds()).toEqual(['fired']);
-    const [, held] = await ledger.query<{ decision: object }>('select decision from events order by seq');
+    const [, held] = await ledger.query<{ decision: object }>(
+      'select d.decision from events e join decisions d on d.id = e.decision order by e.seq',
+    );
     expect(held?.decision).toMatchObject({ routes: [{ outcome: 'inhibited' }] });
   });
 

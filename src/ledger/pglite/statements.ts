@@ -1,0 +1,163 @@
+/** Statements on PGlite, each parsed and planned once: one message in and one out instead of PGlite's six. */
+import { type PGlite, protocol } from '@electric-sql/pglite';
+
+/** What PGlite's own `query` gives back of a failed statement: pg's names for it. */
+export class StatementError extends Error {
+  readonly code: string | undefined;
+  readonly detail: string | undefined;
+  readonly constraint: string | undefined;
+  constructor(
+    message: string,
+    more: { code?: string | undefined; detail?: string | undefined; constraint?: string | undefined },
+  ) {
+    super(message);
+    this.name = 'StatementError';
+    this.code = more.code;
+    this.detail = more.detail;
+    this.constraint = more.constraint;
+  }
+}
+
+interface Prepared {
+  name: string;
+  params: number[];
+  columns: { name: string; type: number }[];
+}
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const IN_FAILED_TRANSACTION = '25P02';
+export const NOT_COMMITTED = 'nothing was committed: a statement of the transaction had failed';
+/** Our statements are some hundred, each of a fixed text; more than this are somebody's tests. */
+const PREPARED_MAX = 500;
+const { serialize, Parser } = protocol;
+const SYNC = serialize.sync();
+const EXECUTE = serialize.execute({});
+
+export interface Statements {
+  /** Rows of one statement; throws StatementError. */
+  run(sql: string, params: readonly unknown[]): Record<string, unknown>[];
+}
+
+/** `db` must have nothing else to do: statements run one after the other, on its one connection. */
+export function createStatements(db: PGlite): Statements {
+  const prepared = new Map<string, Prepared>();
+  let numbered = 0;
+
+  const exchange = (messages: Uint8Array[]): Answer => {
+    const answer: Answer = { params: [], columns: [], rows: [] };
+    new Parser().parse(db.execProtocolRawSync(joined(messages)), (message) => read(message as Message, answer));
+    if (answer.error) throw answer.error;
+    return answer;
+  };
+
+  const prepare = (sql: string): Prepared => {
+    const known = prepared.get(sql);
+    if (known) return known;
+    const name = `s${++numbered}`;
+    const { params, columns } = exchange([
+      serialize.parse({ name, text: sql }),
+      serialize.describe({ type: 'S', name }),
+      SYNC,
+    ]);
+    const made = { name, params, columns };
+    prepared.set(sql, made);
+    if (prepared.size > PREPARED_MAX) forget(prepared.keys().next().value as string);
+    return made;
+  };
+
+  const forget = (sql: string): void => {
+    const { name } = prepared.get(sql) as Prepared;
+    prepared.delete(sql);
+    exchange([serialize.close({ type: 'S', name }), SYNC]);
+  };
+
+  return {
+    run(sql, params) {
+      const { name, params: types, columns } = prepare(sql);
+      const values = params.map((value, at) => inText(db, value, types[at]));
+      const { rows, tag } = exchange([serialize.bind({ statement: name, values }), EXECUTE, SYNC]);
+      // A transaction in which a statement has failed answers a commit by rolling back, and calls that no error.
+      if (tag === 'ROLLBACK' && sql === 'commit')
+        throw new StatementError(NOT_COMMITTED, { code: IN_FAILED_TRANSACTION });
+      return rows.map((fields) =>
+        Object.fromEntries(
+          columns.map(({ name: column, type }, at) => [column, fromText(db, fields[at] ?? null, type)]),
+        ),
+      );
+    },
+  };
+}
+
+/** The array types of the statements we have: `text[]` is nearly every list, and most of its texts are digests. */
+const TEXTS = 1009;
+
+function inText(db: PGlite, value: unknown, type = 0): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'string') return value;
+  if (type === TEXTS && Array.isArray(value)) return textsOf(value);
+  return db.serializers[type]?.(value) ?? String(value);
+}
+
+/** https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
+const textsOf = (values: readonly unknown[]): string =>
+  `{${values.map((value) => (value === null || value === undefined ? 'NULL' : `"${escaped(String(value))}"`)).join(',')}}`;
+const escaped = (text: string): string => (/["\\]/.test(text) ? text.replace(/["\\]/g, '\\$&') : text);
+
+interface Answer {
+  params: number[];
+  columns: { name: string; type: number }[];
+  rows: (string | null)[][];
+  /** The command tag: `INSERT 0 3`, `COMMIT`. */
+  tag?: string;
+  error?: StatementError;
+}
+
+type Message = { name: string } & Partial<{
+  dataTypeIDs: number[];
+  fields: { name: string; dataTypeID: number }[] & (string | null)[];
+  message: string;
+  code: string;
+  detail: string;
+  constraint: string;
+  text: string;
+}>;
+
+function read(message: Message, answer: Answer): void {
+  switch (message.name) {
+    case 'parameterDescription':
+      answer.params = message.dataTypeIDs ?? [];
+      break;
+    case 'rowDescription':
+      answer.columns = (message.fields ?? []).map(({ name, dataTypeID }) => ({ name, type: dataTypeID }));
+      break;
+    case 'dataRow':
+      answer.rows.push(message.fields ?? []);
+      break;
+    case 'error':
+      answer.error ??= new StatementError(message.message ?? 'the statement failed', message);
+      break;
+    case 'commandComplete':
+      if (message.text !== undefined) answer.tag = message.text;
+      break;
+    default: // Nobody asks for the rest.
+  }
+}
+
+/** int8: every count and seq we will ever have fits a JavaScript number. */
+const INT8 = 20;
+
+function fromText(db: PGlite, text: string | null, type: number): unknown {
+  if (text === null) return null;
+  if (type === INT8) return Number(text);
+  return db.parsers[type]?.(text, type) ?? text;
+}
+
+function joined(messages: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const message of messages) {
+    whole.set(message, at);
+    at += message.length;
+  }
+  return whole;
+}
