@@ -6,6 +6,7 @@ import { isEnd } from '../core/story.ts';
 import type { Ledger, Queryable } from './db.ts';
 import { digest, lockKeys } from './identity.ts';
 import { firingInhibitors } from './inhibitors.ts';
+import { procedure } from './procedure.ts';
 
 export interface Accepted {
   id: string;
@@ -55,65 +56,47 @@ interface Arrival {
   fingerprint: string;
   decision: StoredDecision & { effects?: { route: string; key: string; effect: Effect }[] };
   joins: Join[];
+  /** Where it could keep others quiet: what they are compared with. */
+  inhibitor: Known['inhibitor'];
 }
 
-/** What is kept once and named by many: policies and decisions, by their digests. */
-interface Kept {
-  policies: Map<string, string>;
-  decisions: Map<string, string>;
-}
+/** Stands between two events in one argument: a control character, which JSON never holds as it is. */
+const BETWEEN = '\x1e';
 
 /** Accepts all of the events or none; answers are in the order given. Throws what the ledger throws. */
 export type AcceptAll = (events: Event[], now: Date) => Promise<Accepted[]>;
 
-/** Stands between two events in one argument: a control character, which JSON never holds as it is. */
-const BETWEEN = '\x1e';
-/** So many names of policies and decisions are remembered as kept already. */
-const REMEMBERED_MAX = 10_000;
-
+/** What needs the routing happens here, the rest on the ledger's side. */
 export function createAccept(ledger: Ledger, routing: Routing): AcceptAll {
   const policyOf = createPolicyNames();
-  let remembered = new Set<string>();
-
   return async (events, now) => {
-    const kept: Kept = { policies: new Map(), decisions: new Map() };
-    let writing: Promise<unknown> = Promise.resolve();
-    const answers = await ledger
-      .transaction(async (tx) => {
-        const knowing = knownEvents(tx, events);
-        const firing = routing.inhibitions.length > 0 ? await firingInhibitors(tx) : [];
-        const all = events.map((event) => arrive(event, routing, firing, now, policyOf));
-        await joinResolves(tx, all);
-        // On Postgres another door may hold these keys; PGlite has one connection, which is the lock.
-        await lockKeys(tx, ledger.kind, [...new Set(all.flatMap(({ joins }) => joins.map(({ key }) => key)))]);
-        const [known, alerts] = await Promise.all([knowing, knownAlerts(tx, all)]);
-        const { answers, arrivals } = newAmong(all, known);
-        if (arrivals.length === 0) return answers;
-        const rows = arrivals.flatMap((arrival) => take(arrival, alerts, routing, now));
-        for (const { joins } of arrivals)
-          for (const { policy } of joins) if (policy) kept.policies.set(policy.id, policy.text);
-        // Sent with the commit behind it: one turn of the event loop instead of two.
-        writing = write(
-          tx,
-          arrivals,
-          rows,
-          [...alerts.values()].filter(({ by }) => by),
-          kept,
-          remembered,
-          now,
-        );
-        writing.catch(() => undefined);
-        return answers;
-      })
-      .catch(async (error: unknown) => {
-        await writing; // It knows better what was wrong.
-        throw error;
-      });
-    if (remembered.size > REMEMBERED_MAX) remembered = new Set();
-    for (const id of [...kept.policies.keys(), ...kept.decisions.keys()]) remembered.add(id);
-    return answers;
+    const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
+    return accept(
+      ledger,
+      events.map((event) => arrive(event, routing, firing, now, policyOf)),
+      now,
+    );
   };
 }
+
+const accept = procedure('accept', async (tx, all: Arrival[], now: Date): Promise<Accepted[]> => {
+  const known = await knownEvents(tx, all);
+  await joinResolves(tx, all);
+  // On Postgres another door may hold these keys; PGlite has one connection, which is the lock.
+  await lockKeys(tx, [...new Set(all.flatMap(({ joins }) => joins.map(({ key }) => key)))]);
+  const alerts = await knownAlerts(tx, all);
+  const { answers, arrivals } = newAmong(all, known);
+  if (arrivals.length === 0) return answers;
+  const rows = arrivals.flatMap((arrival) => take(arrival, alerts, now));
+  await write(
+    tx,
+    arrivals,
+    namedIn(arrivals, now),
+    rows,
+    [...alerts.values()].filter(({ by }) => by),
+  );
+  return answers;
+});
 
 function newAmong(all: Arrival[], known: Set<string>): { answers: Accepted[]; arrivals: Arrival[] } {
   const answers: Accepted[] = [];
@@ -128,10 +111,10 @@ function newAmong(all: Arrival[], known: Set<string>): { answers: Accepted[]; ar
   return { answers, arrivals };
 }
 
-async function knownEvents(tx: Queryable, events: Event[]): Promise<Set<string>> {
+async function knownEvents(tx: Queryable, all: Arrival[]): Promise<Set<string>> {
   const rows = await tx.query<{ source: string; id: string }>(
     'select e.source, e.id from unnest($1::text[], $2::text[]) s(source, id) join events e on e.source = s.source and e.id = s.id',
-    [events.map(({ source }) => source), events.map(({ id }) => id)],
+    [all.map(({ event }) => event.source), all.map(({ event }) => event.id)],
   );
   return new Set(rows.map(({ source, id }) => JSON.stringify([source, id])));
 }
@@ -169,7 +152,10 @@ function arrive(
       { key: digest(taken.key), words: taken.key, severity: taken.severity, policy: policyOf(taken.policy), lifecycle },
     ];
   });
-  return { event, fingerprint: digest(identityOf(event)), decision: storedDecision(decision), joins };
+  const identity = identityOf(event);
+  const inhibitor =
+    event.status === 'firing' && inhibits(event, routing) ? { identity, labels: labelsOf(event) } : null;
+  return { event, fingerprint: digest(identity), decision: storedDecision(decision), joins, inhibitor };
 }
 
 /**
@@ -225,7 +211,7 @@ async function knownAlerts(tx: Queryable, arrivals: Arrival[]): Promise<Map<stri
 }
 
 /** Decides, event by event and join by join, what changes; the rows it makes are in the order of arrival. */
-function take(arrival: Arrival, alerts: Map<string, Known>, routing: Routing, now: Date): InboxRow[] {
+function take(arrival: Arrival, alerts: Map<string, Known>, now: Date): InboxRow[] {
   const { event } = arrival;
   const by: [string, string] = [event.source, event.id];
   const rows: InboxRow[] = [];
@@ -237,10 +223,7 @@ function take(arrival: Arrival, alerts: Map<string, Known>, routing: Routing, no
     const effect = effectOf(event, join, alert);
     effects.push({ route: join.words, key: join.key, effect });
     if (effect === 'late' || effect === 'none_open') continue;
-    const inhibitor =
-      event.status === 'firing' && !join.lifecycle && inhibits(event, routing)
-        ? { identity: identityOf(event), labels: labelsOf(event) }
-        : null;
+    const inhibitor = join.lifecycle ? null : arrival.inhibitor;
     alerts.set(name, after(effect, event, join, fingerprint, alert, inhibitor, now, by));
     if (effect === 'unchanged') continue;
     rows.push({
@@ -304,41 +287,44 @@ function after(
   };
 }
 
-async function write(
-  tx: Queryable,
-  arrivals: Arrival[],
-  rows: InboxRow[],
-  alerts: Known[],
-  kept: Kept,
-  remembered: ReadonlySet<string>,
-  now: Date,
-): Promise<void> {
+/** What many rows name and the ledger keeps once: the names of each, and the texts that are named. */
+interface Named {
+  policies: Map<string, string>;
+  decisions: Map<string, string>;
+  /** The names of the decisions, in the order of the arrivals; the day in them lets them go with their events. */
+  decided: string[];
+  day: string;
+}
+
+function namedIn(arrivals: Arrival[], now: Date): Named {
   const day = now.toISOString().slice(0, 'YYYY-MM-DD'.length);
+  const policies = new Map<string, string>();
+  const decisions = new Map<string, string>();
+  for (const { joins } of arrivals) for (const { policy } of joins) if (policy) policies.set(policy.id, policy.text);
   const decided = arrivals.map(({ decision }) => {
     const text = JSON.stringify(decision);
     const id = digest(`${day} ${text}`);
-    kept.decisions.set(id, text);
+    decisions.set(id, text);
     return id;
   });
-  const fresh = (all: Map<string, string>): string[] => [...all.keys()].filter((id) => !remembered.has(id));
-  const [policies, decisions] = [fresh(kept.policies), fresh(kept.decisions)];
-  const named =
-    policies.length + decisions.length === 0
-      ? undefined
-      : tx.query(
-          `with p as (insert into policies (id, policy) select id, policy::jsonb from unnest($1::text[], $2::text[]) p(id, policy) on conflict (id) do nothing)
-           insert into decisions (id, day, decision) select id, $5::date, decision::jsonb from unnest($3::text[], $4::text[]) d(id, decision)
-           on conflict (id) do nothing`,
-          [
-            policies,
-            policies.map((id) => kept.policies.get(id)),
-            decisions,
-            decisions.map((id) => kept.decisions.get(id)),
-            day,
-          ],
-        );
-  const written = tx.query(
-    `with e as (
+  return { policies, decisions, decided, day };
+}
+
+async function write(
+  tx: Queryable,
+  arrivals: Arrival[],
+  { policies, decisions, decided, day }: Named,
+  rows: InboxRow[],
+  alerts: Known[],
+): Promise<void> {
+  await tx.query(
+    `with p as (
+       insert into policies (id, policy) select id, policy::jsonb from unnest($25::text[], string_to_array($26, '${BETWEEN}')) n(id, policy)
+        where not exists (select 1 from policies where policies.id = n.id) on conflict (id) do nothing
+     ), d as (
+       insert into decisions (id, day, decision) select id, $27::date, decision::jsonb from unnest($28::text[], string_to_array($29, '${BETWEEN}')) n(id, decision)
+        where not exists (select 1 from decisions where decisions.id = n.id) on conflict (id) do nothing
+     ), e as (
        insert into events (source, id, event, decision)
        select source, id, event::jsonb, decision
          from unnest($1::text[], $2::text[], string_to_array($3, '${BETWEEN}'), $4::text[]) t(source, id, event, decision)
@@ -386,9 +372,13 @@ async function write(
       alerts.map(({ resolved_at }) => iso(resolved_at)),
       alerts.map(({ expires_at }) => iso(expires_at)),
       alerts.map(({ inhibitor }) => (inhibitor ? JSON.stringify(inhibitor) : null)),
+      [...policies.keys()],
+      [...policies.values()].join(BETWEEN),
+      day,
+      [...decisions.keys()],
+      [...decisions.values()].join(BETWEEN),
     ],
   );
-  await Promise.all([named, written]);
 }
 
 const iso = (time: Date | string | null): string | null => (time === null ? null : new Date(time).toISOString());

@@ -2,6 +2,7 @@
 import type { IncidentStatus, Reason } from '../core/notice.ts';
 import { type Actor, audit } from './audit.ts';
 import type { Ledger, Queryable } from './db.ts';
+import { procedure } from './procedure.ts';
 import { type IncidentView, incidentView } from './views.ts';
 
 export const WORKING_STATES = ['triaged', 'investigating', 'remediating'] as const;
@@ -51,7 +52,14 @@ interface Change {
  * workflow; that Temporal is down changes nothing here. A closed incident takes no command.
  */
 export async function command(ledger: Ledger, incident: string, given: Command, who: Actor): Promise<CommandResult> {
-  const result = await ledger.transaction(async (tx): Promise<CommandResult> => {
+  const result = await decideCommand(ledger, incident, given, who);
+  if (result.outcome === 'done') ledger.wake();
+  return result;
+}
+
+const decideCommand = procedure(
+  'command',
+  async (tx, incident: string, given: Command, who: Actor): Promise<CommandResult> => {
     const [found] = await tx.query<Standing>(
       `select i.*, jsonb_array_length(p.policy->'levels') as levels from incidents i join policies p on p.id = i.policy where i.id = $1 for update of i`,
       [incident],
@@ -71,10 +79,8 @@ export async function command(ledger: Ledger, incident: string, given: Command, 
     await apply(tx, found, given, change, who);
     const begun = change.status ? await begunPages(tx, incident) : [];
     return { outcome: 'done', incident: await incidentView(tx, incident), by: who.by, begun };
-  });
-  if (result.outcome === 'done') ledger.wake();
-  return result;
-}
+  },
+);
 
 /** The change a command asks for; who was first when there is nothing to change; or why it makes no sense now. */
 function changeOf(
@@ -159,14 +165,9 @@ export type OwnAnswered =
  * An answer the workflow gives itself, if the incident still stands where the workflow believes it does; `stale` else, and
  * the workflow loads. Repeatable: asked again, it gives the revision it gave before.
  */
-export async function answerItself(
-  ledger: Ledger,
-  incident: string,
-  expected_rev: number,
-  answer: OwnAnswer,
-  because: string,
-): Promise<OwnAnswered> {
-  return ledger.transaction(async (tx) => {
+export const answerItself = procedure(
+  'answerItself',
+  async (tx, incident: string, expected_rev: number, answer: OwnAnswer, because: string): Promise<OwnAnswered> => {
     const [found] = await tx.query<Standing & { answer: Reason | null; heard_at: Date | null }>(
       `select i.*, 0 as levels, (select max(a.last_at) from alerts a where a.incident = i.id and a.current
                 and a.last_at > now() - make_interval(secs => (p.policy->>'quiet_ms')::float8 / 1000)) as heard_at
@@ -199,8 +200,8 @@ export async function answerItself(
     ]);
     await audit(tx, OWN, `incident.${answer}`, incident, { because, answer_rev: rev });
     return { outcome: 'done' as const, answer_rev: rev, status };
-  });
-}
+  },
+);
 
 /** The name under which the pipeline itself answers. */
 const OWN: Actor = { by: 'tocsin', key: 'system' };

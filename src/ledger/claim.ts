@@ -3,9 +3,10 @@ import { isWorse, type Severity, worseOf } from '../core/event.ts';
 import { type Batch, type Opening, type Row, withChapters } from '../core/incident.ts';
 import type { IncidentStatus, Reason } from '../core/notice.ts';
 import type { Policy } from '../core/policy.ts';
-import type { Ledger, Queryable } from './db.ts';
+import type { Queryable } from './db.ts';
 import { lockKeys } from './identity.ts';
 import { epochOf } from './migrate.ts';
+import { procedure } from './procedure.ts';
 
 export interface Claim {
   opening: Opening;
@@ -90,9 +91,10 @@ const OPENING = `i.*, p.policy, m.value as epoch from incidents i join policies 
  * Takes every unclaimed row of a key as the next batch of its open incident, opening one if there is none. Rows, totals and
  * status are of one moment. Undefined when there is nothing to claim.
  */
-export async function claim(ledger: Ledger, key: string, prefix = INCIDENT_PREFIX): Promise<Claim | undefined> {
-  return ledger.transaction(async (tx) => {
-    await lockKeys(tx, ledger.kind, [key]);
+export const claim = procedure(
+  'claim',
+  async (tx, key: string, prefix: string = INCIDENT_PREFIX): Promise<Claim | undefined> => {
+    await lockKeys(tx, [key]);
     const [open] = await tx.query<IncidentRow>(
       `select ${OPENING} where i.key = $1 and i.closed_at is null for update of i`,
       [key],
@@ -123,8 +125,8 @@ export async function claim(ledger: Ledger, key: string, prefix = INCIDENT_PREFI
       },
       batch,
     };
-  });
-}
+  },
+);
 
 /** Opens an incident with the first row that may: a firing, or a chapter of a story. */
 async function openFor(tx: Queryable, key: string, rows: InboxRow[], prefix: string): Promise<IncidentRow | undefined> {
@@ -319,21 +321,19 @@ export async function overdueIncidents(db: Queryable, limit = 100): Promise<Open
  * Alerts whose time has run out become rows, as a resolve would; returns how many. That they ended is our guess: no end is
  * kept, so that a sender who was away and goes on reporting the same firing is not taken for a late one.
  */
-export async function sweepExpired(ledger: Ledger, limit = 500): Promise<number> {
-  return ledger.transaction(async (tx) => {
-    const gone = await tx.query<{ id: number; key: string }>(
-      `select id, key from alerts where current and status = 'firing' and expires_at <= now() order by expires_at limit ${limit}`,
-    );
-    if (gone.length === 0) return 0;
-    await lockKeys(tx, ledger.kind, [...new Set(gone.map(({ key }) => key))]);
-    const rows = await tx.query(
-      `with ended as (
+export const sweepExpired = procedure('sweepExpired', async (tx, limit: number = 500): Promise<number> => {
+  const gone = await tx.query<{ id: number; key: string }>(
+    `select id, key from alerts where current and status = 'firing' and expires_at <= now() order by expires_at limit ${limit}`,
+  );
+  if (gone.length === 0) return 0;
+  await lockKeys(tx, [...new Set(gone.map(({ key }) => key))]);
+  const rows = await tx.query(
+    `with ended as (
          update alerts set status = 'resolved', resolved_at = null, expires_at = null
           where id = any($1::bigint[]) and current and status = 'firing' and expires_at <= now() returning key, fingerprint, event, severity
        )
        insert into inbox (key, kind, event, fingerprint, severity) select key, 'expired', event, fingerprint, severity from ended returning seq`,
-      [gone.map(({ id }) => id)],
-    );
-    return rows.length;
-  });
-}
+    [gone.map(({ id }) => id)],
+  );
+  return rows.length;
+});

@@ -2,19 +2,25 @@
 import pg from 'pg';
 import { openPglite } from './pglite/open.ts';
 import { NOT_COMMITTED } from './pglite/statements.ts';
+import { runProcedure } from './procedure.ts';
+import './procedures.ts';
 
 export interface Queryable {
   /** Rows of one statement; parameters are `$1` … in both databases. */
   query<Row = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
 }
 
+/** An open transaction. */
+export interface Transaction extends Queryable {
+  kind: Ledger['kind'];
+}
+
 export interface Ledger extends Queryable {
   kind: 'postgres' | 'pglite';
-  /**
-   * Commits what `work` asks for, or nothing; throws what it throws. Statements it has not awaited go before the commit, and
-   * the commit fails where one of them did.
-   */
-  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /** Runs a procedure (procedure.ts) in a transaction of its own. */
+  call(name: string, args: readonly unknown[]): Promise<unknown>;
+  /** Commits what `work` asks for, or nothing; throws what it throws. */
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T>;
   /** Says that rows wait in the inbox, to whoever runs the relay, here or in another process. */
   wake(): void;
   onWake(listener: () => void): () => void;
@@ -48,6 +54,24 @@ async function openPostgres(url: string): Promise<Ledger> {
     query: async <Row>(sql: string, params: readonly unknown[] = []) =>
       (await runner.query(sql, [...params])).rows as Row[],
   });
+  const transaction: Ledger['transaction'] = async (work) => {
+    const client = await pool.connect();
+    try {
+      await client.query('begin');
+      const result = await work({ ...over(client), kind: 'postgres' });
+      // A transaction in which a statement has failed answers a commit by rolling back, and calls that no error.
+      if ((await client.query('commit')).command === 'ROLLBACK') throw new Error(NOT_COMMITTED);
+      client.release();
+      return result;
+    } catch (error) {
+      const broken = await client.query('rollback').then(
+        () => false,
+        () => true,
+      );
+      client.release(broken);
+      throw error;
+    }
+  };
   const listeners = new Set<() => void>();
   const listening = listenForever(url, () => {
     for (const listener of listeners) listener();
@@ -55,24 +79,8 @@ async function openPostgres(url: string): Promise<Ledger> {
   return {
     kind: 'postgres',
     ...over(pool),
-    async transaction(work) {
-      const client = await pool.connect();
-      try {
-        await client.query('begin');
-        const result = await work(over(client));
-        // A transaction in which a statement has failed answers a commit by rolling back, and calls that no error.
-        if ((await client.query('commit')).command === 'ROLLBACK') throw new Error(NOT_COMMITTED);
-        client.release();
-        return result;
-      } catch (error) {
-        const broken = await client.query('rollback').then(
-          () => false,
-          () => true,
-        );
-        client.release(broken);
-        throw error;
-      }
-    },
+    call: (name, args) => transaction((tx) => runProcedure(tx, name, args)),
+    transaction,
     wake: () => {
       pool.query(`notify ${WAKE_CHANNEL}`).catch(() => undefined); // The relay polls too: a lost wake costs a moment, no row.
     },

@@ -2,7 +2,8 @@
 import type { Json } from '../core/event.ts';
 import type { Incident, Outgoing } from '../core/incident.ts';
 import { isPage } from '../core/notice.ts';
-import type { Ledger, Queryable } from './db.ts';
+import type { Queryable } from './db.ts';
+import { procedure } from './procedure.ts';
 
 export interface Begin {
   incident: string;
@@ -41,11 +42,9 @@ interface DeliveryRow {
  * The commit that is the beginning of a page. Under the incident's row lock: it must be open, and a page must have been
  * decided at the present answer_rev; then attempt and snapshot are written. Repeatable: what was delivered stays so.
  */
-export async function beginAttempt(
-  ledger: Ledger,
-  { incident, target, channel, out, snapshot }: Begin,
-): Promise<Begun> {
-  return ledger.transaction(async (tx): Promise<Begun> => {
+export const beginAttempt = procedure(
+  'beginAttempt',
+  async (tx, { incident, target, channel, out, snapshot }: Begin): Promise<Begun> => {
     const [found] = await tx.query<{ answer_rev: number; closed_at: Date | null }>(
       'select answer_rev, closed_at from incidents where id = $1 for update',
       [incident],
@@ -83,8 +82,8 @@ export async function beginAttempt(
       lost,
       ...(row?.ref ? { root: row.ref } : {}),
     };
-  });
-}
+  },
+);
 
 async function deliveryOf(
   tx: Queryable,
@@ -200,26 +199,24 @@ export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<voi
 }
 
 /** A notice that was decided and need not be sent: the integration is switched off, or its threshold is higher. */
-export async function skipDelivery(
-  ledger: Ledger,
-  { incident, target, channel, out }: Omit<Begin, 'snapshot'>,
-  detail: string,
-): Promise<void> {
-  await ledger.transaction(async (tx) => {
+export const skipDelivery = procedure(
+  'skipDelivery',
+  async (tx, { incident, target, channel, out }: Omit<Begin, 'snapshot'>, detail: string): Promise<void> => {
     const delivery = await deliveryOf(tx, incident, target, channel, out);
     if (delivery.status === 'sending' || delivery.status === 'retrying')
       await endDelivery(tx, out.key, 'skipped', detail);
-  });
-}
+  },
+);
 
 /** Ends a notice that cannot or shall not be sent any more as dead, unless it has ended otherwise; gives how it ended. */
-export async function buryDelivery(
-  ledger: Ledger,
-  { incident, target, channel, out }: Omit<Begin, 'snapshot'>,
-  failure: 'config' | 'timeout',
-  detail: string,
-): Promise<Exclude<Begun['outcome'], 'go'>> {
-  return ledger.transaction(async (tx) => {
+export const buryDelivery = procedure(
+  'buryDelivery',
+  async (
+    tx,
+    { incident, target, channel, out }: Omit<Begin, 'snapshot'>,
+    failure: 'config' | 'timeout',
+    detail: string,
+  ): Promise<Exclude<Begun['outcome'], 'go'>> => {
     const { status } = await deliveryOf(tx, incident, target, channel, out);
     if (status !== 'sending' && status !== 'retrying') return status as 'delivered';
     await tx.query(
@@ -227,5 +224,5 @@ export async function buryDelivery(
       [out.key, failure, detail],
     );
     return 'dead';
-  });
-}
+  },
+);

@@ -4,6 +4,7 @@ import type { AlertFact, Facts } from '../core/compose.ts';
 import type { Event } from '../core/event.ts';
 import type { Reason } from '../core/notice.ts';
 import type { Queryable } from './db.ts';
+import { procedure } from './procedure.ts';
 import { tidy } from './views.ts';
 
 /** Alerts that a notice shows; the rest is a number. */
@@ -22,7 +23,7 @@ export interface Told {
 }
 
 /** Everything of the ledger's that a notice needs. Throws when the incident does not exist. */
-export async function factsOf(db: Queryable, told: Told): Promise<Omit<Facts, 'links' | 'public_url'>> {
+export const factsOf = procedure('factsOf', async (db, told: Told): Promise<Omit<Facts, 'links' | 'public_url'>> => {
   const [row] = await db.query(
     `select id, status, severity, title, service, route, lifecycle, alerts as alert_count, opened_at, first_at, last_at, answered_at, snoozed_until, close_reason,
             case when answer = 'resolved' and not exists (select 1 from inbox where incident = i.id and kind = 'resolve') then null else answered_by end as answered_by,
@@ -45,7 +46,7 @@ export async function factsOf(db: Queryable, told: Told): Promise<Omit<Facts, 'l
     delivery: told.delivery,
     at,
   };
-}
+});
 
 /** The first alerts of an incident, what fires before what ended, the worst before the milder. */
 export async function alertsOf(db: Queryable, incident: string, limit = ALERTS_SHOWN): Promise<AlertFact[]> {

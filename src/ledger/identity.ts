@@ -1,6 +1,6 @@
 /** How the ledger names things: digests of canonical texts, and the locks that go with them. */
 import { createHash } from 'node:crypto';
-import type { Ledger, Queryable } from './db.ts';
+import type { Transaction } from './db.ts';
 
 /** Half of a SHA-256: 128 bits, enough that two texts never meet. */
 const DIGEST_CHARS = 32;
@@ -12,8 +12,8 @@ export const digest = (text: string): string => createHash('sha256').update(text
  * exactly the rows that its totals count. Sorted, so that two transactions never wait for each other in a circle.
  * PGlite has one connection, which is the lock.
  */
-export async function lockKeys(tx: Queryable, kind: Ledger['kind'], keys: readonly string[]): Promise<void> {
-  if (kind === 'pglite' || keys.length === 0) return;
+export async function lockKeys(tx: Transaction, keys: readonly string[]): Promise<void> {
+  if (tx.kind === 'pglite' || keys.length === 0) return;
   const sorted = [...keys].sort();
   await tx.query(
     'select pg_advisory_xact_lock(hashtextextended(k, 0)) from (select k from unnest($1::text[]) with ordinality t(k, o) order by o offset 0) s',

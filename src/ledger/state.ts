@@ -4,9 +4,10 @@ import type { IncidentStatus, Reason } from '../core/notice.ts';
 import { nextDeadline } from '../core/plan.ts';
 import type { Policy } from '../core/policy.ts';
 import { asLoaded, type Known } from '../core/rounds.ts';
-import type { Ledger, Queryable } from './db.ts';
+import type { Queryable } from './db.ts';
 import { SENDING_DUE } from './deliveries.ts';
 import { lockKeys } from './identity.ts';
+import { procedure } from './procedure.ts';
 
 interface StateRow {
   policy: Policy;
@@ -29,13 +30,14 @@ export type Loaded = { outcome: 'closed' } | { outcome: 'current' } | { outcome:
  * `known` is what the workflow has; where the ledger has nothing newer the answer is `current`. Also settles when the
  * incident is next due, which is what ends a nudge.
  */
-export async function loadIncident(
-  ledger: Ledger,
-  id: string,
-  known: Pick<Incident, 'epoch' | 'seen' | 'answer_rev'> & { due?: number },
-  now: number,
-): Promise<Loaded> {
-  return ledger.transaction(async (tx) => {
+export const loadIncident = procedure(
+  'loadIncident',
+  async (
+    tx,
+    id: string,
+    known: Pick<Incident, 'epoch' | 'seen' | 'answer_rev'> & { due?: number },
+    now: number,
+  ): Promise<Loaded> => {
     const [row] = await tx.query<StateRow>(
       `select i.*, p.policy, m.value as epoch from incidents i join policies p on p.id = i.policy join meta m on m.name = 'epoch' where i.id = $1 for update of i`,
       [id],
@@ -48,8 +50,8 @@ export async function loadIncident(
     const incident = await rebuild(tx, id, row, now);
     await setDue(tx, id, nextDeadline(incident, now));
     return { outcome: 'loaded' as const, incident };
-  });
-}
+  },
+);
 
 async function rebuild(tx: Queryable, id: string, row: StateRow, now: number): Promise<Incident> {
   let incident: Incident = {
@@ -93,16 +95,12 @@ const setDue = (tx: Queryable, id: string, due: number | undefined): Promise<unk
  * Closes the incident if nothing has come that its workflow has not folded: the last batch is `seen` and no unclaimed row of
  * its key waits. Repeatable. Its alerts stop being current, so that the next firing opens the next occurrence.
  */
-export async function closeIncident(
-  ledger: Ledger,
-  id: string,
-  seen: number,
-  because: string,
-): Promise<'closed' | 'more'> {
-  return ledger.transaction(async (tx) => {
+export const closeIncident = procedure(
+  'closeIncident',
+  async (tx, id: string, seen: number, because: string): Promise<'closed' | 'more'> => {
     const [known] = await tx.query<{ key: string }>('select key from incidents where id = $1', [id]);
     if (!known) return 'closed';
-    await lockKeys(tx, ledger.kind, [known.key]);
+    await lockKeys(tx, [known.key]);
     const [row] = await tx.query<{ closed_at: Date | null; last_batch: number; waiting: boolean }>(
       `select closed_at, last_batch, exists (select 1 from inbox where key = $2 and batch is null) as waiting from incidents where id = $1 for update`,
       [id, known.key],
@@ -117,5 +115,5 @@ export async function closeIncident(
       [id, because, known.key],
     );
     return 'closed';
-  });
-}
+  },
+);

@@ -7,6 +7,7 @@ import { listAudit } from '../../src/ledger/audit.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { beginAttempt } from '../../src/ledger/deliveries.ts';
 import { createDoor } from '../../src/ledger/door.ts';
+import { runProcedure } from '../../src/ledger/procedure.ts';
 import { closeIncident } from '../../src/ledger/state.ts';
 import { claimAll, event, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
 import { HOUR, MINUTE } from '../support/policies.ts';
@@ -54,13 +55,12 @@ describe('a command', () => {
     const { batch } = await opened(ledger);
     const withoutAudit: Ledger = {
       ...ledger,
-      transaction: (work) =>
-        ledger.transaction((tx) =>
-          work({
-            query: (sql, params) =>
-              sql.startsWith('insert into audit') ? Promise.reject(new Error('no room')) : tx.query(sql, params),
-          }),
-        ),
+      call: (name, args) =>
+        ledger.transaction((tx) => {
+          const query: typeof tx.query = (sql, params) =>
+            sql.startsWith('insert into audit') ? Promise.reject(new Error('no room')) : tx.query(sql, params);
+          return runProcedure({ ...tx, query }, name, args);
+        }),
     };
     await expect(command(withoutAudit, batch.incident, { kind: 'ack' }, ana)).rejects.toThrow('no room');
     expect(await standing(batch.incident)).toMatchObject({ status: 'open', answer_rev: 0 });

@@ -296,9 +296,9 @@ describe('the group commit', () => {
     let transactions = 0;
     const counted: Ledger = {
       ...ledger,
-      transaction: (work) => {
+      call: (name, args) => {
         transactions++;
-        return ledger.transaction(work);
+        return ledger.call(name, args);
       },
     };
     return { counted, transactions: () => transactions };
@@ -344,7 +344,7 @@ describe('the group commit', () => {
     let isBroken = true;
     const breaking: Ledger = {
       ...ledger,
-      transaction: (work) => (isBroken ? Promise.reject(new Error('the ledger is away')) : ledger.transaction(work)),
+      call: (...given) => (isBroken ? Promise.reject(new Error('the ledger is away')) : ledger.call(...given)),
     };
     const door = createDoor(breaking, { routing: routing() });
     const one = event();

@@ -1,20 +1,17 @@
 /** PGlite as a ledger: in a thread of its own, so that the door goes on reading while a commit is under way. */
 import { mkdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { Ledger, Queryable } from '../db.ts';
+import type { Ledger } from '../db.ts';
 import { StatementError } from './statements.ts';
 
-/** One statement for the thread; `sql: null` closes. */
+/** One thing for the thread to do. */
 export interface Asked {
   id: number;
-  sql: string | null;
-  params: readonly unknown[];
-  /** A transaction begins with it. */
-  begins: boolean;
+  ask: { sql: string; params: readonly unknown[] } | { call: string; args: readonly unknown[] };
 }
 
 export type Answered =
-  | { id: number; rows: Record<string, unknown>[] }
+  | { id: number; result: unknown }
   | {
       id: number;
       error: {
@@ -25,11 +22,6 @@ export type Answered =
       };
     };
 
-interface Waiting {
-  resolve(rows: Record<string, unknown>[]): void;
-  reject(error: Error): void;
-}
-
 /** SQLSTATE of a server that is not there (class 57: operator intervention): the API answers it with 503. */
 const GONE = '57P01';
 
@@ -39,9 +31,60 @@ const GONE = '57P01';
  */
 export async function openPglite(folder: string): Promise<Ledger> {
   if (!folder.includes('://')) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { folder }, name: 'ledger' });
-  const waiting = new Map<number, Waiting>();
+  const { ask, close } = await startThread(folder);
   const listeners = new Set<() => void>();
+
+  // One connection: while a transaction is open here, whatever else is asked waits. What the thread does by itself needs no
+  // turn: it does one thing after the other.
+  let last: Promise<unknown> = Promise.resolve();
+  let transactions = 0;
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    transactions++;
+    const mine = last.then(work).finally(() => {
+      transactions--;
+    });
+    last = mine.catch(() => undefined);
+    return mine;
+  };
+  const askInTurn = (what: Asked['ask']): Promise<unknown> =>
+    transactions === 0 ? ask(what) : last.then(() => askInTurn(what));
+
+  return {
+    kind: 'pglite',
+    query: <Row>(sql: string, params: readonly unknown[] = []) => askInTurn({ sql, params }) as Promise<Row[]>,
+    call: (name, args) => askInTurn({ call: name, args }),
+    transaction: (work) =>
+      inTurn(async () => {
+        const query = <Row>(sql: string, params: readonly unknown[] = []) => ask({ sql, params }) as Promise<Row[]>;
+        await query('begin');
+        try {
+          const result = await work({ kind: 'pglite', query });
+          await query('commit');
+          return result;
+        } catch (error) {
+          await query('rollback').catch(() => undefined);
+          throw error;
+        }
+      }),
+    wake: () => {
+      for (const listener of listeners) listener();
+    },
+    onWake(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close: () => inTurn(close),
+  };
+}
+
+interface Thread {
+  ask(what: Asked['ask']): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+async function startThread(folder: string): Promise<Thread> {
+  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { folder }, name: 'ledger' });
+  const waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   let asked = 0;
   let gone: Error | undefined;
 
@@ -55,65 +98,30 @@ export async function openPglite(folder: string): Promise<Ledger> {
     const one = waiting.get(answered.id);
     waiting.delete(answered.id);
     if ('error' in answered) one?.reject(new StatementError(answered.error.message, answered.error));
-    else one?.resolve(answered.rows);
+    else one?.resolve(answered.result);
   });
   worker.on('error', (error) => end(`the ledger's thread failed: ${error.message}`));
-  worker.on('exit', () => end('the ledger is closed'));
-
-  const ask = <Row>(sql: string | null, params: readonly unknown[] = [], begins = false): Promise<Row[]> =>
-    new Promise((resolve, reject) => {
-      if (gone) {
-        reject(gone);
-        return;
-      }
-      const id = ++asked;
-      waiting.set(id, { resolve: resolve as Waiting['resolve'], reject });
-      worker.postMessage({ id, sql, params, begins } satisfies Asked);
+  const ended = new Promise<void>((resolve) => {
+    worker.once('exit', () => {
+      end('the ledger is closed');
+      resolve();
     });
-
-  // One connection: whoever has a transaction has the ledger; the others wait their turn.
-  let last: Promise<unknown> = Promise.resolve();
-  const alone = <T>(work: () => Promise<T>): Promise<T> => {
-    const mine = last.then(work);
-    last = mine.catch(() => undefined);
-    return mine;
-  };
-
+  });
   await ready;
   return {
-    kind: 'pglite',
-    query: (sql, params) => alone(() => ask(sql, params)),
-    transaction: (work) =>
-      alone(async () => {
-        let begun = false;
-        const tx: Queryable = {
-          query(sql, params) {
-            const begins = !begun;
-            begun = true;
-            return ask(sql, params, begins);
-          },
-        };
-        try {
-          const result = await work(tx);
-          if (begun) await ask('commit');
-          return result;
-        } catch (error) {
-          if (begun) await ask('rollback').catch(() => undefined);
-          throw error;
+    ask: (what) =>
+      new Promise((resolve, reject) => {
+        if (gone) {
+          reject(gone);
+          return;
         }
+        const id = ++asked;
+        waiting.set(id, { resolve, reject });
+        worker.postMessage({ id, ask: what } satisfies Asked);
       }),
-    wake: () => {
-      for (const listener of listeners) listener();
+    async close() {
+      if (!gone) worker.postMessage('close');
+      await ended;
     },
-    onWake(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    close: () =>
-      alone(async () => {
-        if (gone) return;
-        await ask(null);
-        await worker.terminate();
-      }),
   };
 }

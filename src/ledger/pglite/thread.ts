@@ -1,6 +1,9 @@
-/** The thread that PGlite lives in: it opens the folder, runs what it is told in the order it is told, and answers. */
+/** The thread that PGlite lives in: it opens the folder, does what it is told in the order it is told, and answers. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
+import type { Transaction } from '../db.ts';
+import { runProcedure } from '../procedure.ts';
+import '../procedures.ts';
 import type { Answered, Asked } from './open.ts';
 import { createStatements, StatementError } from './statements.ts';
 
@@ -15,23 +18,45 @@ statements.run('set enable_seqscan = off', []);
 // A fixed plan is what preparing is for: with five lists as arguments, planning costs more than running (measured).
 statements.run('set plan_cache_mode = force_generic_plan', []);
 
-port.on('message', async ({ id, sql, params, begins }: Asked) => {
-  if (sql === null) {
-    await db.close();
-    answer({ id, rows: [] });
-    port.close();
-    return;
-  }
+/** What was begun is committed, or undone when it failed. */
+async function call(name: string, args: readonly unknown[]): Promise<unknown> {
+  let begun = false;
+  const tx: Transaction = {
+    kind: 'pglite',
+    async query<Row>(sql: string, params: readonly unknown[] = []) {
+      if (!begun) statements.run('begin', []);
+      begun = true;
+      return statements.run(sql, params) as Row[];
+    },
+  };
   try {
-    if (begins) statements.run('begin', []);
-    answer({ id, rows: statements.run(sql, params) });
+    const result = await runProcedure(tx, name, args);
+    if (begun) statements.run('commit', []);
+    return result;
+  } catch (error) {
+    if (begun) statements.run('rollback', []);
+    throw error;
+  }
+}
+
+async function answerTo({ id, ask }: Asked): Promise<void> {
+  try {
+    if ('call' in ask) answer({ id, result: await call(ask.call, ask.args) });
+    else answer({ id, result: statements.run(ask.sql, ask.params) });
   } catch (error) {
     const { message } = error as Error;
     answer({ id, error: error instanceof StatementError ? { ...error, message } : { message } });
   }
-});
-answer({ id: 0, rows: [] });
-
-function answer(answered: Answered): void {
-  port.postMessage(answered);
 }
+
+const answer = (answered: Answered): void => port.postMessage(answered);
+
+let last: Promise<void> = Promise.resolve();
+port.on('message', (asked: Asked | 'close') => {
+  last = last.then(async () => {
+    if (asked !== 'close') return answerTo(asked);
+    await db.close();
+    port.close();
+  });
+});
+answer({ id: 0, result: 'open' });

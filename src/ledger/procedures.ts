@@ -1,0 +1,7 @@
+/** Every module with procedures: whoever runs them by name imports this. */
+import './accept.ts';
+import './answers.ts';
+import './claim.ts';
+import './deliveries.ts';
+import './facts.ts';
+import './state.ts';
