@@ -1,5 +1,5 @@
 /** Who is calling: an API key in a header, looked up in the ledger and remembered for moments. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { Request } from 'express';
 import type { Queryable } from '../ledger/db.ts';
@@ -89,7 +89,7 @@ export function createAuth({
     async caller(request, { basic }) {
       const key = keyIn(request, basic);
       if (key === undefined) throw unauthenticated(basic);
-      const digest = createHash('sha256').update(key).digest('base64');
+      const digest = hash('sha256', key, 'base64');
       const age = ageOf(known.get(digest), now());
       const remembered = known.get(digest);
       if (remembered && age < FRESH_MS) return remembered.caller;

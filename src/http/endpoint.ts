@@ -105,7 +105,8 @@ function paramsOf<Params extends z.ZodObject>(
   schema: Params | undefined,
   params: Record<string, string>,
 ): z.output<Params> {
-  const result = (schema ?? z.object({})).safeParse(params);
+  if (!schema) return {} as z.output<Params>;
+  const result = schema.safeParse(params);
   if (!result.success) throw new Problem('not-found', 'nothing here has such a name');
   return result.data as z.output<Params>;
 }

@@ -91,42 +91,39 @@ const OPENING = `i.*, p.policy, m.value as epoch from incidents i join policies 
  * Takes every unclaimed row of a key as the next batch of its open incident, opening one if there is none. Rows, totals and
  * status are of one moment. Undefined when there is nothing to claim.
  */
-export const claim = procedure(
-  'claim',
-  async (tx, key: string, prefix: string = INCIDENT_PREFIX): Promise<Claim | undefined> => {
-    await lockKeys(tx, [key]);
-    const [open] = await tx.query<IncidentRow>(
-      `select ${OPENING} where i.key = $1 and i.closed_at is null for update of i`,
-      [key],
-    );
-    const rows = await tx.query<InboxRow>(
-      'select seq, kind, event, severity, policy, at, detail from inbox where key = $1 and batch is null order by seq',
-      [key],
-    );
-    const last = rows.at(-1);
-    if (!last) return undefined;
-    const incident = open ?? (await openFor(tx, key, rows, prefix));
-    if (!incident) {
-      await tx.query('update inbox set batch = 0 where key = $1 and batch is null and seq <= $2', [key, last.seq]);
-      return undefined;
-    }
-    const totals = await totalsOf(tx, key, incident.id);
-    const batch = batchOf(incident, rows, totals);
-    await store(tx, key, incident, batch, dueAfter(incident, batch, rows, !open));
-    return {
-      opening: {
-        id: incident.id,
-        policy: incident.policy,
-        epoch: incident.epoch,
-        opened_at: incident.opened_at.getTime(),
-        severity: batch.worst ?? incident.severity,
-        service: incident.service ?? '',
-        source: incident.source,
-      },
-      batch,
-    };
-  },
-);
+export const claim = procedure('claim', async (tx, key: string, prefix?: string | null): Promise<Claim | undefined> => {
+  await lockKeys(tx, [key]);
+  const [open] = await tx.query<IncidentRow>(
+    `select ${OPENING} where i.key = $1 and i.closed_at is null for update of i`,
+    [key],
+  );
+  const rows = await tx.query<InboxRow>(
+    'select seq, kind, event, severity, policy, at, detail from inbox where key = $1 and batch is null order by seq',
+    [key],
+  );
+  const last = rows.at(-1);
+  if (!last) return undefined;
+  const incident = open ?? (await openFor(tx, key, rows, prefix ?? INCIDENT_PREFIX));
+  if (!incident) {
+    await tx.query('update inbox set batch = 0 where key = $1 and batch is null and seq <= $2', [key, last.seq]);
+    return undefined;
+  }
+  const totals = await totalsOf(tx, key, incident.id);
+  const batch = batchOf(incident, rows, totals);
+  await store(tx, key, incident, batch, dueAfter(incident, batch, rows, !open));
+  return {
+    opening: {
+      id: incident.id,
+      policy: incident.policy,
+      epoch: incident.epoch,
+      opened_at: incident.opened_at.getTime(),
+      severity: batch.worst ?? incident.severity,
+      service: incident.service ?? '',
+      source: incident.source,
+    },
+    batch,
+  };
+});
 
 /** Opens an incident with the first row that may: a firing, or a chapter of a story. */
 async function openFor(tx: Queryable, key: string, rows: InboxRow[], prefix: string): Promise<IncidentRow | undefined> {

@@ -16,7 +16,7 @@ export interface Door {
 /** The most events of one transaction: large enough for a storm, small enough that nobody waits long for its commit. */
 const COMMIT_MAX = 1_000;
 /** Transactions at a time; PGlite has one connection. */
-const COMMITS_AT_ONCE = { pglite: 1, postgres: 4 } as const;
+const COMMITS_AT_ONCE = { pglite: 2, postgres: 4 } as const;
 
 interface Waiting {
   events: Event[];

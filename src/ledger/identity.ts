@@ -1,11 +1,11 @@
 /** How the ledger names things: digests of canonical texts, and the locks that go with them. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Transaction } from './db.ts';
 
 /** Half of a SHA-256: 128 bits, enough that two texts never meet. */
 const DIGEST_CHARS = 32;
 
-export const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, DIGEST_CHARS);
+export const digest = (text: string): string => hash('sha256', text).slice(0, DIGEST_CHARS);
 
 /**
  * Holds the grouping keys until the transaction ends: door and relay see one key one after the other, so that a batch has

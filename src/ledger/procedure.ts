@@ -8,8 +8,9 @@ const named = new Map<string, Work>();
 
 /**
  * One transaction by this name. On Postgres it runs here, on PGlite in the ledger's thread: one message there and one back,
- * where every statement of its own would wait for this thread's turn. Arguments and result are plain data
- * (https://developer.mozilla.org/docs/Web/API/Web_Workers_API/Structured_clone_algorithm).
+ * where every statement of its own would wait for this thread's turn. Arguments are JSON
+ * (what is left out arrives as null), the result what a thread
+ * can hand over (https://developer.mozilla.org/docs/Web/API/Web_Workers_API/Structured_clone_algorithm).
  */
 export function procedure<Args extends unknown[], Result>(
   name: string,

@@ -34,8 +34,8 @@ const SYNC = serialize.sync();
 const EXECUTE = serialize.execute({});
 
 export interface Statements {
-  /** Rows of one statement; throws StatementError. */
-  run(sql: string, params: readonly unknown[]): Record<string, unknown>[];
+  /** Rows of one statement, which `begins` a transaction or not; throws StatementError. */
+  run(sql: string, params: readonly unknown[], begins?: boolean): Record<string, unknown>[];
 }
 
 /** `db` must have nothing else to do: statements run one after the other, on its one connection. */
@@ -72,10 +72,11 @@ export function createStatements(db: PGlite): Statements {
   };
 
   return {
-    run(sql, params) {
+    run(sql, params, begins = false) {
+      const begin = begins ? [serialize.bind({ statement: prepare('begin').name }), EXECUTE] : [];
       const { name, params: types, columns } = prepare(sql);
       const values = params.map((value, at) => inText(db, value, types[at]));
-      const { rows, tag } = exchange([serialize.bind({ statement: name, values }), EXECUTE, SYNC]);
+      const { rows, tag } = exchange([...begin, serialize.bind({ statement: name, values }), EXECUTE, SYNC]);
       // A transaction in which a statement has failed answers a commit by rolling back, and calls that no error.
       if (tag === 'ROLLBACK' && sql === 'commit')
         throw new StatementError(NOT_COMMITTED, { code: IN_FAILED_TRANSACTION });

@@ -24,9 +24,9 @@ async function call(name: string, args: readonly unknown[]): Promise<unknown> {
   const tx: Transaction = {
     kind: 'pglite',
     async query<Row>(sql: string, params: readonly unknown[] = []) {
-      if (!begun) statements.run('begin', []);
+      const first = !begun;
       begun = true;
-      return statements.run(sql, params) as Row[];
+      return statements.run(sql, params, first) as Row[];
     },
   };
   try {
@@ -41,7 +41,7 @@ async function call(name: string, args: readonly unknown[]): Promise<unknown> {
 
 async function answerTo({ id, ask }: Asked): Promise<void> {
   try {
-    if ('call' in ask) answer({ id, result: await call(ask.call, ask.args) });
+    if ('call' in ask) answer({ id, result: await call(ask.call, JSON.parse(ask.args) as unknown[]) });
     else answer({ id, result: statements.run(ask.sql, ask.params) });
   } catch (error) {
     const { message } = error as Error;
