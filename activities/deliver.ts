@@ -8,6 +8,7 @@ import type { Incident, Outgoing } from '../src/core/incident.ts';
 import { isPage } from '../src/core/notice.ts';
 import { type Ended, isGivenUp, isLastRound, roundWait } from '../src/core/rounds.ts';
 import { type AttemptEnd, beginAttempt, buryDelivery, recordAttempt, skipDelivery } from '../src/ledger/deliveries.ts';
+import { announce } from '../src/ledger/steps.ts';
 import { attempt, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { createRates } from './rates.ts';
@@ -73,6 +74,7 @@ export function createDeliver(deps: Deps) {
 
     const begun = await beginAttempt(deps.ledger, { ...begin, snapshot });
     if (begun.outcome !== 'go') return before(begun.outcome);
+    announce('attempt.begun');
     if (begun.attempts === 1) deps.metrics.notices.inc({ reason: out.reason });
     if (out.overtook) deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'superseded' }, out.overtook.length);
     const told = {
@@ -84,6 +86,7 @@ export function createDeliver(deps: Deps) {
     };
     const notice = await noticeOf(deps, { ...told, delivery: { key: out.key, attempt: begun.attempts } });
     const outcome = await attempt(deps, integration, channel, notice, begun.root, begun.lost);
+    announce('attempt.sent');
     return afterwards(input, integration, channel, outcome, begun);
   };
 
@@ -153,6 +156,7 @@ export function createDeliver(deps: Deps) {
     for (let tried = 1; tried <= RECORD_TRIES; tried++) {
       try {
         await recordAttempt(deps.ledger, end);
+        announce('attempt.recorded');
         return true;
       } catch (error) {
         activityLog.warn('the ledger did not take the record of an attempt', { delivery: end.delivery, tried });

@@ -3,6 +3,7 @@ import type { Incident } from '../src/core/incident.ts';
 import { answerItself, type OwnAnswer } from '../src/ledger/answers.ts';
 import { type AttemptEnd, recordAttempt } from '../src/ledger/deliveries.ts';
 import { closeIncident, loadIncident } from '../src/ledger/state.ts';
+import { announce } from '../src/ledger/steps.ts';
 import { createDeliver } from './deliver.ts';
 import type { Deps } from './deps.ts';
 import { guarded } from './guarded.ts';
@@ -43,7 +44,7 @@ export function createActivities(deps: Deps) {
       because: string;
     }) => answerItself(ledger, incident, expected_rev, answer, because),
 
-    close: ({
+    async close({
       incident,
       seen,
       because,
@@ -51,7 +52,11 @@ export function createActivities(deps: Deps) {
       incident: string;
       seen: number;
       because: string;
-    }): Promise<'closed' | 'more'> => closeIncident(ledger, incident, seen, because),
+    }): Promise<'closed' | 'more'> {
+      const outcome = await closeIncident(ledger, incident, seen, because);
+      announce('close.committed');
+      return outcome;
+    },
   };
   return guarded(activities, deps);
 }

@@ -7,6 +7,7 @@ import type { Ledger, Queryable } from './db.ts';
 import { digest, lockKeys } from './identity.ts';
 import { firingInhibitors } from './inhibitors.ts';
 import { procedure } from './procedure.ts';
+import { announce } from './steps.ts';
 
 export interface Accepted {
   id: string;
@@ -95,6 +96,7 @@ const accept = procedure('accept', async (tx, all: Arrival[], at: number): Promi
     rows,
     [...alerts.values()].filter(({ by }) => by),
   );
+  announce('accept.written');
   return answers;
 });
 

@@ -3,6 +3,7 @@ import type { IncidentStatus, Reason } from '../core/notice.ts';
 import { type Actor, audit } from './audit.ts';
 import type { Ledger, Queryable } from './db.ts';
 import { procedure } from './procedure.ts';
+import { announce } from './steps.ts';
 import { type IncidentView, incidentView } from './views.ts';
 
 export const WORKING_STATES = ['triaged', 'investigating', 'remediating'] as const;
@@ -53,6 +54,7 @@ interface Change {
  */
 export async function command(ledger: Ledger, incident: string, given: Command, who: Actor): Promise<CommandResult> {
   const result = await decideCommand(ledger, incident, given, who);
+  announce('answer.committed');
   if (result.outcome === 'done') ledger.wake();
   return result;
 }
@@ -77,6 +79,7 @@ const decideCommand = procedure(
       };
     }
     await apply(tx, found, given, change, who);
+    announce('answer.written');
     const begun = change.status ? await begunPages(tx, incident) : [];
     return { outcome: 'done', incident: await incidentView(tx, incident), by: who.by, begun };
   },

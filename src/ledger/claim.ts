@@ -7,6 +7,7 @@ import type { Queryable } from './db.ts';
 import { lockKeys } from './identity.ts';
 import { epochOf } from './migrate.ts';
 import { procedure } from './procedure.ts';
+import { announce } from './steps.ts';
 
 export interface Claim {
   opening: Opening;
@@ -111,6 +112,7 @@ export const claim = procedure('claim', async (tx, key: string, prefix?: string 
   const totals = await totalsOf(tx, key, incident.id);
   const batch = batchOf(incident, rows, totals);
   await store(tx, key, incident, batch, dueAfter(incident, batch, rows, !open));
+  announce('claim.written');
   return {
     opening: {
       id: incident.id,

@@ -3,6 +3,7 @@ import type { Event } from '../core/event.ts';
 import type { Routing } from '../core/route.ts';
 import { type Accepted, createAccept } from './accept.ts';
 import type { Ledger } from './db.ts';
+import { announce } from './steps.ts';
 
 export type { Accepted } from './accept.ts';
 
@@ -36,10 +37,12 @@ export function createDoor(
 
   const commit = async (group: Waiting[]): Promise<void> => {
     try {
+      announce('accept.begun');
       const accepted = await acceptAll(
         group.flatMap(({ events }) => events),
         now(),
       );
+      announce('accept.committed');
       let from = 0;
       for (const one of group) {
         one.resolve(accepted.slice(from, from + one.events.length));

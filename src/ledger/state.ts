@@ -8,6 +8,7 @@ import type { Queryable } from './db.ts';
 import { SENDING_DUE } from './deliveries.ts';
 import { lockKeys } from './identity.ts';
 import { procedure } from './procedure.ts';
+import { announce } from './steps.ts';
 
 interface StateRow {
   policy: Policy;
@@ -114,6 +115,7 @@ export const closeIncident = procedure(
         where id = $1`,
       [id, because, known.key],
     );
+    announce('close.written');
     return 'closed';
   },
 );

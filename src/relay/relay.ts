@@ -12,6 +12,7 @@ import {
 } from '../ledger/claim.ts';
 import type { Ledger } from '../ledger/db.ts';
 import { markSendStarted, type Send, waitingSends } from '../ledger/sends.ts';
+import { announce } from '../ledger/steps.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createPacing } from './pacing.ts';
@@ -67,7 +68,9 @@ export function createRelay(deps: {
     const started = now();
     try {
       await carrier.batch(opening, batch);
+      announce('signal.sent');
       await markSignalled(ledger, batch.incident, batch.number);
+      announce('signal.marked');
       failures = 0;
       metrics?.relayBatches.inc({ outcome: 'sent' });
       metrics?.relaySignalSeconds.observe((now() - started) / 1_000);
@@ -104,6 +107,7 @@ export function createRelay(deps: {
   const relayInbox = async ({ key, rows }: Waiting): Promise<void> => {
     const claimed = await claim(ledger, key, prefix);
     if (!claimed) return;
+    announce('claim.committed');
     if (claimed.batch.number === 1) metrics?.incidentsOpened.inc({ route: claimed.opening.policy.route });
     pacing.sent(key, rows, now());
     const { incident } = claimed.batch;
