@@ -1,11 +1,11 @@
 /** The door: events that arrive together share one transaction, and each is answered when that has committed. */
 import type { Event } from '../core/event.ts';
 import type { Routing } from '../core/route.ts';
-import { type Accepted, createAccept } from './accept.ts';
+import { type Accepted, createAccept } from './accept/accept.ts';
 import type { Ledger } from './db.ts';
 import { announce } from './steps.ts';
 
-export type { Accepted } from './accept.ts';
+export type { Accepted } from './accept/accept.ts';
 
 export interface Door {
   /** Resolves once every event is committed, in the order given; rejects when the ledger did not take them. */

@@ -1,5 +1,5 @@
 /** Every module with procedures: whoever runs them by name imports this. */
-import './accept.ts';
+import './accept/accept.ts';
 import './answers.ts';
 import './claim.ts';
 import './deliveries.ts';

@@ -207,7 +207,7 @@ describe('a ledger that fails', () => {
 
   it('while an event is posted answers 503, not 202, and takes it when it is asked again', async () => {
     // https://www.postgresql.org/docs/current/errcodes-appendix.html: disk_full
-    const down = vi.spyOn(h.ledger, 'transaction').mockImplementation(async () => {
+    const down = vi.spyOn(h.ledger, 'call').mockImplementation(async () => {
       throw Object.assign(new Error('could not extend file "base/16384/2619"'), { code: '53100' });
     });
     const event = {

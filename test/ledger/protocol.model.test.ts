@@ -8,6 +8,7 @@ import { isPage } from '../../src/core/notice.ts';
 import { type Command, command } from '../../src/ledger/answers.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
+import { type Chance, chance } from '../support/chance.ts';
 import { event, route, routing, TABLES } from '../support/ledger.ts';
 import { HOUR, MINUTE, SECOND } from '../support/policies.ts';
 import { type Answer, type Broken, type Call, createWorld, openModelLedger, type World } from './world.ts';
@@ -39,30 +40,6 @@ beforeAll(async () => {
 });
 afterAll(() => ledger.close());
 
-/** mulberry32: a small generator whose seed tells a run completely. */
-function chance(seed: number) {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-  return {
-    one: <T>(of: readonly T[]): T => of[Math.floor(next() * of.length)] as T,
-    /** A choice by weight: [weight, value]. */
-    weighted<T>(of: readonly (readonly [number, T])[]): T {
-      let left = next() * of.reduce((sum, [weight]) => sum + weight, 0);
-      for (const [weight, value] of of) {
-        left -= weight;
-        if (left < 0) return value;
-      }
-      return (of.at(-1) as readonly [number, T])[1];
-    },
-  };
-}
-
-type Chance = ReturnType<typeof chance>;
 /** How likely it is, what it is called in the story, and what it does. */
 type Act = readonly [weight: number, what: string, act: () => unknown];
 

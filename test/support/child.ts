@@ -33,7 +33,13 @@ const CLI = fileURLToPath(new URL('../../src/main/cli.ts', import.meta.url));
 /** A start takes some seconds: a database, a Temporal, a bundle; on a busy machine more. */
 const START_MS = 90_000;
 
-const launch = ({ stateDir, configPath, key, env = {}, nodeArgs = [] }: StartInput): { child: ChildProcess; output: () => string } => {
+const launch = ({
+  stateDir,
+  configPath,
+  key,
+  env = {},
+  nodeArgs = [],
+}: StartInput): { child: ChildProcess; output: () => string } => {
   const kept = Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|TOCSIN_|VITEST|NODE_OPTIONS)/.test(name));
   const child = spawn(process.execPath, [...nodeArgs, CLI, 'start', '--config', configPath], {
     cwd: stateDir,

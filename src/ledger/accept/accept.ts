@@ -1,0 +1,126 @@
+/** One transaction of the door: which events are new, what each does to an incident, and the rows that say so. */
+import type { Event } from '../../core/event.ts';
+import type { Routing } from '../../core/route.ts';
+import type { Ledger, Queryable } from '../db.ts';
+import { lockKeys } from '../identity.ts';
+import { firingInhibitors } from '../inhibitors.ts';
+import { procedure } from '../procedure.ts';
+import { announce } from '../steps.ts';
+import { type Arrival, arrive, createPolicyNames } from './arrival.ts';
+import { alertName, fingerprintIn, type Known, take } from './effect.ts';
+import { namedIn, write } from './write.ts';
+
+export interface Accepted {
+  id: string;
+  duplicate: boolean;
+}
+
+/** Accepts all of the events or none; answers are in the order given. Throws what the ledger throws. */
+export type AcceptAll = (events: Event[], now: Date) => Promise<Accepted[]>;
+
+/** What needs the routing happens here, the rest on the ledger's side. */
+export function createAccept(ledger: Ledger, routing: Routing): AcceptAll {
+  const policyOf = createPolicyNames();
+  return async (events, now) => {
+    const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
+    return accept(
+      ledger,
+      events.map((event) => arrive(event, routing, firing, now, policyOf)),
+      now.getTime(),
+    );
+  };
+}
+
+const accept = procedure('accept', async (tx, all: Arrival[], at: number): Promise<Accepted[]> => {
+  const now = new Date(at);
+  await joinResolves(tx, all);
+  // On Postgres another door may hold these keys; PGlite has one connection, which is the lock.
+  await lockKeys(tx, [...new Set(all.flatMap(({ joins }) => joins.map(({ key }) => key)))]);
+  const { events, alerts } = await lookUp(tx, all);
+  const { answers, arrivals } = newAmong(all, events);
+  if (arrivals.length === 0) return answers;
+  const rows = arrivals.flatMap((arrival) => take(arrival, alerts, now));
+  await write(
+    tx,
+    arrivals,
+    namedIn(arrivals, now),
+    rows,
+    [...alerts.values()].filter(({ by }) => by),
+  );
+  announce('accept.written');
+  return answers;
+});
+
+function newAmong(all: Arrival[], known: Set<string>): { answers: Accepted[]; arrivals: Arrival[] } {
+  const answers: Accepted[] = [];
+  const arrivals: Arrival[] = [];
+  for (const arrival of all) {
+    const { source, id } = arrival.event;
+    const name = eventName(source, id);
+    answers.push({ id, duplicate: known.has(name) });
+    if (!known.has(name)) arrivals.push(arrival);
+    known.add(name);
+  }
+  return { answers, arrivals };
+}
+
+/**
+ * A resolve goes where its alert fires, whatever route the resolve itself would take: senders seldom repeat the severity
+ * and the labels. The stories of lifecycle routes are found by their key.
+ */
+async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<void> {
+  const resolves = arrivals.filter(({ event }) => event.status === 'resolved');
+  if (resolves.length === 0) return;
+  const rows = await tx.query<{ key: string; fingerprint: string; severity: string }>(
+    `select key, fingerprint, severity from alerts where current and status = 'firing' and fingerprint = any($1::text[])`,
+    [resolves.map(({ fingerprint }) => fingerprint)],
+  );
+  for (const arrival of arrivals) {
+    if (arrival.event.status === 'firing') {
+      // A resolve finds also what fired before it in this very commit.
+      const fired = arrival.joins.filter(({ lifecycle }) => !lifecycle);
+      rows.push(...fired.map(({ key, severity }) => ({ key, fingerprint: arrival.fingerprint, severity })));
+      continue;
+    }
+    for (const { key, fingerprint, severity } of rows) {
+      if (fingerprint !== arrival.fingerprint || arrival.joins.some((join) => join.key === key)) continue;
+      arrival.joins.push({ key, words: '', severity, policy: null, lifecycle: false });
+    }
+  }
+}
+
+/** No text of ours holds a NUL. */
+const eventName = (source: string, id: string): string => `${source}\0${id}`;
+/** Which of the events are kept already, and what is known of their alerts. */
+async function lookUp(tx: Queryable, all: Arrival[]): Promise<{ events: Set<string>; alerts: Map<string, Known> }> {
+  const pairs = new Map(
+    all.flatMap(({ joins, fingerprint }) =>
+      joins.map((join) => [
+        alertName(join.key, fingerprintIn(join, fingerprint)),
+        [join.key, fingerprintIn(join, fingerprint)] as const,
+      ]),
+    ),
+  );
+  const wanted = [...pairs.values()];
+  // One text instead of rows: read in a fifth of the time (measured on PGlite: 20 µs a row became 4).
+  const [found] = await tx.query<{ events: string; alerts: string }>(
+    `select (select coalesce(json_agg(json_build_array(e.source, e.id)), '[]')::text from unnest($1::text[], $2::text[]) s(source, id)
+               join events e on e.source = s.source and e.id = s.id) as events,
+            (select coalesce(json_agg(a), '[]')::text from unnest($3::text[], $4::text[]) w(key, fingerprint) cross join lateral (
+               select key, fingerprint, current, current and status = 'firing' as firing, severity, title, service, count::int as count, first_at,
+                      resolved_at, expires_at, case when inhibits then labels end as inhibitor
+                 from alerts where alerts.key = w.key and alerts.fingerprint = w.fingerprint order by id desc limit 1) a) as alerts`,
+    [
+      all.map(({ event }) => event.source),
+      all.map(({ event }) => event.id),
+      wanted.map(([key]) => key),
+      wanted.map(([, fingerprint]) => fingerprint),
+    ],
+  );
+  const events = JSON.parse(found?.events ?? '[]') as [source: string, id: string][];
+  const alerts = JSON.parse(found?.alerts ?? '[]') as Known[];
+  return {
+    events: new Set(events.map(([source, id]) => eventName(source, id))),
+    alerts: new Map(alerts.map((alert) => [alertName(alert.key, alert.fingerprint), alert])),
+  };
+}

@@ -1,0 +1,65 @@
+/** What arrives at the ledger: events with what the routing decided of them, before anything is looked up. */
+import { type Event, identityOf, labelsOf } from '../../core/event.ts';
+import type { Policy } from '../../core/policy.ts';
+import { decide, inhibits, type Routing, type StoredDecision, storedDecision } from '../../core/route.ts';
+import { digest } from '../identity.ts';
+import type { Effect, Known } from './effect.ts';
+
+/** An incident that an event joins, by its grouping key. */
+export interface Join {
+  key: string;
+  words: string;
+  severity: string;
+  policy: NamedPolicy | null;
+  lifecycle: boolean;
+}
+
+/** An event with what the routing says of it: all that the ledger's side needs, and JSON. */
+export interface Arrival {
+  event: Event;
+  fingerprint: string;
+  decision: StoredDecision & { effects?: { route: string; key: string; effect: Effect }[] };
+  joins: Join[];
+  /** Where it could keep others quiet: what they are compared with. */
+  inhibitor: Known['inhibitor'];
+}
+
+/** A policy as a row names it: by the digest of its text. A route's own is the same object for every event. */
+export interface NamedPolicy {
+  id: string;
+  text: string;
+}
+
+export function createPolicyNames(): (policy: Policy) => NamedPolicy {
+  const names = new WeakMap<Policy, NamedPolicy>();
+  return (policy) => {
+    const known = names.get(policy);
+    if (known) return known;
+    const text = JSON.stringify(policy);
+    const named = { id: digest(text), text };
+    names.set(policy, named);
+    return named;
+  };
+}
+
+/** What the routing decides of an event, at the moment `now`. */
+export function arrive(
+  event: Event,
+  routing: Routing,
+  firing: Parameters<typeof decide>[2],
+  now: Date,
+  policyOf: (policy: Policy) => NamedPolicy,
+): Arrival {
+  const decision = decide(event, routing, firing, now);
+  const joins = decision.routes.flatMap((taken): Join[] => {
+    if (taken.outcome !== 'join') return [];
+    const lifecycle = taken.policy.lifecycle !== undefined;
+    return [
+      { key: digest(taken.key), words: taken.key, severity: taken.severity, policy: policyOf(taken.policy), lifecycle },
+    ];
+  });
+  const identity = identityOf(event);
+  const inhibitor =
+    event.status === 'firing' && inhibits(event, routing) ? { identity, labels: labelsOf(event) } : null;
+  return { event, fingerprint: digest(identity), decision: storedDecision(decision), joins, inhibitor };
+}

@@ -1,0 +1,115 @@
+/** What each arrival does to the alerts that are known, and the inbox rows that this makes: values in, values out. */
+import type { Event } from '../../core/event.ts';
+import { isEnd } from '../../core/story.ts';
+import type { Arrival, Join } from './arrival.ts';
+
+/** What an event does to an incident: a row in its inbox, or none and why. */
+export type Effect = 'fired' | 'resolved' | 'chapter' | 'unchanged' | 'late' | 'none_open';
+
+/** What is known of an alert: (key, fingerprint). */
+export interface Known {
+  key: string;
+  fingerprint: string;
+  current: boolean;
+  firing: boolean;
+  severity: string;
+  title: string;
+  service: string | null;
+  count: number;
+  first_at: Date | string | null;
+  resolved_at: Date | string | null;
+  expires_at: string | null;
+  inhibitor: { identity: string; labels: Record<string, string> } | null;
+  /** Source and id of the last event that changed it in this commit. */
+  by?: [string, string];
+}
+
+export interface InboxRow {
+  by: [string, string];
+  key: string;
+  kind: 'fired' | 'resolved' | 'chapter';
+  fingerprint: string;
+  severity: string;
+  policy: string | null;
+}
+
+export const alertName = (key: string, fingerprint: string): string => `${key}/${fingerprint}`;
+/** A story is one alert: it fires from its first chapter to its last. */
+export const fingerprintIn = (join: Join, fingerprint: string): string => (join.lifecycle ? 'story' : fingerprint);
+
+/** Decides, event by event and join by join, what changes; the rows it makes are in the order of arrival. */
+export function take(arrival: Arrival, alerts: Map<string, Known>, now: Date): InboxRow[] {
+  const { event } = arrival;
+  const by: [string, string] = [event.source, event.id];
+  const rows: InboxRow[] = [];
+  const effects: { route: string; key: string; effect: Effect }[] = [];
+  for (const join of arrival.joins) {
+    const fingerprint = fingerprintIn(join, arrival.fingerprint);
+    const name = alertName(join.key, fingerprint);
+    const alert = alerts.get(name);
+    const effect = effectOf(event, join, alert);
+    effects.push({ route: join.words, key: join.key, effect });
+    if (effect === 'late' || effect === 'none_open') continue;
+    const inhibitor = join.lifecycle ? null : arrival.inhibitor;
+    alerts.set(name, after(effect, event, join, fingerprint, alert, inhibitor, now, by));
+    if (effect === 'unchanged') continue;
+    rows.push({
+      by,
+      key: join.key,
+      kind: effect,
+      fingerprint,
+      severity: effect === 'resolved' && alert ? alert.severity : join.severity,
+      policy: join.policy?.id ?? null,
+    });
+  }
+  arrival.decision = { ...arrival.decision, effects };
+  return rows;
+}
+
+function effectOf(event: Event, join: Join, alert: Known | undefined): Effect {
+  if (join.lifecycle) return 'chapter';
+  if (event.status === 'resolved') return alert?.firing ? 'resolved' : 'none_open';
+  if (isLate(event, alert)) return 'late';
+  const isSame = alert?.firing === true && alert.severity === join.severity && alert.title === event.title;
+  // Without a dedup_key every event is an occurrence of its own, and counts.
+  return isSame && event.dedup_key !== undefined ? 'unchanged' : 'fired';
+}
+
+/** A firing that happened before the end we already know of, and only now arrives. */
+function isLate(event: Event, alert: Known | undefined): boolean {
+  if (!alert || alert.firing || alert.resolved_at === null) return false;
+  if (event.dedup_key === undefined || event.occurred_at === undefined) return false;
+  return Date.parse(event.occurred_at) < new Date(alert.resolved_at).getTime();
+}
+
+function after(
+  effect: 'fired' | 'resolved' | 'chapter' | 'unchanged',
+  event: Event,
+  join: Join,
+  fingerprint: string,
+  alert: Known | undefined,
+  inhibitor: Known['inhibitor'],
+  now: Date,
+  by: [string, string],
+): Known {
+  const ends = effect === 'resolved' || (effect === 'chapter' && isEnd(event));
+  const goesOn = alert?.current === true;
+  const occurredAt = event.occurred_at ? new Date(event.occurred_at) : now;
+  return {
+    key: join.key,
+    fingerprint,
+    current: true,
+    firing: !ends,
+    // A resolve says that it is over, not what it was: the alert keeps the words it fired with.
+    severity: effect === 'resolved' && alert ? alert.severity : join.severity,
+    title: effect === 'resolved' && alert ? alert.title : event.title,
+    service: event.service ?? alert?.service ?? null,
+    count: (goesOn ? alert.count : 0) + (effect === 'fired' || effect === 'chapter' ? 1 : 0),
+    first_at: goesOn ? alert.first_at : now,
+    // The sender's clock where it tells: a firing is late by the same clock.
+    resolved_at: ends ? occurredAt : null,
+    expires_at: ends ? null : (event.expires_at ?? null),
+    inhibitor: ends ? (alert?.inhibitor ?? null) : inhibitor,
+    by,
+  };
+}

@@ -1,0 +1,104 @@
+/** The one statement that keeps a commit: events, inbox rows, alerts, and the policies and decisions they name. */
+import type { Queryable } from '../db.ts';
+import { digest } from '../identity.ts';
+import type { Arrival } from './arrival.ts';
+import type { InboxRow, Known } from './effect.ts';
+
+/** Stands between two events in one argument: a control character, which JSON never holds as it is. */
+const BETWEEN = '\x1e';
+
+/** What many rows name and the ledger keeps once: the names of each, and the texts that are named. */
+export interface Named {
+  policies: Map<string, string>;
+  decisions: Map<string, string>;
+  /** The names of the decisions, in the order of the arrivals; the day in them lets them go with their events. */
+  decided: string[];
+  day: string;
+}
+
+export function namedIn(arrivals: Arrival[], now: Date): Named {
+  const day = now.toISOString().slice(0, 'YYYY-MM-DD'.length);
+  const policies = new Map<string, string>();
+  const decisions = new Map<string, string>();
+  for (const { joins } of arrivals) for (const { policy } of joins) if (policy) policies.set(policy.id, policy.text);
+  const decided = arrivals.map(({ decision }) => {
+    const text = JSON.stringify(decision);
+    const id = digest(`${day} ${text}`);
+    decisions.set(id, text);
+    return id;
+  });
+  return { policies, decisions, decided, day };
+}
+
+export async function write(
+  tx: Queryable,
+  arrivals: Arrival[],
+  { policies, decisions, decided, day }: Named,
+  rows: InboxRow[],
+  alerts: Known[],
+): Promise<void> {
+  await tx.query(
+    `with p as (
+       insert into policies (id, policy) select id, policy::jsonb from unnest($25::text[], string_to_array($26, '${BETWEEN}')) n(id, policy)
+        where not exists (select 1 from policies where policies.id = n.id) on conflict (id) do nothing
+     ), d as (
+       insert into decisions (id, day, decision) select id, $27::date, decision::jsonb from unnest($28::text[], string_to_array($29, '${BETWEEN}')) n(id, decision)
+        where not exists (select 1 from decisions where decisions.id = n.id) on conflict (id) do nothing
+     ), e as (
+       insert into events (source, id, event, decision)
+       select source, id, event::jsonb, decision
+         from unnest($1::text[], $2::text[], string_to_array($3, '${BETWEEN}'), $4::text[]) t(source, id, event, decision)
+       on conflict (source, id) do nothing returning seq, source, id
+     ), i as (
+       insert into inbox (key, kind, event, fingerprint, severity, policy)
+       select r.key, r.kind, e.seq, r.fingerprint, r.severity, r.policy
+         from unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
+              with ordinality r(source, id, key, kind, fingerprint, severity, policy, ord)
+         join e on e.source = r.source and e.id = r.id order by r.ord
+     )
+     insert into alerts (key, fingerprint, status, severity, title, service, count, first_at, last_at, resolved_at, expires_at, event, inhibits, labels)
+     select a.key, a.fingerprint, case when a.firing then 'firing' else 'resolved' end, a.severity, a.title, a.service, a.count, coalesce(a.first_at, now()),
+            now(), a.resolved_at, a.expires_at, e.seq, a.labels is not null, coalesce(a.labels::jsonb, '{}')
+       from unnest($12::text[], $13::text[], $14::text[], $15::text[], $16::bool[], $17::text[], $18::text[], $19::text[], $20::int[], $21::timestamptz[],
+                   $22::timestamptz[], $23::timestamptz[], $24::text[])
+            a(source, id, key, fingerprint, firing, severity, title, service, count, first_at, resolved_at, expires_at, labels)
+       join e on e.source = a.source and e.id = a.id
+     on conflict (key, fingerprint) where current do update set status = excluded.status, severity = excluded.severity, title = excluded.title,
+       service = excluded.service, count = excluded.count, last_at = excluded.last_at, resolved_at = excluded.resolved_at,
+       expires_at = excluded.expires_at, inhibits = excluded.inhibits, labels = excluded.labels,
+       event = case when excluded.status = 'firing' then excluded.event else alerts.event end`,
+    [
+      arrivals.map(({ event }) => event.source),
+      arrivals.map(({ event }) => event.id),
+      arrivals.map(({ event }) => JSON.stringify(event)).join(BETWEEN),
+      decided,
+      rows.map(({ by }) => by[0]),
+      rows.map(({ by }) => by[1]),
+      rows.map(({ key }) => key),
+      rows.map(({ kind }) => kind),
+      rows.map(({ fingerprint }) => fingerprint),
+      rows.map(({ severity }) => severity),
+      rows.map(({ policy }) => policy),
+      alerts.map(({ by }) => by?.[0]),
+      alerts.map(({ by }) => by?.[1]),
+      alerts.map(({ key }) => key),
+      alerts.map(({ fingerprint }) => fingerprint),
+      alerts.map(({ firing }) => firing),
+      alerts.map(({ severity }) => severity),
+      alerts.map(({ title }) => title),
+      alerts.map(({ service }) => service),
+      alerts.map(({ count }) => count),
+      alerts.map(({ first_at }) => iso(first_at)),
+      alerts.map(({ resolved_at }) => iso(resolved_at)),
+      alerts.map(({ expires_at }) => iso(expires_at)),
+      alerts.map(({ inhibitor }) => (inhibitor ? JSON.stringify(inhibitor) : null)),
+      [...policies.keys()],
+      [...policies.values()].join(BETWEEN),
+      day,
+      [...decisions.keys()],
+      [...decisions.values()].join(BETWEEN),
+    ],
+  );
+}
+
+const iso = (time: Date | string | null): string | null => (time instanceof Date ? time.toISOString() : time);
