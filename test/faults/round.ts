@@ -1,0 +1,139 @@
+/** One round: a plan is sent to a system while its faults happen; then calm, and the promises are checked. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createApiClient } from '../support/api-client.ts';
+import { until } from '../support/until.ts';
+import { readEvidence, violations } from './invariants.ts';
+import { readJournal } from './journal.ts';
+import { type Fault, type Plan, planOf } from './plan.ts';
+import type { HitLine, ReceiverInput } from './receiver.ts';
+import type { Said, SenderInput } from './sender.ts';
+import type { System } from './system.ts';
+
+export interface Round {
+  seed: number;
+  violations: string[];
+  /** The steps that a failpoint was reached at. */
+  failedAt: string[];
+  events: number;
+  hits: number;
+  /** From the end of the faults until nothing was left to do. */
+  calm_ms: number;
+  output: string;
+}
+
+/** Nothing is unfinished so long after the faults have stopped. */
+const CALM_MS = 60_000;
+/** The sender is answered at last; a round is stuck otherwise. */
+const SENT_MS = 45_000;
+
+const program = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const endOf = (child: ChildProcess): Promise<void> => new Promise((resolve) => child.once('exit', () => resolve()));
+
+export async function runRound(seed: number, build: (receiver: string) => Promise<System>): Promise<Round> {
+  const plan = planOf(seed);
+  const dir = mkdtempSync(join(tmpdir(), `tocsin-round-${seed}-`));
+  const journals = { said: join(dir, 'said'), hits: join(dir, 'hits') };
+  const receiver = fork(program('./receiver.ts'));
+  receiver.send({ journal: journals.hits, seed } satisfies ReceiverInput);
+  const address = await new Promise<string>((resolve) => receiver.once('message', (url) => resolve(String(url))));
+  const system = await build(address);
+  let sender: ChildProcess | undefined;
+  try {
+    const { calm_ms } = await underFire(plan, system, (input) => {
+      sender = fork(program('./sender.ts'));
+      sender.send({ ...input, journal: journals.said } satisfies SenderInput);
+      return endOf(sender);
+    });
+    const ledger = await system.autopsy();
+    const evidence = {
+      said: readJournal<Said>(journals.said),
+      hits: readJournal<HitLine>(journals.hits),
+      ledger: await readEvidence(ledger).finally(() => ledger.close()),
+    };
+    const output = system.output();
+    return {
+      seed,
+      violations: violations(evidence),
+      failedAt: [...output.matchAll(/failpoint (\S+)/g)].map(([, step = '']) => step),
+      events: evidence.said.length,
+      hits: evidence.hits.length,
+      calm_ms,
+      output,
+    };
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${error instanceof Error ? error.message : error}; it wrote:\n${system.output()}`, {
+      cause: error,
+    });
+  } finally {
+    sender?.kill('SIGKILL');
+    receiver.kill('SIGKILL');
+    await system.remove();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+async function underFire(
+  plan: Plan,
+  system: System,
+  send: (input: Omit<SenderInput, 'journal'>) => Promise<void>,
+): Promise<{ calm_ms: number }> {
+  const failpoints = plan.faults.flatMap((fault) =>
+    fault.kind === 'failpoint' ? [`${fault.step}:${fault.nth}:kill`] : [],
+  );
+  const timed = plan.faults.filter(
+    (fault): fault is Exclude<Fault, { kind: 'failpoint' }> => fault.kind !== 'failpoint',
+  );
+  await system.begin(failpoints.shift());
+
+  let over = false;
+  let failure: unknown;
+  // Whatever ends is started again, as whoever runs it would.
+  const watching = (async () => {
+    while (!over) {
+      await Promise.race([
+        system.ended(),
+        until('the end of the round', () => over || undefined, SENT_MS + 2 * CALM_MS),
+      ]);
+      if (!over) await system.begin(failpoints.shift());
+    }
+  })().catch((error: unknown) => {
+    failure = error;
+  });
+  const isStuck = (): void => {
+    if (failure) throw failure;
+  };
+
+  let isSent = false;
+  void send({ urls: system.urls, key: system.key, plan }).then(() => {
+    isSent = true;
+  });
+  await Promise.all(timed.map((fault) => system.strike(fault)));
+  await until(
+    'every request to be answered',
+    () => {
+      isStuck();
+      return isSent || undefined;
+    },
+    SENT_MS,
+  );
+  const since = performance.now();
+  await until(
+    'calm: no row, incident or delivery left to see to',
+    async () => {
+      isStuck();
+      const asked = system.urls.map((url) =>
+        createApiClient(url, system.key).taken<Record<string, number>>('GET', '/v1/stats'),
+      );
+      const [stats] = await Promise.all(asked);
+      return stats?.waiting === 0 && stats.open === 0 && stats.sending === 0 ? true : undefined;
+    },
+    CALM_MS,
+  ).catch(() => undefined); // What is left then is a violation, and named as one.
+  over = true;
+  await watching;
+  return { calm_ms: performance.now() - since };
+}
