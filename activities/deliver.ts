@@ -8,10 +8,10 @@ import type { Incident, Outgoing } from '../src/core/incident.ts';
 import { isPage } from '../src/core/notice.ts';
 import { type Ended, isGivenUp, isLastRound, roundWait } from '../src/core/rounds.ts';
 import { type AttemptEnd, beginAttempt, buryDelivery, recordAttempt, skipDelivery } from '../src/ledger/deliveries.ts';
+import { takeTurn } from '../src/ledger/rates.ts';
 import { announce } from '../src/ledger/steps.ts';
 import { attempt, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
-import { createRates } from './rates.ts';
 
 export interface DeliverInput {
   incident: string;
@@ -38,7 +38,6 @@ const RECORD_WAIT_MS = 200;
 const EARLY_MS = 500;
 
 export function createDeliver(deps: Deps) {
-  const rates = createRates();
   // A Temporal that was killed hands out its latest tasks once more, a retry that still has to wait among them (seen).
   // Once for each: where Temporal's clock runs ahead of ours, every retry looks early.
   const putOff = new Set<string>();
@@ -69,7 +68,7 @@ export function createDeliver(deps: Deps) {
       const tried = 'no attempt ended with an answer, and it has been tried for long enough';
       return before(await buryDelivery(deps.ledger, begin, 'timeout', tried));
     }
-    const wait_ms = rates.wait(integration, deps.now().getTime());
+    const wait_ms = await takeTurn(deps.ledger, integration);
     if (wait_ms > 0) throw again('rate_limited', `${target} may be told again in ${wait_ms} ms (rate)`, wait_ms);
 
     const begun = await beginAttempt(deps.ledger, { ...begin, snapshot });

@@ -10,7 +10,7 @@ import { migrate } from '../../src/ledger/migrate.ts';
 import { policy } from './policies.ts';
 
 export const TABLES =
-  'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, summaries, keys, audit, policies, decisions';
+  'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, summaries, keys, audit, policies, decisions, rates';
 
 /** About a second to open and half a gigabyte: one for each test file. `empty` leaves the schema and the epoch. */
 export async function openTestLedger(): Promise<{ ledger: Ledger; empty(): Promise<void> }> {
