@@ -12,7 +12,10 @@ export interface Rate {
  * and nothing is asked. `count` turns may come at once, then one every `per_ms / count`: the generic cell rate algorithm (ITU-T
  * I.371), one row and one statement, by the ledger's clock. `next_at` is when its budget will be whole again.
  */
-export async function takeTurn(ledger: Ledger, { name, rate }: { name: string; rate?: Rate | undefined }): Promise<number> {
+export async function takeTurn(
+  ledger: Ledger,
+  { name, rate }: { name: string; rate?: Rate | undefined },
+): Promise<number> {
   if (!rate) return 0;
   const turn_ms = rate.per_ms / rate.count;
   const [row] = await ledger.query<{ taken: boolean; wait_ms: number }>(

@@ -21,9 +21,24 @@ export interface Sent {
 
 export type Fault =
   /** The process kills itself at a step (failpoints.ts). */
-  | { kind: 'failpoint'; step: Step; nth: number }
-  | { kind: 'kill-tocsin' | 'kill-temporal' | 'kill-both' | 'lose-temporal' | 'terminate'; at_ms: number }
-  | { kind: 'pause-tocsin' | 'pause-temporal'; at_ms: number; for_ms: number };
+  { kind: 'failpoint'; step: Step; nth: number } | TimedFault;
+
+/** By the clock of the round, to parts that the system names. */
+export type TimedFault =
+  | { kind: 'kill'; at_ms: number; parts: readonly string[] }
+  | { kind: 'terminate'; at_ms: number; part: string }
+  | { kind: 'pause'; at_ms: number; part: string; for_ms: number }
+  /** Its connections are cut, or fall silent, for so long. */
+  | { kind: 'cut' | 'silence'; at_ms: number; line: string; for_ms: number }
+  /** Everything is killed, and Temporal's database is gone. */
+  | { kind: 'lose-temporal'; at_ms: number };
+
+/** A fault without its time. */
+export type Blow = TimedFault extends infer Timed
+  ? Timed extends { for_ms: number }
+    ? Omit<Timed, 'at_ms' | 'for_ms'>
+    : Omit<Timed, 'at_ms'>
+  : never;
 
 export interface Plan {
   seed: number;
@@ -38,21 +53,12 @@ const SERVICES = 4;
 const FIRING_MS = 2_500;
 
 const FAILPOINT_ROUNDS = 7;
-const TIMED: readonly Fault['kind'][] = [
-  'kill-both',
-  'lose-temporal',
-  'pause-temporal',
-  'kill-tocsin',
-  'kill-temporal',
-  'pause-tocsin',
-  'terminate',
-];
 
-/** Of ten rounds that follow each other the first seven fail at every step there is, two a round; the others by the clock. */
-export function planOf(seed: number): Plan {
+/** Of ten rounds that follow each other the first seven fail at every step there is, two a round; the others are struck by the clock. */
+export function planOf(seed: number, blows: readonly Blow[]): Plan {
   const random = chance(seed);
   const lanes = Array.from({ length: SERVICES }, (_, at) => laneOf(seed, `s${seed}-${at}`, at, random));
-  return { seed, lanes, faults: faultsOf(seed, random) };
+  return { seed, lanes, faults: faultsOf(seed, blows, random) };
 }
 
 function laneOf(seed: number, service: string, at: number, random: Chance): Request[] {
@@ -86,14 +92,24 @@ function laneOf(seed: number, service: string, at: number, random: Chance): Requ
   return [...requests, { at_ms: FIRING_MS + random.number(200, 1_000), kind: 'post', events: ends }];
 }
 
-function faultsOf(seed: number, random: Chance): Fault[] {
+function faultsOf(seed: number, blows: readonly Blow[], random: Chance): Fault[] {
   const turn = (seed - 1) % 10;
   if (turn < FAILPOINT_ROUNDS) {
     const steps = [STEPS[turn], STEPS[turn + FAILPOINT_ROUNDS]] as Step[];
     return steps.map((step) => ({ kind: 'failpoint', step, nth: seed <= 10 ? 1 : random.number(1, 4) }));
   }
   const at_ms = random.number(300, FIRING_MS);
-  const kind = seed <= 10 ? TIMED[turn - FAILPOINT_ROUNDS] : random.one(TIMED);
-  if (kind === 'pause-tocsin' || kind === 'pause-temporal') return [{ kind, at_ms, for_ms: random.number(500, 4_000) }];
-  return [{ kind, at_ms } as Fault];
+  const blow = (seed <= 10 ? blows[turn - FAILPOINT_ROUNDS] : random.one(blows)) as Blow;
+  switch (blow.kind) {
+    case 'pause':
+    case 'cut':
+    case 'silence':
+      return [{ ...blow, at_ms, for_ms: random.number(500, 4_000) }];
+    case 'kill':
+    case 'terminate':
+    case 'lose-temporal':
+      return [{ ...blow, at_ms }];
+    default:
+      return blow satisfies never;
+  }
 }

@@ -3,12 +3,13 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createApiClient } from '../support/api-client.ts';
 import { until } from '../support/until.ts';
 import { readEvidence, violations } from './invariants.ts';
 import { readJournal } from './journal.ts';
-import { type Fault, type Plan, planOf } from './plan.ts';
+import { type Plan, planOf, type TimedFault } from './plan.ts';
 import type { HitLine, ReceiverInput } from './receiver.ts';
 import type { Said, SenderInput } from './sender.ts';
 import type { System } from './system.ts';
@@ -18,7 +19,10 @@ export interface Round {
   violations: string[];
   /** The steps that a failpoint was reached at. */
   failedAt: string[];
-  events: number;
+  /** The plan's faults in words. */
+  struckBy: string[];
+  /** 202s and accepted acknowledgements. */
+  accepted: number;
   hits: number;
   /** From the end of the faults until nothing was left to do. */
   calm_ms: number;
@@ -34,13 +38,13 @@ const program = (name: string): string => fileURLToPath(new URL(name, import.met
 const endOf = (child: ChildProcess): Promise<void> => new Promise((resolve) => child.once('exit', () => resolve()));
 
 export async function runRound(seed: number, build: (receiver: string) => Promise<System>): Promise<Round> {
-  const plan = planOf(seed);
   const dir = mkdtempSync(join(tmpdir(), `tocsin-round-${seed}-`));
   const journals = { said: join(dir, 'said'), hits: join(dir, 'hits') };
   const receiver = fork(program('./receiver.ts'));
   receiver.send({ journal: journals.hits, seed } satisfies ReceiverInput);
   const address = await new Promise<string>((resolve) => receiver.once('message', (url) => resolve(String(url))));
   const system = await build(address);
+  const plan = planOf(seed, system.blows);
   let sender: ChildProcess | undefined;
   try {
     const { calm_ms } = await underFire(plan, system, (input) => {
@@ -59,7 +63,8 @@ export async function runRound(seed: number, build: (receiver: string) => Promis
       seed,
       violations: violations(evidence),
       failedAt: [...output.matchAll(/failpoint (\S+)/g)].map(([, step = '']) => step),
-      events: evidence.said.length,
+      struckBy: plan.faults.map(({ kind, ...fault }) => `${kind} ${Object.values(fault).join(' ')}`),
+      accepted: evidence.said.length,
       hits: evidence.hits.length,
       calm_ms,
       output,
@@ -84,10 +89,8 @@ async function underFire(
   const failpoints = plan.faults.flatMap((fault) =>
     fault.kind === 'failpoint' ? [`${fault.step}:${fault.nth}:kill`] : [],
   );
-  const timed = plan.faults.filter(
-    (fault): fault is Exclude<Fault, { kind: 'failpoint' }> => fault.kind !== 'failpoint',
-  );
-  await system.begin(failpoints.shift());
+  const timed = plan.faults.filter((fault): fault is TimedFault => fault.kind !== 'failpoint');
+  await system.begin(failpoints);
 
   let over = false;
   let failure: unknown;
@@ -98,7 +101,7 @@ async function underFire(
         system.ended(),
         until('the end of the round', () => over || undefined, SENT_MS + 2 * CALM_MS),
       ]);
-      if (!over) await system.begin(failpoints.shift());
+      if (!over) await system.begin(failpoints);
     }
   })().catch((error: unknown) => {
     failure = error;
@@ -111,7 +114,7 @@ async function underFire(
   void send({ urls: system.urls, key: system.key, plan }).then(() => {
     isSent = true;
   });
-  await Promise.all(timed.map((fault) => system.strike(fault)));
+  await Promise.all(timed.map((fault) => strike(system, fault)));
   await until(
     'every request to be answered',
     () => {
@@ -136,4 +139,28 @@ async function underFire(
   over = true;
   await watching;
   return { calm_ms: performance.now() - since };
+}
+
+async function strike(system: System, fault: TimedFault): Promise<void> {
+  await pause(fault.at_ms);
+  switch (fault.kind) {
+    case 'kill':
+      for (const part of fault.parts) system.signal(part, 'SIGKILL');
+      return;
+    case 'terminate':
+      return system.signal(fault.part, 'SIGTERM');
+    case 'pause':
+      system.signal(fault.part, 'SIGSTOP');
+      await pause(fault.for_ms);
+      return system.signal(fault.part, 'SIGCONT');
+    case 'cut':
+    case 'silence':
+      system.line(fault.line).set(fault.kind === 'cut' ? 'cut' : 'silent');
+      await pause(fault.for_ms);
+      return system.line(fault.line).set('pass');
+    case 'lose-temporal':
+      return system.loseTemporal();
+    default:
+      fault satisfies never;
+  }
 }

@@ -1,9 +1,8 @@
 /** Tocsin as its users run it: `tocsin start` as a process of its own, with a state folder and a Temporal of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { inject } from 'vitest';
 import { isRunning } from '../../src/temporal/process.ts';
 
 export interface TocsinProcess {
@@ -16,7 +15,7 @@ export interface TocsinProcess {
   /** Everything it has written. */
   output(): string;
   /** Sends the signal to it alone; resolves with its exit code once it has ended (null: a signal ended it). */
-  end(signal: 'SIGKILL' | 'SIGINT'): Promise<number | null>;
+  end: Part['end'];
 }
 
 export interface StartInput {
@@ -33,73 +32,96 @@ const CLI = fileURLToPath(new URL('../../src/main/cli.ts', import.meta.url));
 /** A start takes some seconds: a database, a Temporal, a bundle; on a busy machine more. */
 const START_MS = 90_000;
 
-const launch = ({
-  stateDir,
-  configPath,
-  key,
-  env = {},
-  nodeArgs = [],
-}: StartInput): { child: ChildProcess; output: () => string } => {
+/** What each command says once it does its work. */
+const READY = {
+  start: /is running\..*?API +(http:\S+)/s,
+  api: /"url":"([^"]+)".*the API listens/,
+  worker: /(the worker works)/,
+} as const;
+export type Command = keyof typeof READY;
+
+/** A command of Tocsin as a process, begun; what it says and when it ends. */
+export interface Part {
+  pid: number;
+  output(): string;
+  /** Resolves with its exit code once it has ended (null: a signal ended it). */
+  ended: Promise<number | null>;
+  /** What READY found; rejects with what it wrote where it ends instead, or takes longer than START_MS. */
+  ready(): Promise<string>;
+  end(signal: 'SIGKILL' | 'SIGINT' | 'SIGTERM'): Promise<number | null>;
+}
+
+/** Begins it with the variables given here and none of TOCSIN_*, TEMPORAL_* that we run with ourselves. */
+export function begin(
+  command: Command,
+  { configPath, env, nodeArgs = [], cwd }: { configPath: string; cwd: string } & Pick<StartInput, 'env' | 'nodeArgs'>,
+): Part {
   const kept = Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|TOCSIN_|VITEST|NODE_OPTIONS)/.test(name));
-  const child = spawn(process.execPath, [...nodeArgs, CLI, 'start', '--config', configPath], {
-    cwd: stateDir,
-    env: {
-      ...Object.fromEntries(kept),
-      PATH: `${dirname(inject('temporal').binary)}:${process.env.PATH}`,
-      TOCSIN_STATE_DIR: join(stateDir, 'state'),
-      TOCSIN_API_KEY: key,
-      PORT: '0',
-      TEMPORAL_PORT: '0',
-      TEMPORAL_UI_PORT: '0',
-      ...env,
-    },
+  const child = spawn(process.execPath, [...nodeArgs, CLI, command, '--config', configPath], {
+    cwd,
+    env: { ...Object.fromEntries(kept), PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
   let written = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk: Buffer) => {
-      written += chunk;
-    });
-  }
-  return { child, output: () => written };
-};
-
-const endOf = (child: ChildProcess): Promise<number | null> =>
-  new Promise((resolve) => {
-    if (child.exitCode !== null || child.signalCode !== null) resolve(child.exitCode);
-    else child.once('close', resolve);
-  });
-
-/** Starts it and waits until it says so. Rejects with what it wrote where it ends instead. */
-export async function startTocsin(input: StartInput): Promise<TocsinProcess> {
-  const { child, output } = launch(input);
-  const url = await new Promise<string>((resolve, reject) => {
+  const ready = new Promise<string>((resolve, reject) => {
     const fail = (why: string): void => {
       clearTimeout(timer);
-      reject(new Error(`tocsin start ${why}; it wrote:\n${output()}`));
+      reject(new Error(`tocsin ${command} ${why}; it wrote:\n${written}`));
     };
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       fail(`did not get up within ${START_MS} ms`);
     }, START_MS);
-    child.once('close', (code) => fail(`ended (exit ${code})`));
-    child.stdout?.on('data', () => {
-      const found = /is running\..*?API +(http:\S+)/s.exec(output())?.[1];
-      if (found === undefined) return;
-      clearTimeout(timer);
-      resolve(found);
-    });
+    void ended.then((code) => fail(`ended (exit ${code})`));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        written += chunk;
+        const found = READY[command].exec(written)?.[1];
+        if (found === undefined) return;
+        clearTimeout(timer);
+        resolve(found);
+      });
+    }
   });
+  ready.catch(() => undefined); // Whoever does not ask does not care.
+  return {
+    pid: child.pid as number,
+    output: () => written,
+    ended,
+    ready: () => ready,
+    end(signal) {
+      child.kill(signal);
+      return ended;
+    },
+  };
+}
+
+const launch = ({ stateDir, configPath, key, env = {}, nodeArgs = [] }: StartInput): Part =>
+  begin('start', {
+    configPath,
+    cwd: stateDir,
+    nodeArgs,
+    env: {
+      TOCSIN_STATE_DIR: join(stateDir, 'state'),
+      TOCSIN_API_KEY: key,
+      TEMPORAL_PORT: '0',
+      TEMPORAL_UI_PORT: '0',
+      ...env,
+    },
+  });
+
+/** Starts it and waits until it says so. Rejects with what it wrote where it ends instead. */
+export async function startTocsin(input: StartInput): Promise<TocsinProcess> {
+  const part = launch(input);
+  const url = await part.ready();
   return {
     url,
-    pid: child.pid as number,
+    pid: part.pid,
     temporalPid: temporalPidIn(input.stateDir),
     since: Date.now(),
-    output,
-    async end(signal) {
-      child.kill(signal);
-      return endOf(child);
-    },
+    output: part.output,
+    end: part.end,
   };
 }
 
@@ -109,8 +131,8 @@ export const temporalPidIn = (stateDir: string): number =>
 
 /** Starts it where it cannot run: its exit code and what it wrote. */
 export async function startInVain(input: StartInput): Promise<{ code: number | null; output: string }> {
-  const { child, output } = launch(input);
-  return { code: await endOf(child), output: output() };
+  const { ended, output } = launch(input);
+  return { code: await ended, output: output() };
 }
 
 /** Leaves nothing running, also after a journey that failed half way. */
