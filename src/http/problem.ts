@@ -1,5 +1,6 @@
 /** What went wrong, as people and programs read it: RFC 9457 problem documents, and which one each failure becomes. */
 import type { z } from 'zod';
+import { isAway } from '../ledger/away.ts';
 
 /** Every kind of problem this API answers with; its name ends the `type` of the document. */
 const PROBLEMS = {
@@ -82,7 +83,7 @@ const LEDGER_RETRY_AFTER_S = '2';
  */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (isLedgerDown(error)) {
+  if (isAway(error)) {
     return new Problem('unavailable', 'the ledger does not answer; nothing was kept, send it again', {
       headers: { 'retry-after': LEDGER_RETRY_AFTER_S },
     });
@@ -110,36 +111,6 @@ function fromBodyParser(error: unknown): Problem | undefined {
     return new Problem('bad-request', 'the path is not valid percent-encoded UTF-8');
   }
   return undefined;
-}
-
-/** Classes of SQLSTATE that say the database cannot work, whatever was asked: https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const DOWN_CLASSES = new Set(['08', '53', '57', '58']);
-const DOWN_CODES = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ETIMEDOUT',
-  'EPIPE',
-  'EHOSTUNREACH',
-  'ENOSPC',
-]);
-/** pg and PGlite say these without a code. */
-const DOWN_WORDS =
-  /^(?:Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Cannot use a pool after|PGlite is clos)/;
-
-/** Whether the database itself is out of reach, full or closed, rather than this one statement wrong. */
-function isLedgerDown(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isLedgerDown);
-  if (!(error instanceof Error)) return false;
-  const { code } = error as { code?: unknown };
-  if (
-    typeof code === 'string' &&
-    (DOWN_CODES.has(code) || (/^[0-9A-Z]{5}$/.test(code) && DOWN_CLASSES.has(code.slice(0, 2))))
-  ) {
-    return true;
-  }
-  return DOWN_WORDS.test(error.message);
 }
 
 /** Names of fields come from the sender: an answer repeats them only so far. */

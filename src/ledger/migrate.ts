@@ -17,7 +17,7 @@ const migrations = (): { number: number; file: string }[] =>
 export async function migrate(ledger: Ledger): Promise<void> {
   const known = migrations();
   const newest = known.at(-1)?.number ?? 0;
-  await ledger.transaction(async (tx) => {
+  await ledger.patiently(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     const present = await schemaVersion(tx);
     if (present > newest) {

@@ -7,8 +7,8 @@ import { type Config, loadConfig } from '../config/load.ts';
 import { readVariable } from '../config/secrets.ts';
 import { REASONS } from '../core/notice.ts';
 import { createEgress, type Egress } from '../egress/guard.ts';
+import { whenItAnswers } from '../ledger/away.ts';
 import { type Ledger, openLedger } from '../ledger/db.ts';
-import { migrate } from '../ledger/migrate.ts';
 import { stats } from '../ledger/reading.ts';
 import { createLog, type Log, type LogLevel } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
@@ -65,7 +65,17 @@ export async function layFoundation(input: {
     routes,
   });
   const ledger = await openLedger(input.ledger);
-  await migrate(ledger);
+  const { ledger: where } = input;
+  const place =
+    'url' in where ? `at ${URL.canParse(where.url) ? new URL(where.url).host : 'DATABASE_URL'}` : `in ${where.folder}`;
+  await whenItAnswers(ledger, (why) => log.warn({ why }, `the ledger ${place} does not answer; waiting for it`)).catch(
+    async (error: unknown) => {
+      await ledger.close().catch(() => undefined);
+      throw new Error(`the ledger ${place} cannot be used: ${error instanceof Error ? error.message : error}`, {
+        cause: error,
+      });
+    },
+  );
   metrics.beforeScrape(async () => {
     const { waiting, open, dead } = await stats(ledger);
     metrics.inboxWaiting.set(waiting);

@@ -22,7 +22,11 @@ export async function startHands(
   options: { address?: string; print: (text: string) => void; isOurs: boolean; bundlePath?: string },
 ): Promise<RunningHands> {
   installRuntime();
-  const link = await connect({ env, ...(options.address ? { address: options.address } : {}) });
+  const link = await connect({
+    env,
+    ...(options.address ? { address: options.address } : {}),
+    waits: (why) => log.warn(`${why}; waiting for it`),
+  });
   if (!options.isOurs) await ensureSearchAttributes(link.connection, link.namespace);
   const taskQueue = env.TOCSIN_TASK_QUEUE || TASK_QUEUE;
   await ensureSchedules(link.client, config.summaries, taskQueue);

@@ -1,4 +1,5 @@
 /** Connections to Temporal: the client's and the worker's, to our own dev server or to the one the environment names. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
@@ -33,6 +34,10 @@ export const SEARCH_ATTRIBUTES = ['TocsinStatus', 'TocsinSeverity', 'TocsinServi
 /** temporal.api.enums.v1.IndexedValueType: Keyword, one exact word. */
 const KEYWORD = 2;
 
+/** A server that starts together with us, or is being restarted, is back by then; who starts us again decides what follows. */
+const PATIENCE_MS = 60_000;
+const AGAIN_MS = 1_000;
+
 /** gRPC status codes (grpc.io, "Status codes and their use"). */
 const ALREADY_EXISTS = 6;
 
@@ -44,9 +49,14 @@ export const namesServer = (env: Env): boolean =>
  * Connects as a client and as a worker. With `address`: there, namespace `default`, without TLS (our dev server).
  * Without: as `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, `TEMPORAL_PROFILE` and
  * the Temporal TOML file say (@temporalio/envconfig).
+ * With `waits` a server that cannot be reached is tried again for a minute; it hears each time why.
  * @throws Error naming the address where nobody answers, or the setting that is wrong.
  */
-export async function connect(input: { env: Env; address?: string }): Promise<TemporalLink> {
+export async function connect(input: {
+  env: Env;
+  address?: string;
+  waits?: (why: string) => void;
+}): Promise<TemporalLink> {
   const { connectionOptions: options, namespace } = input.address
     ? { connectionOptions: { address: input.address }, namespace: DEFAULT_NAMESPACE }
     : fromEnvironment(input.env);
@@ -56,32 +66,38 @@ export async function connect(input: { env: Env; address?: string }): Promise<Te
     apiKey?: string;
     metadata?: Record<string, string>;
   };
+  const from = performance.now();
   const common = {
     address,
     ...(tls == null ? {} : { tls }),
     ...(apiKey ? { apiKey } : {}),
     ...(metadata ? { metadata } : {}),
   };
-  let connection: Connection | undefined;
-  try {
-    connection = await Connection.connect({
-      ...common,
-      channelArgs: { 'grpc.max_receive_message_length': RECEIVE_LIMIT_BYTES },
-    });
-    const native = await NativeConnection.connect(common);
-    const client = new Client({ connection, namespace });
-    return {
-      address,
-      namespace,
-      connection,
-      native,
-      client,
-      close: () => closeBoth(client.connection as Connection, native),
-    };
-  } catch (error) {
-    await connection?.close();
-    const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    throw new Error(`Temporal at ${address} (namespace ${namespace}) cannot be reached: ${why}`);
+  for (;;) {
+    let connection: Connection | undefined;
+    try {
+      connection = await Connection.connect({
+        ...common,
+        channelArgs: { 'grpc.max_receive_message_length': RECEIVE_LIMIT_BYTES },
+      });
+      const native = await NativeConnection.connect(common);
+      const client = new Client({ connection, namespace });
+      return {
+        address,
+        namespace,
+        connection,
+        native,
+        client,
+        close: () => closeBoth(client.connection as Connection, native),
+      };
+    } catch (error) {
+      await connection?.close();
+      const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
+      const problem = `Temporal at ${address} (namespace ${namespace}) cannot be reached: ${why}`;
+      if (!input.waits || performance.now() - from > PATIENCE_MS) throw new Error(problem);
+      input.waits(problem);
+      await pause(AGAIN_MS);
+    }
   }
 }
 

@@ -31,6 +31,8 @@ export interface Round {
 
 /** Nothing is unfinished so long after the faults have stopped. */
 const CALM_MS = 60_000;
+/** Whoever starts again what has ended takes a moment to see it; meanwhile everything that a fault strikes has ended. */
+const SUPERVISOR_MS = 100;
 /** The sender is answered at last; a round is stuck otherwise. */
 const SENT_MS = 45_000;
 
@@ -101,6 +103,7 @@ async function underFire(
         system.ended(),
         until('the end of the round', () => over || undefined, SENT_MS + 2 * CALM_MS),
       ]);
+      await pause(SUPERVISOR_MS);
       if (!over) await system.begin(failpoints);
     }
   })().catch((error: unknown) => {

@@ -51,23 +51,26 @@ export async function openPglite(folder: string): Promise<Ledger> {
   const askInTurn = (what: Asked['ask']): Promise<unknown> =>
     transactions === 0 ? ask(what) : last.then(() => askInTurn(what));
 
+  const transaction: Ledger['transaction'] = (work) =>
+    inTurn(async () => {
+      const query = <Row>(sql: string, params: readonly unknown[] = []) => ask({ sql, params }) as Promise<Row[]>;
+      await query('begin');
+      try {
+        const result = await work({ kind: 'pglite', query });
+        await query('commit');
+        return result;
+      } catch (error) {
+        await query('rollback').catch(() => undefined);
+        throw error;
+      }
+    });
+
   return {
     kind: 'pglite',
     query: <Row>(sql: string, params: readonly unknown[] = []) => askInTurn({ sql, params }) as Promise<Row[]>,
     call: (name, args) => askInTurn({ call: name, args: JSON.stringify(args) }),
-    transaction: (work) =>
-      inTurn(async () => {
-        const query = <Row>(sql: string, params: readonly unknown[] = []) => ask({ sql, params }) as Promise<Row[]>;
-        await query('begin');
-        try {
-          const result = await work({ kind: 'pglite', query });
-          await query('commit');
-          return result;
-        } catch (error) {
-          await query('rollback').catch(() => undefined);
-          throw error;
-        }
-      }),
+    transaction,
+    patiently: transaction,
     wake: () => {
       for (const listener of listeners) listener();
     },
