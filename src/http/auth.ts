@@ -95,14 +95,15 @@ export function createAuth({
       if (remembered && age < FRESH_MS) return remembered.caller;
 
       const address = addressOf(request);
-      const isKnown = age < KNOWN_MS;
-      if (!isKnown) attempt(address);
+      // Who shows the same key as somebody that is just being looked up tries nothing new: after a restart all senders do.
+      const counts = age >= KNOWN_MS && !asking.has(digest);
+      if (counts) attempt(address);
       const caller = await lookUp(digest, key).catch((error: unknown) => {
-        if (!isKnown) failed.refund(address); // The ledger failed, not the caller.
+        if (counts) failed.refund(address); // The ledger failed, not the caller.
         throw error;
       });
       if (!caller) throw unauthenticated(basic);
-      if (!isKnown) failed.refund(address);
+      if (counts) failed.refund(address);
       return caller;
     },
     prove(request, check) {

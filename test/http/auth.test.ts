@@ -162,6 +162,17 @@ describe('guessing keys', () => {
   });
 });
 
+describe('many senders that come at once after a restart', () => {
+  it('are no guessers, when their one key is good', async () => {
+    const restarted = await startApi({ limits: { attempts: { per_second: 0.001, burst: 1 } } });
+    const replies = await Promise.all(
+      Array.from({ length: 50 }, () => restarted.call('GET', '/v1/incidents', { key: restarted.keys.operator })),
+    );
+    expect(replies.map(({ status }) => status)).toEqual(Array.from({ length: 50 }, () => 200));
+    await restarted.stop();
+  });
+});
+
 describe('asking too often', () => {
   it('is 429 with Retry-After for a key, and 503 where the sender would give up at 429', async () => {
     const busy = await startApi({ limits: { key: { per_second: 0.5, burst: 1 } } });
