@@ -107,8 +107,8 @@ describe('two APIs and two workers', () => {
     );
     for (const service of services)
       await until(`all four alerts of ${service} told`, () => {
-        const told = hitsOf(service).at(-1)?.body as { data: { incident: { alerts: number } } } | undefined;
-        return told?.data.incident.alerts === 4 || undefined;
+        const told = hitsOf(service).at(-1)?.body as { data: { incident: { alert_count: number } } } | undefined;
+        return told?.data.incident.alert_count === 4 || undefined;
       });
     await nothingWaits();
     expect(receiver.hits.filter(({ repeated }) => repeated)).toEqual([]);
