@@ -33,7 +33,7 @@ const kept = (): Evidence => ({
   said: [
     { kind: 'accepted', id: 'event-1', service: 'shop', status: 'firing' },
     { kind: 'accepted', id: 'event-2', service: 'shop', status: 'resolved' },
-    { kind: 'acked', incident: 'INC-1', by: 'ana' },
+    { kind: 'acked', incident: 'INC-1', by: 'ana', at: 30 },
   ],
   hits: [hit('first', 10), hit('page', 20), hit('last', 40)],
   ledger: {
@@ -42,9 +42,9 @@ const kept = (): Evidence => ({
       { seq: 2, id: 'event-2', service: 'shop' },
     ],
     inbox: [
-      { seq: 1, incident: 'INC-1', batch: 1, kind: 'fired', event: 1, by: null, at: 5, answer_rev: null },
-      { seq: 2, incident: 'INC-1', batch: 2, kind: 'ack', event: null, by: 'ana', at: 30, answer_rev: 1 },
-      { seq: 3, incident: 'INC-1', batch: 3, kind: 'resolved', event: 2, by: null, at: 35, answer_rev: null },
+      { seq: 1, incident: 'INC-1', batch: 1, kind: 'fired', event: 1, by: null, answer_rev: null },
+      { seq: 2, incident: 'INC-1', batch: 2, kind: 'ack', event: null, by: 'ana', answer_rev: 1 },
+      { seq: 3, incident: 'INC-1', batch: 3, kind: 'resolved', event: 2, by: null, answer_rev: null },
     ],
     incidents: [{ id: 'INC-1', service: 'shop', closed: true, last_batch: 3, notify: ['good'] }],
     batches: [1, 2, 3].map((number) => ({ incident: 'INC-1', number, signalled: true })),

@@ -19,7 +19,6 @@ export interface LedgerEvidence {
     kind: string;
     event: number | null;
     by: string | null;
-    at: number;
     answer_rev: number | null;
   }[];
   incidents: { id: string; service: string; closed: boolean; last_batch: number; notify: string[] }[];
@@ -47,7 +46,7 @@ export async function readEvidence(ledger: Queryable): Promise<LedgerEvidence> {
   return {
     events: await rows<'events'>(`select seq, id, event->>'service' as service from events order by seq`),
     inbox: await rows<'inbox'>(
-      `select seq, incident, batch, kind, event, by, ${ms('at')} as at, (detail->>'answer_rev')::int as answer_rev from inbox order by seq`,
+      `select seq, incident, batch, kind, event, by, (detail->>'answer_rev')::int as answer_rev from inbox order by seq`,
     ),
     incidents: await rows<'incidents'>(
       `select i.id, i.service, i.closed_at is not null as closed, i.last_batch, p.policy->'notify' as notify from incidents i join policies p on p.id = i.policy`,
@@ -131,20 +130,27 @@ function finished({ ledger }: Evidence): string[] {
   ];
 }
 
-/** An accepted acknowledgement is kept, and no page that was decided before it begins after it. */
+/**
+ * An accepted acknowledgement is kept, and no page that was decided before it begins once it was answered. (What the ledger calls
+ * `at` is the beginning of a transaction: of two that wait for each other it does not say which was first.)
+ */
 function answered({ said, ledger }: Evidence): string[] {
   const broken: string[] = [];
-  const acks = ledger.inbox.filter(({ kind }) => kind === 'ack');
-  for (const one of said) {
-    if (one.kind === 'acked' && !acks.some(({ incident, by }) => incident === one.incident && by === one.by))
-      broken.push(`the acknowledgement of ${one.incident} by ${one.by} was accepted and is not there`);
-  }
   const deliveries = new Map(ledger.deliveries.map((delivery) => [delivery.key, delivery]));
-  for (const { incident, at, answer_rev, seq } of acks) {
+  for (const one of said) {
+    if (one.kind !== 'acked') continue;
+    const ack = ledger.inbox.find(
+      ({ kind, incident, by }) => kind === 'ack' && incident === one.incident && by === one.by,
+    );
+    if (!ack) {
+      broken.push(`the acknowledgement of ${one.incident} by ${one.by} was accepted and is not there`);
+      continue;
+    }
     for (const attempt of ledger.attempts) {
       const page = deliveries.get(attempt.delivery);
-      if (!page?.page || page.incident !== incident || page.answer_rev >= (answer_rev ?? 0)) continue;
-      if (attempt.started_at > at) broken.push(`a page of ${incident} began after its acknowledgement (row ${seq})`);
+      if (!page?.page || page.incident !== one.incident || page.answer_rev >= (ack.answer_rev ?? 0)) continue;
+      if (attempt.started_at > one.at)
+        broken.push(`a page of ${one.incident} began after its acknowledgement (row ${ack.seq})`);
     }
   }
   return broken;

@@ -6,7 +6,8 @@ import type { Plan, Request } from './plan.ts';
 
 export type Said =
   | { kind: 'accepted'; id: string; service: string; status: 'firing' | 'resolved' }
-  | { kind: 'acked'; incident: string; by: string };
+  /** `at`: when the answer was there, in epoch milliseconds. */
+  | { kind: 'acked'; incident: string; by: string; at: number };
 
 export interface SenderInput {
   urls: string[];
@@ -54,7 +55,7 @@ process.once('message', async (input: SenderInput) => {
       const { status } = await call('POST', `/v1/incidents/${incident}/ack`, { by });
       return status === 200 || status === 409 ? status : undefined;
     });
-    if (status === 200) journal.write({ kind: 'acked', incident, by });
+    if (status === 200) journal.write({ kind: 'acked', incident, by, at: Date.now() });
   };
 
   await Promise.all(
