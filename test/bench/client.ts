@@ -8,6 +8,8 @@ export interface Load {
   connections: number;
   /** How long new requests are begun. */
   ms: number;
+  /** At most so many requests in all. */
+  requests?: number;
   /** The body of the nth request. */
   body(n: number): string;
 }
@@ -23,11 +25,18 @@ export interface Taken {
   statuses: Record<number, number>;
 }
 
-/** Below this nothing is worth a curve. */
 const HEAD_END = '\r\n\r\n';
 
 /** Keeps every connection busy for the given time (a closed loop), then waits for the last answers. */
-export async function loadWith({ url, path, key, connections, ms, body }: Load): Promise<Taken> {
+export async function loadWith({
+  url,
+  path,
+  key,
+  connections,
+  ms,
+  requests = Number.POSITIVE_INFINITY,
+  body,
+}: Load): Promise<Taken> {
   const { hostname, port } = new URL(url);
   const head =
     `POST ${path} HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\n` +
@@ -42,7 +51,7 @@ export async function loadWith({ url, path, key, connections, ms, body }: Load):
       let sentAt = 0;
       let got = '';
       const next = (): void => {
-        if (performance.now() - started >= ms) {
+        if (performance.now() - started >= ms || n >= requests) {
           socket.destroy();
           resolve();
           return;

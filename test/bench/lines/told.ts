@@ -1,0 +1,178 @@
+/** How long it takes until somebody is told, how many incidents a second are, and what a burst of them does. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { until } from '../../support/until.ts';
+import { loadWith } from '../client.ts';
+import { count, type Line, ms, quantile, ratio } from '../line.ts';
+import { type RawTemporal, startRawTemporal } from '../raw-temporal.ts';
+import { event, KEY, startWorld, type World } from '../world.ts';
+
+const LONE = 100;
+const WARM = 10;
+/** Between two lone events. */
+const GAP_MS = 60;
+const BACKGROUND_PER_S = 10;
+const INCIDENTS = 400;
+const AT_ONCE = 50;
+const BURST = { alerts: 10_000, incidents: 2_000 };
+const BATCH = 64;
+const LONG_MS = 180_000;
+const FAILOVER_AFTER_MS = 10_000;
+
+let services = 0;
+const service = (): string => `told-${++services}`;
+
+/** One critical event of its own after the other: from before the POST to the receiver's first byte. */
+async function lone(world: World, times: number): Promise<number[]> {
+  const took: number[] = [];
+  for (let n = 0; n < times; n++) {
+    const name = service();
+    const hit = new Promise<number>((resolve) => {
+      world.receiver.onHit = (one) => one.service === name && resolve(one.at);
+    });
+    const from = performance.now();
+    await world.api.taken('POST', '/v1/events', event({ type: 'lone', severity: 'critical', service: name }));
+    took.push((await hit) - from);
+    await pause(GAP_MS);
+  }
+  return took;
+}
+
+const inWords = (took: number[]): string => `p50 ${ms(quantile(took, 0.5))}, p99 ${ms(quantile(took, 0.99))}`;
+
+async function latency(world: World, raw: RawTemporal): Promise<Line[]> {
+  const bare: number[] = [];
+  for (let n = 0; n < LONE + WARM; n++) {
+    const took = await raw.run('one');
+    if (n >= WARM) bare.push(took);
+    await pause(GAP_MS);
+  }
+  await lone(world, WARM);
+  const idle = await lone(world, LONE);
+  let on = true;
+  const background = (async () => {
+    while (on) {
+      await world.api.taken('POST', '/v1/events', event({ type: 'pair', severity: 'critical', service: service() }));
+      await pause(1_000 / BACKGROUND_PER_S);
+    }
+  })();
+  const loaded = await lone(world, LONE);
+  on = false;
+  await background;
+  await world.drained(LONG_MS);
+  const over = quantile(idle, 0.5) - quantile(bare, 0.5);
+  return [
+    {
+      what: 'lone critical event, POST → webhook, idle',
+      measured: inWords(idle),
+      against: `raw Temporal, start → activity: ${inWords(bare)}; ${over > 0 ? '+' : ''}${ms(over)} at p50`,
+      aim: 'p50 ≤ raw + 15 ms, p99 < 150 ms',
+    },
+    {
+      what: `lone critical event beside ${BACKGROUND_PER_S} incidents/s`,
+      measured: inWords(loaded),
+      aim: 'p99 < 500 ms',
+    },
+  ];
+}
+
+async function throughput(world: World, raw: RawTemporal): Promise<Line> {
+  const from = performance.now();
+  let left = INCIDENTS;
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      while (left-- > 0) await raw.run('two');
+    }),
+  );
+  const bare = (INCIDENTS * 1_000) / (performance.now() - from);
+  const before = world.receiver.hits.length;
+  const begun = performance.now();
+  for (let n = 0; n < INCIDENTS; n += AT_ONCE) {
+    const events = Array.from({ length: AT_ONCE }, () =>
+      event({ type: 'pair', severity: 'critical', service: service() }),
+    );
+    await world.api.taken('POST', '/v1/events', events);
+  }
+  await until('all to be told', () => world.receiver.hits.length - before >= 2 * INCIDENTS || undefined, LONG_MS);
+  const own = (INCIDENTS * 1_000) / (performance.now() - begun);
+  await world.drained(LONG_MS);
+  return {
+    what: 'incidents/s, two targets each, all told',
+    measured: `${own.toFixed(1)}/s`,
+    against: `raw workflow with two activities ${bare.toFixed(1)}/s (${ratio(own, bare)})`,
+    aim: '≥ 0.75',
+  };
+}
+
+async function burst(world: World): Promise<Line> {
+  const { alerts, incidents } = BURST;
+  let at = 0;
+  const names = Array.from({ length: incidents }, () => service());
+  const before = world.receiver.hits.length;
+  const begun = performance.now();
+  const requests = Math.ceil(alerts / BATCH);
+  const taken = await loadWith({
+    url: world.url,
+    path: '/v1/events',
+    key: KEY,
+    connections: 8,
+    ms: LONG_MS,
+    requests,
+    body: () => {
+      const size = Math.min(BATCH, alerts - at);
+      const events = Array.from({ length: size }, (_, n) =>
+        event({ severity: 'error', service: names[(at + n) % incidents], dedup_key: `b${at + n}` }),
+      );
+      at += size;
+      return JSON.stringify(events);
+    },
+  });
+  const told = (): number => {
+    const newest = new Map<string, number>();
+    for (const hit of world.receiver.hits.slice(before))
+      newest.set(hit.service, Math.max(hit.alert_count, newest.get(hit.service) ?? 0));
+    return [...newest.values()].reduce((sum, n) => sum + n, 0);
+  };
+  await until('every alert to be told', () => told() >= alerts || undefined, LONG_MS);
+  const told_ms = performance.now() - begun;
+  await world.drained(LONG_MS);
+  return {
+    what: `${count(alerts)} alerts on ${count(incidents)} incidents at once`,
+    measured: `accepted in ${(taken.ms / 1_000).toFixed(1)} s (p99 ${ms(taken.p99_ms)}), all ${count(told())} told after ${(told_ms / 1_000).toFixed(1)} s, drained after ${((performance.now() - begun) / 1_000).toFixed(1)} s`,
+    aim: 'all told, accept p99 < 250 ms',
+  };
+}
+
+/** The primary takes the message and never answers. */
+async function failover(world: World): Promise<Line> {
+  world.receiver.answer = (path, response) => void (path === '/hanging' || response.writeHead(204).end());
+  const name = service();
+  const hitAt = (path: string) =>
+    until(
+      `a hit at ${path}`,
+      () => world.receiver.hits.find((hit) => hit.path === path && hit.service === name)?.at,
+      60_000,
+    );
+  await world.api.taken('POST', '/v1/events', event({ type: 'failover', severity: 'critical', service: name }));
+  const first = await hitAt('/hanging');
+  const backup = await hitAt('/backup');
+  return {
+    what: `failover (after ${FAILOVER_AFTER_MS / 1_000} s): the hanging primary's first attempt → the backup's receipt`,
+    measured: `${((backup - first) / 1_000).toFixed(2)} s`,
+    aim: '< 30 s, and the configured time ± 1 s',
+  };
+}
+
+export async function toldLines(): Promise<Line[]> {
+  const raw = await startRawTemporal();
+  const world = await startWorld();
+  let isRawOn = true;
+  try {
+    const lines = [...(await latency(world, raw)), await throughput(world, raw)];
+    isRawOn = false;
+    await raw.end();
+    return [...lines, await burst(world), await failover(world)];
+  } finally {
+    if (isRawOn) await raw.end();
+    await world.remove();
+  }
+}

@@ -1,0 +1,32 @@
+/** `npm run bench`: measures every line and prints them as a table; `npm run bench -- accept told` only some. */
+import { cpus, totalmem } from 'node:os';
+import type { Line } from './line.ts';
+import { acceptLines } from './lines/accept.ts';
+import { clusterLines } from './lines/cluster.ts';
+import { manyLines } from './lines/many.ts';
+import { toldLines } from './lines/told.ts';
+
+const parts: Record<string, () => Promise<Line[]>> = {
+  accept: acceptLines,
+  told: toldLines,
+  many: manyLines,
+  cluster: clusterLines,
+};
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !(name in parts));
+if (unknown.length > 0)
+  throw new Error(`there is no part ${unknown.join(', ')}: there are ${Object.keys(parts).join(', ')}`);
+
+const row = ({ what, measured, against = '', aim = '' }: Line): string =>
+  `| ${what} | ${measured} | ${against} | ${aim} |`;
+const [{ model } = { model: 'unknown' }] = cpus();
+console.log(
+  `Measured on ${new Date().toISOString().slice(0, 10)} with \`npm run bench\`: ${cpus().length} cores (${model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}; load, receiver, Temporal and Tocsin on the same machine.\n`,
+);
+console.log(row({ what: 'what', measured: 'measured', against: 'against, in the same run', aim: 'aim' }));
+console.log(row({ what: '---', measured: '---', against: '---', aim: '---' }));
+for (const [name, measure] of Object.entries(parts)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  for (const line of await measure()) console.log(row(line));
+}
+process.exit(0);
