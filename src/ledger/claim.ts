@@ -5,7 +5,6 @@ import type { IncidentStatus, Reason } from '../core/notice.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Queryable } from './db.ts';
 import { lockKeys } from './identity.ts';
-import { epochOf } from './migrate.ts';
 import { procedure } from './procedure.ts';
 import { announce } from './steps.ts';
 
@@ -32,7 +31,7 @@ const INCIDENT_PREFIX = 'INC';
 /** How many inboxes one look lists. */
 const WAITING_MAX = 500;
 
-/** The inboxes with unclaimed rows, the oldest first. */
+/** The inboxes with unclaimed rows: what is critical or a command first, then the oldest. */
 export async function waitingInboxes(db: Queryable): Promise<Waiting[]> {
   const rows = await db.query<{
     key: string;
@@ -45,9 +44,10 @@ export async function waitingInboxes(db: Queryable): Promise<Waiting[]> {
     `select w.key, w.rows, w.commands, w.worst, i.id as incident, i.severity
        from (select key, count(*)::int as rows, min(seq) as oldest, bool_or(kind <> all($1::text[])) as commands,
                     (array['critical','error','warning','info'])[min(array_position(array['critical','error','warning','info'], severity))] as worst
-               from inbox where batch is null group by key order by oldest limit ${WAITING_MAX}) w
+               from inbox where batch is null group by key
+              order by coalesce(bool_or(severity = 'critical' or kind <> all($1::text[])), false) desc, oldest limit ${WAITING_MAX}) w
        left join incidents i on i.key = w.key and i.closed_at is null
-      order by w.oldest`,
+      order by (w.worst is not distinct from 'critical' or w.commands) desc, w.oldest`,
     [ALERT_KINDS],
   );
   return rows.map(({ key, rows: count, incident, commands, worst, severity }) => ({
@@ -136,12 +136,12 @@ async function openFor(tx: Queryable, key: string, rows: InboxRow[], prefix: str
           e as (select event from events where seq = $2),
           p as (select id, policy from policies where id = $3),
           i as (insert into incidents (id, number, key, key_words, route, policy, lifecycle, title, service, source, type, severity, opened_at, first_at, last_at)
-                select $7 || '-' || n.number, n.number, $1, '', p.policy->>'route', p.id, p.policy->>'lifecycle', e.event->>'title', e.event->>'service',
+                select $6 || '-' || n.number, n.number, $1, '', p.policy->>'route', p.id, p.policy->>'lifecycle', e.event->>'title', e.event->>'service',
                        e.event->>'source', e.event->>'type', $4, $5::timestamptz, $5::timestamptz, $5::timestamptz
                   from n, e, p returning *)
-     select i.id, i.status, i.answer, i.answer_rev, i.answered_at, i.snoozed_until, i.opened_at, i.first_at, i.last_batch, $6 as epoch, i.severity, i.service,
-            i.source, p.policy from i, p`,
-    [key, first.event, first.policy, first.severity ?? 'info', first.at.toISOString(), await epochOf(tx), prefix],
+     select i.id, i.status, i.answer, i.answer_rev, i.answered_at, i.snoozed_until, i.opened_at, i.first_at, i.last_batch, m.value as epoch, i.severity,
+            i.service, i.source, p.policy from i, p, meta m where m.name = 'epoch'`,
+    [key, first.event, first.policy, first.severity ?? 'info', first.at.toISOString(), prefix],
   );
   return opened;
 }

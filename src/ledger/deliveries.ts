@@ -58,25 +58,22 @@ export const beginAttempt = procedure(
       return { outcome: 'stale' };
     }
     await supersede(tx, incident, target, out);
-    const lost = await loseOpenAttempts(tx, [out.key]);
+    const lost = delivery.attempts > 0 && (await loseOpenAttempts(tx, [out.key]));
     const isNewRound = out.round > delivery.round;
     const of_round = (isNewRound ? 0 : delivery.round_attempts) + 1;
-    const [attempt] = await tx.query<{ id: number }>(
-      'insert into attempts (delivery, round) values ($1, $2) returning id',
-      [out.key, out.round],
-    );
-    const [row] = await tx.query<{ ref: { [key: string]: Json } | null }>(
-      `with d as (update deliveries set status = 'sending', round = $2, attempts = attempts + 1, round_attempts = $3, next_at = null where key = $1),
+    const [row] = await tx.query<{ attempt: number; ref: { [key: string]: Json } | null }>(
+      `with a as (insert into attempts (delivery, round) values ($1, $2) returning id),
+            d as (update deliveries set status = 'sending', round = $2, attempts = attempts + 1, round_attempts = $3, next_at = null where key = $1),
             s as (update incidents set due_at = now() + interval '${SENDING_DUE}', snapshot = case when newer then $5::jsonb else snapshot end,
                          snapshot_seen = case when newer then $6 else snapshot_seen end,
                          snapshot_revision = case when newer then $7 else snapshot_revision end
                     from (select (snapshot_seen, snapshot_revision) < ($6::int, $7::bigint) as newer from incidents where id = $4) n where id = $4)
-       select (select ref from threads where incident = $4 and target = $8) as ref`,
+       select (select id from a) as attempt, (select ref from threads where incident = $4 and target = $8) as ref`,
       [out.key, out.round, of_round, incident, JSON.stringify(snapshot), snapshot.seen, snapshot.revision, target],
     );
     return {
       outcome: 'go',
-      attempt: attempt?.id ?? 0,
+      attempt: row?.attempt ?? 0,
       attempts: delivery.attempts + 1,
       of_round,
       lost,

@@ -43,6 +43,8 @@ const RECONCILE_MS = 30_000;
 const RESEND_MS = 5_000;
 /** Signals on their way at once: beyond this the server only queues. */
 const AT_ONCE = 32;
+/** Inboxes that one look takes up: twice what can be carried at once, so that no slot waits for the next look. */
+const QUEUED = 2 * AT_ONCE;
 /** After the far side has failed, the wait before the next try; doubling to the most. */
 const FAR_SIDE_WAIT_MS = 500;
 const FAR_SIDE_WAIT_MAX_MS = 10_000;
@@ -63,6 +65,9 @@ export function createRelay(deps: {
   const due = { sweep: 0, resend: 0, reconcile: 0 };
   let failures = 0;
   let restUntil = 0;
+  /** The inboxes were not looked at, because the slots had more than enough to do. */
+  let passedOver = false;
+  let wakeUp: () => void = () => undefined;
 
   const carry = async ({ opening, batch }: Claim): Promise<boolean> => {
     const started = now();
@@ -100,7 +105,12 @@ export function createRelay(deps: {
         .catch((error: unknown) =>
           log.error({ err: error, name }, 'the relay could not carry this; it will be tried again'),
         )
-        .then(() => void inFlight.delete(name))
+        .then(() => {
+          inFlight.delete(name);
+          if (!passedOver || slots.queued() > 0) return;
+          passedOver = false;
+          wakeUp();
+        })
     );
   };
 
@@ -118,10 +128,17 @@ export function createRelay(deps: {
   };
 
   const relayInboxes = async (): Promise<Promise<void>[]> => {
+    // Whatever a look found now would only queue up behind what has been found already.
+    if (slots.queued() > 0) {
+      passedOver = true;
+      return [];
+    }
     const waiting = await waitingInboxes(ledger);
     pacing.forget(now());
-    const ripe = waiting.filter(({ key, urgent }) => pacing.isRipe(key, urgent, now()));
-    return ripe.map((inbox) => begin(inbox.key, () => relayInbox(inbox)));
+    const ripe = waiting.filter(({ key, urgent }) => !inFlight.has(key) && pacing.isRipe(key, urgent, now()));
+    // A short queue: what is found later and matters more does not wait behind a long one.
+    passedOver = ripe.length > QUEUED;
+    return ripe.slice(0, QUEUED).map((inbox) => begin(inbox.key, () => relayInbox(inbox)));
   };
 
   const resend = async (): Promise<Promise<void>[]> => {
@@ -175,7 +192,6 @@ export function createRelay(deps: {
   const tick = async (): Promise<void> => void (await Promise.all(await look()));
 
   let stopped = true;
-  let wakeUp: () => void = () => undefined;
   let looping: Promise<void> = Promise.resolve();
   let unsubscribe = (): void => undefined;
 
@@ -234,6 +250,8 @@ function createSlots(size: number) {
       working.add(running);
       return running;
     },
+    /** Pieces of work that wait for their turn. */
+    queued: (): number => turns.length,
     idle: async (): Promise<void> => void (await Promise.allSettled([...working])),
   };
 }
