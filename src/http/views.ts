@@ -115,6 +115,8 @@ export const AuditRow = z.looseObject({
   object: z.string(),
   detail: any,
   request_id: z.string().optional(),
+  number: z.int().optional().meta({ description: 'Its place in the chain, without a gap; within seconds.' }),
+  hash: z.string().optional().meta({ description: 'SHA-256 over the row and the hash before it, in hex.' }),
 });
 
 export const Explained = z.object({

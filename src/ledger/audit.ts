@@ -1,6 +1,7 @@
 /** Who changed what: a row written in the transaction of the change itself, never changed afterwards. */
 import type { Json } from '../core/event.ts';
 import type { Queryable } from './db.ts';
+import { tidy } from './views.ts';
 
 /** Whoever acts: the name people know, and the key it came with (or `system`). */
 export interface Actor {
@@ -32,6 +33,9 @@ export interface AuditRow {
   object: string;
   detail: Json;
   request_id?: string;
+  /** Its place in the chain and its hash there, once it is sealed: within seconds. */
+  number?: number;
+  hash?: string;
 }
 
 /** The newest first; `cursor` is the seq the last page ended with. */
@@ -39,16 +43,12 @@ export async function listAudit(
   db: Queryable,
   { cursor, limit, object }: { cursor?: string; limit: number; object?: string },
 ): Promise<{ audit: AuditRow[]; next?: string }> {
-  const rows = await db.query<Omit<AuditRow, 'at' | 'request_id'> & { at: Date; request_id: string | null }>(
-    `select seq, at, actor, action, object, detail, request_id from audit
-      where ($1::bigint is null or seq < $1) and ($2::text is null or object = $2) order by seq desc limit $3`,
+  const rows = await db.query(
+    `select a.seq, a.at, a.actor, a.action, a.object, a.detail, a.request_id, s.number, s.hash from audit a left join audit_seals s on s.seq = a.seq
+      where ($1::bigint is null or a.seq < $1) and ($2::text is null or a.object = $2) order by a.seq desc limit $3`,
     [cursor ?? null, object ?? null, limit],
   );
-  const audited = rows.map(({ at, request_id, ...row }) => ({
-    ...row,
-    at: at.toISOString(),
-    ...(request_id ? { request_id } : {}),
-  }));
-  const last = rows.at(-1);
+  const audited = rows.map((row) => tidy<AuditRow>(row));
+  const last = audited.at(-1);
   return { audit: audited, ...(rows.length === limit && last ? { next: String(last.seq) } : {}) };
 }

@@ -1,6 +1,7 @@
 /** Every module with procedures: whoever runs them by name imports this. */
 import './accept/accept.ts';
 import './answers.ts';
+import './chain/seal.ts';
 import './claim.ts';
 import './deliveries.ts';
 import './facts.ts';

@@ -9,7 +9,7 @@ import { type Command, command } from '../../src/ledger/answers.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
 import { type Chance, chance } from '../support/chance.ts';
-import { event, route, routing, TABLES } from '../support/ledger.ts';
+import { emptied, event, route, routing } from '../support/ledger.ts';
 import { HOUR, MINUTE, SECOND } from '../support/policies.ts';
 import { type Answer, type Broken, type Call, createWorld, openModelLedger, type World } from './world.ts';
 
@@ -206,7 +206,7 @@ async function leftOver(): Promise<string[]> {
 
 /** One run: commands by chance, then calm; throws with the seed and the story when a promise is broken. */
 async function run(seed: number, broken: Broken = {}): Promise<World> {
-  await ledger.query(`truncate ${TABLES} restart identity`);
+  await emptied(ledger);
   await ledger.query('alter sequence incident_numbers restart');
   const random = chance(seed);
   const by = routing([], { fallback: route({ name: 'default', policy: random.one(policies) }) });

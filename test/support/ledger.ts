@@ -4,19 +4,31 @@ import type { Event } from '../../src/core/event.ts';
 import type { Policy } from '../../src/core/policy.ts';
 import type { Route, Routing } from '../../src/core/route.ts';
 import { type Claim, claim, waitingInboxes } from '../../src/ledger/claim.ts';
-import { type Ledger, openLedger } from '../../src/ledger/db.ts';
+import { type Ledger, openLedger, type Queryable } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
 import { policy } from './policies.ts';
 
-export const TABLES =
-  'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, summaries, keys, audit, policies, decisions, rates';
+const TABLES =
+  'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, summaries, keys, audit, audit_unsealed, audit_seals, audit_heads, audit_tombstones, policies, decisions, rates';
 
 /** About a second to open and half a gigabyte: one for each test file. `empty` leaves the schema and the epoch. */
 export async function openTestLedger(): Promise<{ ledger: Ledger; empty(): Promise<void> }> {
   const ledger = await openLedger(await emptyPlace());
   await migrate(ledger);
-  return { ledger, empty: async () => void (await ledger.query(`truncate ${TABLES} restart identity`)) };
+  return { ledger, empty: () => emptied(ledger) };
+}
+
+/** Removes every row, of the audit too. */
+export const emptied = (ledger: Ledger): Promise<void> =>
+  aroundTheGuards(ledger, (tx) => tx.query(`truncate ${TABLES} restart identity`));
+
+/** As somebody who owns the database: no trigger is asked (https://www.postgresql.org/docs/15/runtime-config-client.html, session_replication_role). */
+export async function aroundTheGuards(ledger: Ledger, act: (tx: Queryable) => Promise<unknown>): Promise<void> {
+  await ledger.transaction(async (tx) => {
+    await tx.query('set local session_replication_role = replica');
+    await act(tx);
+  });
 }
 
 /** In memory; with `TOCSIN_TEST_POSTGRES` (an address that may create databases) a new database there. */

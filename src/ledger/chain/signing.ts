@@ -44,7 +44,8 @@ export function isSignedByItsKey<Value extends Signed>(value: Value, message: (v
   }
 }
 
-const hexOf = (key: KeyObject): string => Buffer.from(key.export({ format: 'jwk' }).x ?? '', 'base64url').toString('hex');
+const hexOf = (key: KeyObject): string =>
+  Buffer.from(key.export({ format: 'jwk' }).x ?? '', 'base64url').toString('hex');
 
 function ed25519(read: () => KeyObject): KeyObject {
   let key: KeyObject | undefined;
@@ -53,6 +54,7 @@ function ed25519(read: () => KeyObject): KeyObject {
   } catch {
     // What the library says of a key may show parts of it.
   }
-  if (key?.asymmetricKeyType !== 'ed25519') throw new Error('is not an ed25519 key in PEM (openssl genpkey -algorithm ed25519)');
+  if (key?.asymmetricKeyType !== 'ed25519')
+    throw new Error('is not an ed25519 key in PEM (openssl genpkey -algorithm ed25519)');
   return key;
 }
