@@ -11,7 +11,7 @@ import { type Document, readDocument } from './document.ts';
 import { configFromEnv } from './env.ts';
 import { type ConfiguredSource, type Integration, integrationsOf, type Registry, sourcesOf } from './integrations.ts';
 import { ConfigError, kindOf, nearest, pathText, unknownName } from './problems.ts';
-import { Egress, Links, PublicUrl, SECTIONS, SummaryEntry } from './schema.ts';
+import { Egress, Links, PublicUrl, RetentionSection, SECTIONS, SummaryEntry } from './schema.ts';
 import { type Environment, isSecret, type Path, secretPaths, secretValues } from './secrets.ts';
 
 export interface Summary {
@@ -39,6 +39,8 @@ export interface Config {
   egress: z.output<typeof Egress>;
   sources: Map<string, ConfiguredSource>;
   links: z.output<typeof Links>;
+  /** How long each kind is kept, in milliseconds. */
+  retention: z.output<typeof RetentionSection>;
   publicUrl?: string;
   /** For the log at start; none keeps it from starting. */
   warnings: string[];
@@ -156,11 +158,12 @@ function checked(name: string, document: Document, registry: Registry): Config {
   const named = sourcesOf(file.sources, registry, findings);
   const egress = findings.check(Egress, file.egress ?? {}, ['egress']);
   const links = findings.check(Links, file.links ?? {}, ['links']);
+  const retention = findings.check(RetentionSection, file.retention ?? {}, ['retention']);
   const publicUrl =
     file.public_url === undefined ? undefined : findings.check(PublicUrl, file.public_url, ['public_url']);
 
   const lines = findings.lines();
-  if (lines.length > 0 || !egress || !links) throw new ConfigError(name, lines);
+  if (lines.length > 0 || !egress || !links || !retention) throw new ConfigError(name, lines);
 
   const secrets = [...integrations.values(), ...named.values()].flatMap(({ type, config }) =>
     secretValues(secretsOf.get(type) ?? [], config),
@@ -172,6 +175,7 @@ function checked(name: string, document: Document, registry: Registry): Config {
     egress,
     sources: named,
     links,
+    retention,
     warnings: [...warnings, ...contradictions(integrations), ...silences(integrations, routing)],
     secrets: [...new Set([...secrets, ...document.secrets])].filter((secret) => secret.length >= SECRET_MIN),
   };

@@ -179,6 +179,26 @@ function isCidrOrHost(text: string): boolean {
   return bits === undefined && /^(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*$/i.test(text) && !/^[\d.]+$/.test(text);
 }
 
+/** Senders repeat for days (Standard Webhooks: 75 hours): an id that is forgotten sooner could come again as another event. */
+const RETENTION_MIN_MS = 7 * 86_400_000;
+const kept = (days: number, min = RETENTION_MIN_MS) => duration({ min }).default(days * 86_400_000);
+
+/** How long each is kept after it was over, at least. */
+export const RetentionSection = z.strictObject({
+  events: kept(90).meta({
+    title: 'Events',
+    description:
+      'From their arrival, and as long as an incident that they joined. So long the same id is the same event.',
+  }),
+  incidents: kept(90).meta({
+    title: 'Incidents',
+    description: 'From their end: with timeline, alerts, deliveries and attempts. An open one stays.',
+  }),
+  sends: kept(90).meta({ title: 'Sends', description: 'Tests, redeliveries and short summaries, from their end.' }),
+  summaries: kept(730).meta({ title: 'Summaries', description: 'The days that summaries were written of.' }),
+  audit: kept(2_555).meta({ title: 'Audit', description: 'Seven years, from the change; a signed tombstone stays.' }),
+});
+
 export const Links = z.strictObject({ grafana: webAddress.optional(), prometheus: webAddress.optional() });
 export const PublicUrl = webAddress;
 
@@ -195,4 +215,5 @@ export const SECTIONS = [
   'sources',
   'links',
   'public_url',
+  'retention',
 ] as const;

@@ -13,10 +13,12 @@ const migrations = (): { number: number; file: string }[] =>
     .sort()
     .map((file) => ({ number: Number(file.slice(0, 3)), file }));
 
+const newestOf = (known: { number: number }[]): number => known.at(-1)?.number ?? 0;
+
 /** Runs what is missing. Throws when the ledger was written by a newer version of Tocsin. */
 export async function migrate(ledger: Ledger): Promise<void> {
   const known = migrations();
-  const newest = known.at(-1)?.number ?? 0;
+  const newest = newestOf(known);
   await ledger.patiently(async (tx) => {
     await tx.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
     const present = await schemaVersion(tx);
@@ -31,6 +33,15 @@ export async function migrate(ledger: Ledger): Promise<void> {
     }
     if ((await meta(tx, 'epoch')) === undefined) await setMeta(tx, 'epoch', randomUUID());
   });
+}
+
+/** Throws where the ledger is not at the schema of this version: for who only reads, and must not migrate. */
+export async function checkSchema(ledger: Queryable): Promise<void> {
+  const [present, newest] = [await schemaVersion(ledger), newestOf(migrations())];
+  if (present !== newest)
+    throw new Error(
+      `the ledger has schema ${present}, this version of Tocsin reads ${newest}: start it once, or use the version that runs`,
+    );
 }
 
 /** One statement at a time, as both databases take them: a `;` at a line's end ends one, except inside `$$`. */

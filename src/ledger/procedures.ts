@@ -5,4 +5,5 @@ import './chain/seal.ts';
 import './claim.ts';
 import './deliveries.ts';
 import './facts.ts';
+import './retention.ts';
 import './state.ts';

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-/** The command line: start everything, only the API, or only a worker; check a configuration; print the tables. */
+/** The command line: start everything, only the API, or only a worker; check a configuration or the audit; print the tables. */
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
 import { firstKey } from '../ledger/keys.ts';
 import { startApi } from './api.ts';
+import { auditCommand } from './audit.ts';
 import { writeDocs } from './docs.ts';
 import { layFoundation, setting, version } from './foundation.ts';
 import { startHands } from './hands.ts';
@@ -15,6 +16,9 @@ const USAGE = `tocsin ${version}
   tocsin api             the HTTP API; needs DATABASE_URL
   tocsin worker          relay and worker; needs DATABASE_URL and TEMPORAL_ADDRESS
   tocsin check           reads the configuration and says what is wrong with it
+  tocsin audit verify    whether the audit's chain holds (--head HEAD or a file with heads, --public-key KEY,
+                         --file EXPORT to need no ledger)
+  tocsin audit export    the audit as JSON lines (--write FILE)
   tocsin docs            prints the tables of the README (--write FILE puts them in)
 
   --config FILE          the configuration (else TOCSIN_CONFIG, else ./tocsin.yaml, else the environment)
@@ -27,9 +31,16 @@ const { env } = process;
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { config: { type: 'string' }, write: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    options: {
+      config: { type: 'string' },
+      write: { type: 'string' },
+      file: { type: 'string' },
+      head: { type: 'string', multiple: true },
+      'public-key': { type: 'string', multiple: true },
+      help: { type: 'boolean', short: 'h' },
+    },
   });
-  const [command] = positionals;
+  const [command, part] = positionals;
   if (values.help || command === undefined) return say(USAGE);
   switch (command) {
     case 'start':
@@ -67,6 +78,9 @@ async function main(): Promise<void> {
         `${config.file ?? 'the environment'} is a good configuration: ${config.integrations.size} integrations, ${config.routing.routes.length} routes`,
       );
     }
+    case 'audit':
+      process.exitCode = await auditCommand(part, values, { env, say });
+      return;
     case 'docs':
       return say(writeDocs(values.write));
     default:

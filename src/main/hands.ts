@@ -3,11 +3,13 @@
 import { createActivities } from '../../activities/index.ts';
 import { TASK_QUEUE } from '../../workflows/contract.ts';
 import { channelOf } from '../channels/index.ts';
+import { startKeeping } from '../relay/keeping.ts';
 import { createRelay } from '../relay/relay.ts';
 import { createCarrier } from '../temporal/carrier.ts';
 import { connect, ensureSearchAttributes } from '../temporal/connect.ts';
 import { ensureSchedules } from '../temporal/schedules.ts';
 import { installRuntime, type RunningWorker, startWorker } from '../temporal/worker.ts';
+import { auditKeyFor } from './audit-key.ts';
 import type { Foundation } from './foundation.ts';
 
 export interface RunningHands {
@@ -19,7 +21,7 @@ const WORKER_AGAIN_MS = 1_000;
 
 export async function startHands(
   { env, config, ledger, egress, log, metrics }: Foundation,
-  options: { address?: string; print: (text: string) => void; isOurs: boolean; bundlePath?: string },
+  options: { address?: string; print: (text: string) => void; isOurs: boolean; bundlePath?: string; stateDir?: string },
 ): Promise<RunningHands> {
   installRuntime();
   const link = await connect({
@@ -73,11 +75,19 @@ export async function startHands(
     ...(env.TOCSIN_INCIDENT_PREFIX ? { prefix: env.TOCSIN_INCIDENT_PREFIX } : {}),
   });
   relay.start();
+  const keeping = startKeeping({
+    ledger,
+    retention: config.retention,
+    auditKey: auditKeyFor(env, options.stateDir, true),
+    log,
+    metrics,
+  });
 
   return {
     async stop() {
       stopping = true;
       await relay.stop();
+      await keeping.stop();
       await worker?.stop();
       await working;
       await link.close();

@@ -32,7 +32,7 @@ export interface StartInput {
   bundlePath?: string;
 }
 
-const STATE_DIR = '.tocsin';
+export const STATE_DIR = '.tocsin';
 
 /** Starts it all, or throws with what is wrong and leaves nothing running. */
 export async function start({ env, configPath, say, print, bundlePath }: StartInput): Promise<Running> {
@@ -61,6 +61,7 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
       ...(temporal ? { address: temporal.server().address } : {}),
       isOurs: temporal !== undefined,
       print,
+      ...(state ? { stateDir: state.dir } : {}),
       ...(bundlePath ? { bundlePath } : {}),
     });
     undo.push(() => hands.stop());
@@ -82,7 +83,8 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
   }
 }
 
-function ledgerAt(env: Env, state: StateDir | undefined): { url: string } | { folder: string } {
+/** Postgres where DATABASE_URL says so, else in the state folder. */
+export function ledgerAt(env: Env, state: StateDir | undefined): { url: string } | { folder: string } {
   const url = setting(env, 'DATABASE_URL');
   return url ? { url } : { folder: join(state?.dir ?? STATE_DIR, 'ledger') };
 }

@@ -106,6 +106,12 @@ const TABLE = {
     help: 'Dead deliveries that nobody has sent again',
     labels: {},
   },
+  retentionRows: {
+    kind: 'counter',
+    name: 'tocsin_retention_rows_total',
+    help: 'What was kept long enough and has gone: events, incidents with all of theirs, sends, summaries, audit rows',
+    labels: { kind: ['events', 'incidents', 'sends', 'summaries', 'audit'] },
+  },
   httpRequests: {
     kind: 'counter',
     name: 'tocsin_http_requests_total',

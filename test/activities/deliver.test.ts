@@ -79,6 +79,7 @@ function deliveryBy(
       integrations: new Map([['chat', integration]]),
       routing: routing(),
       summaries: [],
+      retention: { events: 0, incidents: 0, sends: 0, summaries: 0, audit: 0 },
       egress: { allow: [] },
       sources: new Map(),
       links: {},
