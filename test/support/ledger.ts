@@ -1,5 +1,4 @@
 /** A ledger in memory for tests: PGlite with the real schema; one for each file, emptied between its tests. */
-import { randomUUID } from 'node:crypto';
 import type { Event } from '../../src/core/event.ts';
 import type { Policy } from '../../src/core/policy.ts';
 import type { Route, Routing } from '../../src/core/route.ts';
@@ -8,6 +7,7 @@ import { type Ledger, openLedger, type Queryable } from '../../src/ledger/db.ts'
 import { createDoor } from '../../src/ledger/door.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
 import { policy } from './policies.ts';
+import { createDatabase } from './postgres.ts';
 
 const TABLES =
   'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, summaries, keys, audit, audit_unsealed, audit_seals, audit_heads, audit_tombstones, policies, decisions, rates';
@@ -35,13 +35,7 @@ export async function aroundTheGuards(ledger: Ledger, act: (tx: Queryable) => Pr
 async function emptyPlace(): Promise<Parameters<typeof openLedger>[0]> {
   const server = process.env.TOCSIN_TEST_POSTGRES;
   if (!server) return { folder: 'memory://' };
-  const name = `tocsin_test_${randomUUID().replaceAll('-', '')}`;
-  const admin = await openLedger({ url: server });
-  await admin.query(`create database ${name}`);
-  await admin.close();
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  return { url: url.href };
+  return { url: await createDatabase(server) };
 }
 
 /** A route that takes everything, groups by service and tells `chat`. */

@@ -1,5 +1,6 @@
 /** A PostgreSQL server of our own for tests: Debian's programs, a folder that goes with it, a port that stays over its restarts. */
 import { execFileSync, type SpawnOptions, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -85,6 +86,23 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * A new, empty database on the server at `url`, whose role may create some. With `owner`, a new role of this name that is no
+ * superuser owns it. Returns its address, as that role.
+ */
+export async function createDatabase(url: string, { owner }: { owner?: string } = {}): Promise<string> {
+  const name = `tocsin_test_${randomUUID().replaceAll('-', '')}`;
+  const admin = new pg.Client({ connectionString: url });
+  await admin.connect();
+  if (owner) await admin.query(`create role ${owner} login`);
+  await admin.query(`create database ${name} ${owner ? `owner ${owner}` : ''}`);
+  await admin.end();
+  const address = new URL(url);
+  address.pathname = `/${name}`;
+  if (owner) address.username = owner;
+  return address.href;
 }
 
 async function answers(url: string): Promise<'answers' | undefined> {
