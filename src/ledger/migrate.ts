@@ -15,8 +15,11 @@ const migrations = (): { number: number; file: string }[] =>
 
 const newestOf = (known: { number: number }[]): number => known.at(-1)?.number ?? 0;
 
-/** Runs what is missing. Throws when the ledger was written by a newer version of Tocsin. */
-export async function migrate(ledger: Ledger): Promise<void> {
+/**
+ * Runs what is missing, all of it in one transaction: whatever ends it in the middle leaves the old schema whole. `through` is the
+ * last to run, of all that there are unless it is given. Throws when the ledger was written by a newer version of Tocsin.
+ */
+export async function migrate(ledger: Ledger, through = Number.POSITIVE_INFINITY): Promise<void> {
   const known = migrations();
   const newest = newestOf(known);
   await ledger.patiently(async (tx) => {
@@ -27,7 +30,7 @@ export async function migrate(ledger: Ledger): Promise<void> {
         `the ledger has schema ${present}, this version of Tocsin knows ${newest}: start a newer Tocsin, or restore an older ledger`,
       );
     }
-    for (const { number, file } of known.filter((one) => one.number > present)) {
+    for (const { number, file } of known.filter((one) => one.number > present && one.number <= through)) {
       for (const statement of statementsOf(readFileSync(new URL(file, folder), 'utf8'))) await tx.query(statement);
       await setMeta(tx, 'schema', String(number));
     }

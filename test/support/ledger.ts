@@ -32,7 +32,7 @@ export async function aroundTheGuards(ledger: Ledger, act: (tx: Queryable) => Pr
 }
 
 /** In memory; with `TOCSIN_TEST_POSTGRES` (an address that may create databases) a new database there. */
-async function emptyPlace(): Promise<Parameters<typeof openLedger>[0]> {
+export async function emptyPlace(): Promise<Parameters<typeof openLedger>[0]> {
   const server = process.env.TOCSIN_TEST_POSTGRES;
   if (!server) return { folder: 'memory://' };
   return { url: await createDatabase(server) };
