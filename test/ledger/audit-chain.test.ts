@@ -148,7 +148,7 @@ describe('the verification', () => {
       problems: [],
       rows: 0,
       last: 0,
-      notes: [/nothing here is signed/],
+      notes: [expect.stringMatching(/nothing here is signed/)],
     });
   });
 
@@ -254,7 +254,10 @@ describe('the verification', () => {
     ]);
     await tampered('delete from audit where seq = 2');
     await audit(ledger, ana, 'key.make', 'b');
-    expect(await verifyLedger(ledger, nobody)).toMatchObject({ problems: [], notes: [/^1 rows wait/, /nothing/] });
+    expect(await verifyLedger(ledger, nobody)).toMatchObject({
+      problems: [],
+      notes: [expect.stringMatching(/^1 rows wait/), expect.stringMatching(/nothing/)],
+    });
     await tampered('delete from audit where seq = 3');
     expect(problemsOf(await verifyLedger(ledger, nobody))).toEqual(['seq 3: its row was deleted before it was sealed']);
   });
