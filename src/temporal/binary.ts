@@ -84,7 +84,7 @@ export async function findTemporal(input: {
 }
 
 /** `$XDG_CACHE_HOME/tocsin`, or `~/.cache/tocsin` where that is not set (XDG Base Directory Specification 0.8). */
-function cacheFolder(env: Env): string {
+export function cacheFolder(env: Env): string {
   return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'tocsin');
 }
 

@@ -34,7 +34,7 @@ const HOST = '127.0.0.1';
  * 90 ms; so it takes 18 ms, and 50 workflows at once are done up to twice as fast. As shipped, a timer or a retry
  * that is due within a second is put off to its end (for clocks of several hosts that differ): 200 ms took 980, so 230.
  */
-const DYNAMIC_CONFIG = [
+export const DYNAMIC_CONFIG = [
   'history.transferProcessorMaxPollRPS=2000',
   'history.timerProcessorMaxPollRPS=2000',
   'history.timerProcessorMaxTimeShift="10ms"',

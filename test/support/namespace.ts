@@ -10,10 +10,19 @@ const DAY_MS = 86_400_000;
 /** The server looks for new namespaces every few seconds. */
 const KNOWN_MS = 30_000;
 
-/** Registers a namespace with our search attributes, and waits until the server serves it. */
+/** Registers a namespace with our search attributes on the shared server, and waits until it is served. */
 export async function ownNamespace(): Promise<string> {
+  const { address } = inject('temporal');
+  const namespace = await bareNamespace(address);
+  const connection = await Connection.connect({ address });
+  await ensureSearchAttributes(connection, namespace).finally(() => connection.close());
+  return namespace;
+}
+
+/** Registers a namespace with nothing in it on any server, and waits until it is served. */
+export async function bareNamespace(address: string): Promise<string> {
   const namespace = `tocsin-${randomBytes(4).toString('hex')}`;
-  const connection = await Connection.connect({ address: inject('temporal').address });
+  const connection = await Connection.connect({ address });
   try {
     await connection.workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: msToTs(DAY_MS) });
     await until(
@@ -24,7 +33,6 @@ export async function ownNamespace(): Promise<string> {
       },
       KNOWN_MS,
     );
-    await ensureSearchAttributes(connection, namespace);
   } finally {
     await connection.close();
   }
