@@ -50,7 +50,9 @@ export async function layFoundation(input: {
   const config = await loadConfig({ path: configPath, env });
   const secrets = [
     ...config.secrets,
-    ...[setting(env, 'TOCSIN_API_KEY'), setting(env, 'DATABASE_URL')].filter((value) => value !== undefined),
+    ...['TOCSIN_API_KEY', 'DATABASE_URL', 'TEMPORAL_API_KEY']
+      .map((name) => setting(env, name))
+      .filter((value) => value !== undefined),
   ];
   const log = createLog({
     level: levelOf(env, input.level),

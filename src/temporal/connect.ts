@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
+import { readVariable } from '../config/secrets.ts';
 
 type Env = Record<string, string | undefined>;
 
@@ -38,6 +39,23 @@ const KEYWORD = 2;
 const PATIENCE_MS = 60_000;
 const AGAIN_MS = 1_000;
 
+/** What a gRPC header can carry (RFC 9110 section 5.5, field-vchar); gRPC libraries print the value they refuse. */
+const HEADER_WORD = /^[\x21-\x7e]+$/;
+
+/** What the libraries below us say, and what it means for whoever has to set it right. */
+const MEANINGS: readonly [RegExp, string][] = [
+  [/ConnectionRefused/, 'nobody listens there'],
+  [/dns error/, 'its name cannot be looked up'],
+  [/UnknownIssuer/, 'its certificate is not from an authority we trust (TEMPORAL_TLS_SERVER_CA_CERT_PATH)'],
+  [/NotValidForName/, 'its certificate is for another name (TEMPORAL_TLS_SERVER_NAME)'],
+  [/InvalidCertificate\(Expired/, 'its certificate has expired'],
+  [
+    /CertificateRequired/,
+    'it asks for a client certificate (TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH)',
+  ],
+  [/InvalidContentType|CorruptMessage/, 'it does not speak TLS'],
+];
+
 /** gRPC status codes (grpc.io, "Status codes and their use"). */
 const ALREADY_EXISTS = 6;
 
@@ -48,8 +66,8 @@ export const namesServer = (env: Env): boolean =>
 /**
  * Connects as a client and as a worker. With `address`: there, namespace `default`, without TLS (our dev server).
  * Without: as `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS_*`, `TEMPORAL_PROFILE` and
- * the Temporal TOML file say (@temporalio/envconfig).
- * With `waits` a server that cannot be reached is tried again for a minute; it hears each time why.
+ * the Temporal TOML file say (@temporalio/envconfig); the key may also come from the file of `TEMPORAL_API_KEY_FILE`.
+ * With `waits` a server that cannot be reached is tried again for a minute; it hears why, once for each reason.
  * @throws Error naming the address where nobody answers, or the setting that is wrong.
  */
 export async function connect(input: {
@@ -66,7 +84,10 @@ export async function connect(input: {
     apiKey?: string;
     metadata?: Record<string, string>;
   };
+  if (apiKey && !HEADER_WORD.test(apiKey))
+    throw new Error(`the API key for Temporal at ${address} holds characters that no header can carry`);
   const from = performance.now();
+  let told = '';
   const common = {
     address,
     ...(tls == null ? {} : { tls }),
@@ -74,31 +95,40 @@ export async function connect(input: {
     ...(metadata ? { metadata } : {}),
   };
   for (;;) {
-    let connection: Connection | undefined;
+    let native: NativeConnection | undefined;
     try {
-      connection = await Connection.connect({
+      // First the one that says at once why it fails; the client's only says after 10 seconds that it did.
+      native = await NativeConnection.connect(common);
+      const connection = await Connection.connect({
         ...common,
         channelArgs: { 'grpc.max_receive_message_length': RECEIVE_LIMIT_BYTES },
       });
-      const native = await NativeConnection.connect(common);
-      const client = new Client({ connection, namespace });
       return {
         address,
         namespace,
         connection,
         native,
-        client,
-        close: () => closeBoth(client.connection as Connection, native),
+        client: new Client({ connection, namespace }),
+        close: closeBoth.bind(undefined, connection, native),
       };
     } catch (error) {
-      await connection?.close();
-      const why = error instanceof Error ? error.message.split('\n')[0] : String(error);
-      const problem = `Temporal at ${address} (namespace ${namespace}) cannot be reached: ${why}`;
+      await native?.close();
+      const problem = `Temporal at ${address} (namespace ${namespace}) cannot be reached: ${reasonOf(error)}`;
       if (!input.waits || performance.now() - from > PATIENCE_MS) throw new Error(problem);
-      input.waits(problem);
+      if (problem !== told) input.waits(problem);
+      told = problem;
       await pause(AGAIN_MS);
     }
   }
+}
+
+const firstLineOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+
+function reasonOf(error: unknown): string {
+  const said = firstLineOf(error);
+  const [, meaning] = MEANINGS.find(([pattern]) => pattern.test(said)) ?? [];
+  return meaning === undefined ? said : `${meaning}: ${said}`;
 }
 
 async function closeBoth(connection: Connection, native: NativeConnection): Promise<void> {
@@ -106,16 +136,22 @@ async function closeBoth(connection: Connection, native: NativeConnection): Prom
 }
 
 function fromEnvironment(env: Env): ReturnType<typeof loadClientConnectConfig> & { namespace: string } {
+  const apiKey = readVariable(env, 'TEMPORAL_API_KEY');
+  if (apiKey && 'problem' in apiKey) throw new Error(`TEMPORAL_API_KEY: ${apiKey.problem}`);
+  const { TEMPORAL_API_KEY: _, ...others } = env;
   const defined = Object.fromEntries(
-    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    Object.entries({ ...others, TEMPORAL_API_KEY: apiKey?.value }).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    ),
   );
   try {
     const { connectionOptions, namespace } = loadClientConnectConfig({ overrideEnvVars: defined });
     return { connectionOptions, namespace: namespace ?? DEFAULT_NAMESPACE };
   } catch (error) {
-    throw new Error(
-      `the Temporal settings in the environment are not valid: ${error instanceof Error ? error.message : error}`,
-    );
+    // After its first line a parser's error shows the lines of the file, and a key may stand in them.
+    const { line } = error as { line?: unknown };
+    const where = typeof line === 'number' ? ` (line ${line})` : '';
+    throw new Error(`the Temporal settings in the environment are not valid: ${firstLineOf(error)}${where}`);
   }
 }
 
@@ -135,7 +171,7 @@ export async function ensureSearchAttributes(connection: Connection, namespace: 
     if ((error as { code?: unknown }).code === ALREADY_EXISTS) return; // Another process was quicker.
     const flags = missing.map((name) => `--name ${name} --type Keyword`).join(' ');
     throw new Error(
-      `Temporal does not let Tocsin register search attributes in namespace ${namespace} (${error instanceof Error ? error.message.split('\n')[0] : error}). ` +
+      `Temporal does not let Tocsin register search attributes in namespace ${namespace} (${firstLineOf(error)}). ` +
         `Add them once by hand: temporal operator search-attribute create --namespace ${namespace} ${flags} (Temporal Cloud: tcld namespace search-attributes add).`,
     );
   }
