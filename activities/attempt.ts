@@ -52,11 +52,12 @@ export async function attempt(
     now: deps.now(),
     ...(root ? { root } : {}),
   };
-  const outcome = await send(channel, call, lost, integration).catch((error: unknown): Outcome => {
+  const sent = await send(channel, call, lost, integration).catch((error: unknown): Outcome => {
     // A channel that throws has met what nobody foresaw: it is told to engineers and treated as the network would be.
     deps.log.error({ err: error, channel: channel.id, delivery: notice.delivery.key }, 'the channel threw');
     return fromError(error, signal);
   });
+  const outcome = sent.kind === 'delivered' ? sent : { ...sent, detail: safe(deps, sent.detail) };
   const reason = outcome.kind === 'delivered' ? 'none' : outcome.reason;
   deps.metrics.attempts.inc({ channel: channel.id, outcome: outcome.kind, reason });
   deps.log.info(
@@ -67,11 +68,12 @@ export async function attempt(
       reason: notice.reason,
       outcome: outcome.kind,
       failure: reason,
+      ...(outcome.kind === 'delivered' ? {} : { detail: outcome.detail }),
       ms: deps.now().getTime() - started,
     },
     outcome.kind === 'delivered' ? 'delivered' : 'not delivered',
   );
-  return outcome.kind === 'delivered' ? outcome : { ...outcome, detail: safe(deps, outcome.detail) };
+  return outcome;
 }
 
 const timeoutOf = ({ patience }: Integration, { reason }: Notice): number =>
@@ -94,7 +96,7 @@ async function send(channel: Channel, call: AnyCall, lost: boolean, { on_ambiguo
   return channel.send(call);
 }
 
-/** Details reach the ledger, the API and Temporal's history: no secret may be in them, whoever wrote them. */
+/** Details reach the ledger, the API and the log: no secret may be in them, whoever wrote them. */
 function safe({ config }: Deps, detail: string): string {
   return createRedactor(config.secrets).text(detail).replace(/\s+/g, ' ').slice(0, DETAIL_MAX);
 }

@@ -1,5 +1,5 @@
 /** deliver: one round of attempts of one notice to one target; the only place where an outcome becomes an ApplicationFailure. */
-import { ApplicationFailure, activityInfo, log as activityLog } from '@temporalio/activity';
+import { type ApplicationFailure, activityInfo, log as activityLog } from '@temporalio/activity';
 import { ApplicationFailureCategory } from '@temporalio/common';
 import type { Channel, Outcome } from '../src/channels/channel.ts';
 import type { Integration } from '../src/config/integrations.ts';
@@ -10,8 +10,10 @@ import { type Ended, isGivenUp, isLastRound, roundWait } from '../src/core/round
 import { type AttemptEnd, beginAttempt, buryDelivery, recordAttempt, skipDelivery } from '../src/ledger/deliveries.ts';
 import { takeTurn } from '../src/ledger/rates.ts';
 import { announce } from '../src/ledger/steps.ts';
+import { createAside } from './aside.ts';
 import { attempt, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
+import { failureOf } from './failure.ts';
 
 export interface DeliverInput {
   incident: string;
@@ -37,7 +39,7 @@ const RECORD_WAIT_MS = 200;
 /** An attempt that comes this much before its time is put off to it; less is only clocks that differ. */
 const EARLY_MS = 500;
 
-export function createDeliver(deps: Deps) {
+export function createDeliver(deps: Deps, aside = createAside()) {
   // A Temporal that was killed hands out its latest tasks once more, a retry that still has to wait among them (seen).
   // Once for each: where Temporal's clock runs ahead of ours, every retry looks early.
   const putOff = new Set<string>();
@@ -127,7 +129,7 @@ export function createDeliver(deps: Deps) {
     const now = deps.now().getTime();
     if (!isSpent && now + wait_ms + integration.patience.timeout_ms < ends_at) {
       await recorded({ ...base, status: 'retrying', reason, detail, counted });
-      throw again(reason, detail, wait_ms);
+      throw again(reason, `not delivered: ${reason}`, wait_ms);
     }
     if (isLastRound(snapshot, out, giveUpOf(integration))) {
       return settle({ ...base, status: 'dead', reason, detail, counted }, { outcome: 'failed', dead: true }, channel);
@@ -147,7 +149,7 @@ export function createDeliver(deps: Deps) {
         'delivery is dead: failed after all retries',
       );
     }
-    return (await recorded(end)) ? ended : { outcome: 'unrecorded', ended, end };
+    return (await recorded(end)) ? ended : { outcome: 'unrecorded', ended, end: aside.put(end) };
   }
 
   /** Retries only the record: the message itself has gone where it went. */
@@ -205,11 +207,6 @@ function whySkipped(integration: Integration, { target, out: { reason }, snapsho
   return undefined;
 }
 
-/** Told to Temporal as a failure that it repeats after exactly this wait. The type is our reason; nothing else travels. */
-const again = (reason: string, detail: string, wait_ms: number): ApplicationFailure =>
-  ApplicationFailure.create({
-    message: detail,
-    type: reason,
-    nextRetryDelay: wait_ms,
-    category: ApplicationFailureCategory.BENIGN,
-  });
+/** Told to Temporal as a failure that it repeats after exactly this wait. */
+const again = (reason: string, words: string, after_ms: number): ApplicationFailure =>
+  failureOf(reason, words, { after_ms, category: ApplicationFailureCategory.BENIGN });

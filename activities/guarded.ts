@@ -1,19 +1,12 @@
-/** What nobody foresaw in an activity: logged whole, and told to Temporal without a secret, a body or a stack. */
+/** What nobody foresaw in an activity: logged whole, and told to Temporal by its kind. */
 import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
-import { createRedactor } from '../src/observe/redact.ts';
 import type { Deps } from './deps.ts';
-
-/** Histories are kept for weeks and read by many: a message is cut to what says what happened. */
-const MESSAGE_MAX = 300;
+import { failureOf } from './failure.ts';
 
 type Work = (...input: never[]) => Promise<unknown>;
 
 /** The same activities; an error that is none of ours becomes a retryable failure of type `unforeseen`. */
-export function guarded<Activities extends Record<string, Work>>(
-  activities: Activities,
-  { log, config }: Deps,
-): Activities {
-  const redactor = createRedactor(config.secrets);
+export function guarded<Activities extends Record<string, Work>>(activities: Activities, { log }: Deps): Activities {
   const wrap =
     (name: string, work: Work): Work =>
     async (...input) => {
@@ -22,11 +15,15 @@ export function guarded<Activities extends Record<string, Work>>(
       } catch (error) {
         if (error instanceof ApplicationFailure || error instanceof CancelledFailure) throw error;
         log.error({ err: error, activity: name }, 'an activity met something unforeseen; it will be tried again');
-        const message = redactor.text(error instanceof Error ? error.message : String(error)).slice(0, MESSAGE_MAX);
-        const failure = ApplicationFailure.create({ message: `${name}: ${message}`, type: 'unforeseen' });
-        failure.stack = `${failure.name}: ${failure.message}`;
-        throw failure;
+        throw failureOf('unforeseen', `${name} met something unforeseen (${kindOf(error)}); the log has all of it`);
       }
     };
   return Object.fromEntries(Object.entries(activities).map(([name, work]) => [name, wrap(name, work)])) as Activities;
+}
+
+/** The class and code of an error: `error 57P01`, `TypeError`. Its message may quote anything. */
+function kindOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const { code } = error as { code?: unknown };
+  return [error.name, code].filter((word) => /^[\w.-]{1,64}$/.test(String(word ?? ''))).join(' ');
 }

@@ -4,6 +4,7 @@ import { answerItself, type OwnAnswer } from '../src/ledger/answers.ts';
 import { type AttemptEnd, recordAttempt } from '../src/ledger/deliveries.ts';
 import { closeIncident, loadIncident } from '../src/ledger/state.ts';
 import { announce } from '../src/ledger/steps.ts';
+import { createAside } from './aside.ts';
 import { createDeliver } from './deliver.ts';
 import type { Deps } from './deps.ts';
 import { guarded } from './guarded.ts';
@@ -14,8 +15,9 @@ export type { Deps } from './deps.ts';
 
 export function createActivities(deps: Deps) {
   const { ledger, now } = deps;
+  const aside = createAside();
   const activities = {
-    deliver: createDeliver(deps),
+    deliver: createDeliver(deps, aside),
     sendOnce: createSendOnce(deps),
     ...createSummary(deps),
 
@@ -29,7 +31,10 @@ export function createActivities(deps: Deps) {
     }) => loadIncident(ledger, incident, known, now().getTime()),
 
     /** How an attempt ended, told to a ledger that was away when it did. */
-    record: (end: AttemptEnd): Promise<void> => recordAttempt(ledger, end),
+    async record(end: AttemptEnd): Promise<void> {
+      await recordAttempt(ledger, aside.whole(end));
+      aside.drop(end);
+    },
 
     /** An answer the workflow gives itself. */
     answer: ({

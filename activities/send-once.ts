@@ -1,5 +1,5 @@
 /** sendOnce: a test of an integration, or a delivery sent again by hand. */
-import { ApplicationFailure, activityInfo } from '@temporalio/activity';
+import { activityInfo } from '@temporalio/activity';
 import type { Outcome } from '../src/channels/channel.ts';
 import type { Notice } from '../src/core/notice.ts';
 import {
@@ -13,6 +13,7 @@ import {
 } from '../src/ledger/sends.ts';
 import { attempt, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
+import { failureOf } from './failure.ts';
 
 /** As many attempts as the workflow's retry policy makes. */
 const ATTEMPTS = 4;
@@ -53,11 +54,7 @@ export function createSendOnce(deps: Deps) {
     const root = delivery ? await rootOf(deps.ledger, delivery.incident, delivery.target) : undefined;
     const outcome = await attempt(deps, integration, channel, notice, root);
     if (outcome.kind === 'retry' && activityInfo().attempt < ATTEMPTS && send.kind !== 'test') {
-      throw ApplicationFailure.create({
-        message: outcome.detail,
-        type: outcome.reason,
-        ...(outcome.after_ms === undefined ? {} : { nextRetryDelay: outcome.after_ms }),
-      });
+      throw failureOf(outcome.reason, `not delivered: ${outcome.reason}`, { after_ms: outcome.after_ms });
     }
     return end(send, delivery, outcome);
   };

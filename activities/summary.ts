@@ -1,5 +1,5 @@
 /** The daily summary's steps: collect the day, write the page, tell the short form. */
-import { ApplicationFailure } from '@temporalio/activity';
+import type { ApplicationFailure } from '@temporalio/activity';
 import type { Outcome } from '../src/channels/channel.ts';
 import type { Summary } from '../src/config/load.ts';
 import type { Notice } from '../src/core/notice.ts';
@@ -7,6 +7,7 @@ import { dateOfRun, sectionsOf, shortForm, windowOf } from '../src/core/summary.
 import { type SummaryView, storePage, storeSummary, summaryOf, totalsBetween } from '../src/ledger/summaries.ts';
 import { attempt } from './attempt.ts';
 import type { Deps } from './deps.ts';
+import { failureOf } from './failure.ts';
 import { writerOf } from './writers.ts';
 
 /** A page of a few hundred blocks takes Notion several requests. */
@@ -17,8 +18,7 @@ export function createSummary(deps: Deps) {
     deps.config.summaries.find((summary) => summary.name === name);
   const stored = async (name: string, date: string): Promise<SummaryView> => {
     const found = (await summaryOf(deps.ledger, date)).find((summary) => summary.name === name);
-    if (!found)
-      throw ApplicationFailure.nonRetryable(`the summary ${name} of ${date} has not been collected`, 'unknown');
+    if (!found) throw failureOf('unknown', `the summary ${name} of ${date} has not been collected`, { final: true });
     return found;
   };
 
@@ -87,11 +87,9 @@ const titleOf = (name: string, date: string): string => `${name} ${date}`;
 const detailOf = (outcome: Outcome): string | undefined => (outcome.kind === 'delivered' ? undefined : outcome.detail);
 
 const failure = (outcome: Exclude<Outcome, { kind: 'delivered' }>): ApplicationFailure =>
-  ApplicationFailure.create({
-    message: outcome.detail,
-    type: outcome.reason,
-    nonRetryable: outcome.kind === 'rejected',
-    ...(outcome.kind === 'retry' && outcome.after_ms !== undefined ? { nextRetryDelay: outcome.after_ms } : {}),
+  failureOf(outcome.reason, `not delivered: ${outcome.reason}`, {
+    final: outcome.kind === 'rejected',
+    ...(outcome.kind === 'retry' ? { after_ms: outcome.after_ms } : {}),
   });
 
 function summaryNotice({ name, date, totals, page, written_at }: SummaryView): Notice {

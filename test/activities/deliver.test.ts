@@ -233,7 +233,12 @@ describe('a failed attempt', () => {
     for (let tried = 1; tried <= 3; tried++) {
       const failure = await failureOf(run(input));
       waits.push(failure.nextRetryDelay);
-      expect(failure).toMatchObject({ type: 'server', message: 'HTTP 503', nonRetryable: false, category: 'BENIGN' });
+      expect(failure).toMatchObject({
+        type: 'server',
+        message: 'not delivered: server',
+        nonRetryable: false,
+        category: 'BENIGN',
+      });
       passes(Number(failure.nextRetryDelay));
     }
     expect(waits).toEqual([5 * SECOND, 10 * SECOND, 20 * SECOND]);
