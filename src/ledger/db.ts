@@ -24,6 +24,8 @@ export interface Ledger extends Queryable {
   /** Says that rows wait in the inbox, to whoever runs the relay, here or in another process. */
   wake(): void;
   onWake(listener: () => void): () => void;
+  /** Resolves with why, once nothing but a new start of the process helps; a ledger without it comes back by itself. */
+  failed?: Promise<string>;
   close(): Promise<void>;
 }
 

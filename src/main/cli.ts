@@ -47,7 +47,7 @@ async function main(): Promise<void> {
       return untilStopped(async () => {
         const running = await start({ env, configPath: values.config, say, print });
         welcome(running);
-        return () => running.stop();
+        return running;
       });
     case 'api':
       return untilStopped(async () => {
@@ -56,20 +56,22 @@ async function main(): Promise<void> {
         const api = await startApi(foundation);
         foundation.log.info({ url: api.url }, 'the API listens');
         if (key !== undefined) say(`admin key (shown once): ${key}`);
-        return async () => {
+        const stop = async (): Promise<void> => {
           await api.stop();
           await foundation.close();
         };
+        return { stop };
       });
     case 'worker':
       return untilStopped(async () => {
         const foundation = await layFoundation({ env, configPath: values.config, ledger: postgres(), level: 'info' });
         const hands = await startHands(foundation, { print, isOurs: false });
         foundation.log.info('the worker works');
-        return async () => {
+        const stop = async (): Promise<void> => {
           await hands.stop();
           await foundation.close();
         };
+        return { stop };
       });
     case 'check': {
       const config = await loadConfig({ path: values.config, env });
@@ -112,20 +114,30 @@ function welcome({ url, temporalUi, key }: Running): void {
   say('');
 }
 
-/** Runs until Ctrl-C or SIGTERM, then stops cleanly; a second signal ends it at once. */
-async function untilStopped(begin: () => Promise<() => Promise<void>>): Promise<void> {
-  const asked = new Promise<void>((resolve) => {
+/** A stop after a failure may wait for what will never come. */
+const FAILED_STOP_MS = 30_000;
+
+/** Runs until Ctrl-C or SIGTERM, or until it cannot go on, then stops cleanly; a second signal ends it at once. */
+async function untilStopped(begin: () => Promise<Pick<Running, 'stop' | 'failed'>>): Promise<void> {
+  const asked = new Promise<undefined>((resolve) => {
     let times = 0;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
         times++;
         if (times > 1) process.exit(1);
-        resolve();
+        resolve(undefined);
       });
     }
   });
-  const stop = await begin();
-  await asked;
+  const { stop, failed } = await begin();
+  const why = await Promise.race(failed ? [asked, failed] : [asked]);
+  if (why !== undefined) {
+    process.exitCode = 1;
+    setTimeout(() => process.exit(1), FAILED_STOP_MS).unref();
+    process.stderr.write(
+      `Tocsin cannot go on: ${why}\nWhat was accepted is kept. Start it again once this is mended.\n`,
+    );
+  }
   say('stopping …');
   await stop();
 }

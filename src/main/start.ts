@@ -18,6 +18,8 @@ export interface Running {
   temporal?: { address: string; metricsPort: number; pid: number };
   /** The first admin key, once. */
   key?: string;
+  /** Resolves with why, where it cannot go on without a new start. */
+  failed?: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -43,9 +45,14 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
   try {
     const state =
       setting(env, 'DATABASE_URL') && namesServer(env) ? undefined : takeStateDir(env.TOCSIN_STATE_DIR || STATE_DIR);
-    if (state) undo.push(() => state.release());
+    let isClean = true;
+    if (state) undo.push(() => state.release(isClean));
     const foundation = await layFoundation({ env, configPath, ledger: ledgerAt(env, state), level: 'warn' });
     undo.push(() => foundation.close());
+    const { failed } = foundation.ledger;
+    void failed?.then(() => {
+      isClean = false;
+    });
     if (state && !state.cleanStart && foundation.ledger.kind === 'pglite') await renewEpoch(foundation.ledger);
     const key = await firstKey(foundation.ledger, setting(env, 'TOCSIN_API_KEY'));
     // The door is open before Temporal is up: what comes meanwhile is kept, and carried when it is.
@@ -75,6 +82,7 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
           }
         : {}),
       ...(key === undefined ? {} : { key }),
+      ...(failed === undefined ? {} : { failed }),
       stop,
     };
   } catch (error) {

@@ -11,8 +11,8 @@ export interface StateDir {
    * written last may be missing, and the ledger's epoch has to be renewed.
    */
   cleanStart: boolean;
-  /** Marks a clean end and lets the folder go; a second call does nothing. Call it last, after the ledger is closed. */
-  release(): void;
+  /** Marks a clean end, unless it was none, and lets the folder go; a second call does nothing. Call it last, after the ledger is closed. */
+  release(isClean?: boolean): void;
 }
 
 /** SQLITE_BUSY (sqlite.org/rescode.html): somebody else holds the lock. */
@@ -42,10 +42,10 @@ export function takeStateDir(path: string): StateDir {
   renameSync(`${owner}.new`, owner);
 
   let held = true;
-  const release = (): void => {
+  const release = (isClean = true): void => {
     if (!held) return;
     held = false;
-    rmSync(running, { force: true });
+    if (isClean) rmSync(running, { force: true });
     rmSync(owner, { force: true });
     lock.close(); // Last: from here on the folder belongs to whoever comes.
   };

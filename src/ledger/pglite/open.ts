@@ -28,12 +28,20 @@ export type Answered =
 const GONE = '57P01';
 
 /**
+ * The thread has failed where it says nothing for so many looks, a second each, while something is asked. Looks are counted
+ * and not the time: a process that stood still has missed them both. Seen where the disk had no place for the next segment
+ * of the write-ahead log: PGlite then tries for ever, also when there is space again.
+ */
+const SILENT_LOOKS = 20;
+const LOOK_MS = 1_000;
+
+/**
  * Opens a folder (`memory://` keeps it in memory, for tests). It must have one owner: two openers lose data silently, so
  * take the state folder's lock before. Rejects with what PGlite says where it cannot be opened.
  */
 export async function openPglite(folder: string): Promise<Ledger> {
   if (!folder.includes('://')) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { ask, close } = await startThread(folder);
+  const { ask, close, failed, patiently } = await startThread(folder);
   const listeners = new Set<() => void>();
 
   // One connection: while a transaction is open here, whatever else is asked waits. What the thread does by itself needs no
@@ -70,7 +78,7 @@ export async function openPglite(folder: string): Promise<Ledger> {
     query: <Row>(sql: string, params: readonly unknown[] = []) => askInTurn({ sql, params }) as Promise<Row[]>,
     call: (name, args) => askInTurn({ call: name, args: JSON.stringify(args) }),
     transaction,
-    patiently: transaction,
+    patiently: (work) => patiently(() => transaction(work)),
     wake: () => {
       for (const listener of listeners) listener();
     },
@@ -78,12 +86,17 @@ export async function openPglite(folder: string): Promise<Ledger> {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    failed,
     close: () => inTurn(close),
   };
 }
 
 interface Thread {
   ask(what: Asked['ask']): Promise<unknown>;
+  /** Why it has ended by itself, or had to be ended. */
+  failed: Promise<string>;
+  /** While this runs, silence is work. */
+  patiently<T>(work: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -92,14 +105,32 @@ async function startThread(folder: string): Promise<Thread> {
   const waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   let asked = 0;
   let gone: Error | undefined;
+  let closing = false;
+  let silent = 0;
+  let patient = 1; // Opening replays what a crash has left.
+  let fail: (why: string) => void = () => undefined;
+  const failed = new Promise<string>((resolve) => {
+    fail = resolve;
+  });
 
   const end = (why: string): void => {
+    clearInterval(watch);
     gone ??= new StatementError(why, { code: GONE });
     for (const { reject } of waiting.values()) reject(gone);
     waiting.clear();
+    if (!closing) fail(why);
   };
+  const watch = setInterval(() => {
+    if (waiting.size === 0 || patient > 0) silent = 0;
+    else if (++silent >= SILENT_LOOKS) {
+      end(`the ledger has not answered for ${(SILENT_LOOKS * LOOK_MS) / 1_000} s: is its disk full?`);
+      void worker.terminate();
+    }
+  }, LOOK_MS);
+  watch.unref();
   const ready = new Promise<unknown>((resolve, reject) => waiting.set(0, { resolve, reject }));
   worker.on('message', (answered: Answered) => {
+    silent = 0;
     const one = waiting.get(answered.id);
     waiting.delete(answered.id);
     if ('error' in answered) one?.reject(new StatementError(answered.error.message, answered.error));
@@ -113,7 +144,15 @@ async function startThread(folder: string): Promise<Thread> {
     });
   });
   await ready;
+  patient = 0;
   return {
+    failed,
+    async patiently(work) {
+      patient++;
+      return work().finally(() => {
+        patient--;
+      });
+    },
     ask: (what) =>
       new Promise((resolve, reject) => {
         if (gone) {
@@ -125,6 +164,7 @@ async function startThread(folder: string): Promise<Thread> {
         worker.postMessage({ id, ask: what } satisfies Asked);
       }),
     async close() {
+      closing = true;
       if (!gone) worker.postMessage('close');
       await ended;
     },

@@ -1,0 +1,108 @@
+/** An embedded Tocsin on a disk that becomes full: it refuses what it cannot keep, and loses nothing of what it has kept. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isRunning } from '../../src/temporal/process.ts';
+import { createApiClient } from '../support/api-client.ts';
+import { endAll, type StartInput, startTocsin, type TocsinProcess } from '../support/child.ts';
+import { startWebhookReceiver, type WebhookReceiver } from '../support/fakes/webhook-receiver.ts';
+import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
+import { until } from '../support/until.ts';
+
+/** A new state folder takes some 90 MB; what is left is for the ballast and for what is sent until it is full. */
+const DISK_MB = 256;
+const BACK_MS = 90_000;
+const BODY = 'x'.repeat(32_000);
+
+const dir = mkdtempSync(join(tmpdir(), 'tocsin-full-disk-'));
+const start: StartInput = { stateDir: dir, configPath: join(dir, 'tocsin.yaml'), key: 'key-of-the-full-disk' };
+const disk = mountSmallDisk(join(dir, 'state'), DISK_MB);
+
+it.runIf(process.env.TOCSIN_REQUIRE_TMPFS === '1')('a small disk can be mounted here', () => {
+  expect(disk, 'mounting a tmpfs needs root, or sudo without a password').toBeDefined();
+});
+
+describe.runIf(disk)('an embedded Tocsin whose disk is full', { timeout: 3 * BACK_MS }, () => {
+  const { free, unmount } = disk as SmallDisk;
+  let receiver: WebhookReceiver;
+  let tocsin: TocsinProcess;
+  const accepted = new Map<string, string>();
+
+  beforeAll(async () => {
+    receiver = await startWebhookReceiver();
+    writeFileSync(
+      start.configPath,
+      `
+integrations:
+  hook: { type: webhook, url: '${receiver.url}/hook', backoff: 200ms }
+default: { group_by: [service], group_wait: 0s, notify: [hook] }
+egress: { allow: ['127.0.0.0/8'] }
+`,
+    );
+    tocsin = await startTocsin(start);
+  });
+  afterAll(async () => {
+    free();
+    await endAll(tocsin, dir);
+    await receiver?.close();
+    unmount();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  const api = () => createApiClient(tocsin.url, start.key);
+  /** Posts one event; its status, or `gone` where the process has ended under it. */
+  const post = async (service: string, body = ''): Promise<number | 'gone'> => {
+    const event = { source: 'disk', type: 'full', title: `About ${service}`, severity: 'critical', service, body };
+    const reply = await api()
+      .call('POST', '/v1/events', { id: service, ...event })
+      .catch(() => undefined);
+    const [kept] = ((reply?.body ?? {}) as { accepted?: { id: string }[] }).accepted ?? [];
+    if (reply?.status === 202 && kept) accepted.set(service, kept.id);
+    return reply?.status ?? 'gone';
+  };
+  const isTold = (service: string): boolean =>
+    receiver.hits.some(
+      ({ body }) => (body as { data: { incident: { service: string } } }).data.incident.service === service,
+    );
+
+  /** Space for this much is left while events come, until the first that is not accepted; what all were answered. */
+  const sendUntilFull = async (prefix: string, left: { kilobytes: number }): Promise<(number | 'gone')[]> => {
+    const answers: (number | 'gone')[] = [];
+    for (let at = 0; answers.at(-1) === 202 || at === 0; at++) {
+      disk?.fill(left);
+      answers.push(await post(`${prefix}-${at}`, BODY));
+    }
+    return answers;
+  };
+  const allIsKeptAndTold = async (): Promise<void> => {
+    for (const [service, id] of accepted) {
+      expect((await api().call('GET', `/v1/events/${id}`)).status, service).toBe(200);
+      await until(`${service} to be told`, () => isTold(service) || undefined, BACK_MS);
+    }
+  };
+
+  it('answers 503 to what it cannot keep, and goes on by itself when there is space again', async () => {
+    expect(await post('before')).toBe(202);
+    await until('the first to be told', () => isTold('before') || undefined, BACK_MS);
+    await sendUntilFull('full', { kilobytes: 0 });
+    const answers = new Set<number | 'gone'>();
+    for (let at = 0; at < 20; at++) answers.add(await post(`refused-${at}`, BODY));
+    expect([...answers]).toEqual([503]);
+    free();
+    await until('it to take events again', async () => (await post('after')) === 202 || undefined, BACK_MS);
+    await allIsKeptAndTold();
+  });
+
+  it('with no place for the next segment of its log answers 503 too, says why and ends, and starts again whole', async () => {
+    // Rows find their place, the 16 MB of a new segment do not.
+    const answers = await sendUntilFull('segment', { kilobytes: 6_000 });
+    expect(answers.at(-1)).toBe(503);
+    await until('it to end', () => !isRunning(tocsin.pid) || undefined, BACK_MS);
+    expect(tocsin.output()).toMatch(/Tocsin cannot go on: .*is its disk full\?/);
+    free();
+    tocsin = await startTocsin(start);
+    expect(await post('started-again')).toBe(202);
+    await allIsKeptAndTold();
+  });
+});

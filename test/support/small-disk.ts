@@ -1,0 +1,52 @@
+/** A disk that can be filled: a tmpfs of a given size, and a ballast file that takes what is left of it. */
+import { execFileSync } from 'node:child_process';
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface SmallDisk {
+  /** Takes all space that is left but so much; what was freed since is taken too. */
+  fill(leave?: { kilobytes: number }): void;
+  /** Gives it back. */
+  free(): void;
+  unmount(): void;
+}
+
+const CHUNK = Buffer.alloc(64 * 1_024, 1);
+/** The kernel's page: less than that is no space. */
+const PAGE = CHUNK.subarray(0, 4_096);
+
+/** Mounts it at `path`; undefined where this user may not mount, as root or by sudo without a password. */
+export function mountSmallDisk(path: string, megabytes: number): SmallDisk | undefined {
+  mkdirSync(path, { recursive: true });
+  const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
+  const asRoot = (...command: string[]): void => {
+    const [program = '', ...args] = uid === 0 ? command : ['sudo', '-n', ...command];
+    execFileSync(program, args, { stdio: 'pipe' });
+  };
+  try {
+    asRoot('mount', '-t', 'tmpfs', '-o', `size=${megabytes}m,mode=700,uid=${uid},gid=${gid}`, 'tocsin-tests', path);
+  } catch {
+    return undefined;
+  }
+  const ballast = join(path, 'ballast');
+  return {
+    fill({ kilobytes } = { kilobytes: 0 }) {
+      const file = openSync(ballast, 'a');
+      for (const chunk of [CHUNK, PAGE]) while (fits(file, chunk));
+      if (kilobytes > 0) ftruncateSync(file, Math.max(0, fstatSync(file).size - kilobytes * 1_024));
+      closeSync(file);
+    },
+    free: () => rmSync(ballast, { force: true }),
+    // Lazily: whoever still has a file open there does not keep it.
+    unmount: () => asRoot('umount', '--lazy', path),
+  };
+}
+
+function fits(file: number, chunk: Buffer): boolean {
+  try {
+    return writeSync(file, chunk) === chunk.length;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return false;
+    throw error;
+  }
+}
