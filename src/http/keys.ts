@@ -8,6 +8,8 @@ import { invalid, Problem } from './problem.ts';
 import { KeyView, MadeKey } from './views.ts';
 
 const NAME_MAX = 100;
+/** Later times need a fifth digit for their year, which not everybody reads. */
+const EXPIRES_MAX_MS = Date.parse('9999-12-31T00:00:00Z');
 
 export const keys = ({ ledger, auth }: Pick<Deps, 'ledger'> & { auth: Auth }): Endpoint[] => [
   endpoint({
@@ -33,10 +35,19 @@ export const keys = ({ ledger, auth }: Pick<Deps, 'ledger'> & { auth: Auth }): E
     },
     answers: { 201: { about: 'The key, shown this once', schema: MadeKey } },
     async handle({ body: { name, scopes, expires_at }, caller, request_id, now }) {
-      if (expires_at !== undefined && Date.parse(expires_at) <= now.getTime()) {
-        throw invalid([{ field: 'expires_at', problem: 'must be in the future' }], 'body');
+      const expires_ms = expires_at === undefined ? undefined : Date.parse(expires_at);
+      if (expires_ms !== undefined && !(expires_ms > now.getTime() && expires_ms < EXPIRES_MAX_MS)) {
+        throw invalid(
+          [{ field: 'expires_at', problem: 'must be in the future, and before the year 9999 ends' }],
+          'body',
+        );
       }
-      const wanted = { name, scopes: [...new Set(scopes)], ...(expires_at !== undefined && { expires_at }) };
+      const wanted = {
+        name,
+        scopes: [...new Set(scopes)],
+        // As UTC: zones that are allowed in text may be further from it than a ledger takes (+23:59).
+        ...(expires_ms !== undefined && { expires_at: new Date(expires_ms).toISOString() }),
+      };
       const made = await makeKey(ledger, wanted, actorOf(caller, request_id));
       return { status: 201, body: made };
     },

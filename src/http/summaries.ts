@@ -5,7 +5,9 @@ import { actorOf, type Deps } from './deps.ts';
 import { type Endpoint, endpoint, ok, word } from './endpoint.ts';
 import { invalid, Problem } from './problem.ts';
 
-const params = z.object({ date: z.iso.date() });
+/** A day of our calendar; the year 0 is none that a ledger could keep. */
+const day = z.iso.date().refine((date) => !date.startsWith('0000'), 'must be a day after the year 0');
+const params = z.object({ date: day });
 
 export const summaries = ({
   ledger,

@@ -71,6 +71,13 @@ export function depthOf(value: unknown, max: number): number {
   return 1 + Object.values(value).reduce<number>((deepest, inner) => Math.max(deepest, depthOf(inner, max - 1)), 0);
 }
 
+/** A date, or a date and a time, with a zone or without. Date.parse alone would also take remarks: `2026-01-15 (so they say)`. */
+const TIME =
+  /^\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,12})?)?(?: ?(?:[Zz]|UTC|GMT|[+-]\d{2}:?\d{2}))?)?$/;
+/** No ledger keeps the year 0, and later years than this have five digits. */
+const YEAR_ZERO = /^0000/;
+const YEAR_MAX = 9_999;
+
 /**
  * ISO 8601 of a text or of seconds or milliseconds since 1970 (below 10^11 they are seconds: as milliseconds that were 1973).
  * A text that is a time stays as it was sent, nanoseconds and all. Undefined where it is no time.
@@ -78,11 +85,11 @@ export function depthOf(value: unknown, max: number): number {
 export function timeOf(value: string | number): string | undefined {
   const number = typeof value === 'number' ? value : /^\d{9,}(\.\d+)?$/.test(value) ? Number(value) : undefined;
   if (number === undefined) {
-    const isTime = /^\d{4}-\d{2}-\d{2}/.test(String(value)) && !Number.isNaN(Date.parse(String(value)));
-    return isTime ? String(value) : undefined;
+    const text = String(value);
+    return TIME.test(text) && !YEAR_ZERO.test(text) && !Number.isNaN(Date.parse(text)) ? text : undefined;
   }
   const date = new Date(number < 1e11 ? number * 1000 : number);
-  return number > 0 && !Number.isNaN(date.getTime()) ? date.toISOString() : undefined;
+  return number > 0 && date.getUTCFullYear() <= YEAR_MAX ? date.toISOString() : undefined;
 }
 
 /** A duration as it is written (`24h`), in milliseconds. */
@@ -144,7 +151,7 @@ export function fitted(event: Event): Event {
   const links = event.links
     .filter(({ url }) => isWebLink(url))
     .slice(0, LIMITS.links)
-    .map(({ title, url }): Link => ({ title: clipped(title, LIMITS.linkTitle), url: url.toWellFormed() }));
+    .map(({ title, url }): Link => ({ title: clipped(title, LIMITS.linkTitle), url: tidyText(url) }));
   const fit: Event = {
     ...event,
     id: clipped(event.id, LIMITS.id),
