@@ -27,11 +27,8 @@ import { summaries } from './summaries.ts';
  * Nothing is listened on yet, and nothing runs in the background.
  */
 export function createApp(deps: Deps, pages?: RequestHandler): Express {
-  const auth = createAuth({
-    db: deps.ledger,
-    now: deps.now,
-    ...(deps.limits?.attempts && { attempts: deps.limits.attempts }),
-  });
+  const { attempts, visits } = deps.limits ?? {};
+  const auth = createAuth({ db: deps.ledger, now: deps.now, attempts, visits });
   const endpoints = [
     ...events(deps),
     ...sources(deps),
@@ -49,7 +46,7 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
   app.use(withRequestId, plainRequests, helmet(SECURITY), noStore);
   app.use(routerOf([...endpoints, ...documents(endpoints, deps.version)], deps, auth));
   if (pages) app.use(pages);
-  app.use(notFound, problems(deps.log));
+  app.use(notFound(auth), problems(deps.log));
   return app;
 }
 
@@ -89,10 +86,11 @@ const withRequestId: RequestHandler = (request, response, next) => {
   next();
 };
 
-/** Node lets these two through (measured on 24.21); proxies before us could read them in another way than we do. */
+/** Node lets these three through (measured on 24.21); proxies before us could read them in another way than we do. */
 const plainRequests: RequestHandler = (request, _response, next) => {
   const hosts = request.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host');
   if (hosts.length > 1) throw new Problem('bad-request', 'the request has more than one Host header');
+  if (request.httpVersionMajor !== 1) throw new Problem('bad-request', 'the request is not of HTTP/1.1');
   if (!request.url.startsWith('/'))
     throw new Problem('bad-request', 'the request names a whole address instead of a path');
   next();
@@ -122,9 +120,11 @@ const SERVER = {
   headersTimeout: 10_000,
   requestTimeout: 20_000,
   keepAliveTimeout: 5_000,
+  /** Of a connection on which nothing moves: longer than any answer takes, so it ends who asks and does not read. */
+  timeout: 60_000,
   maxHeaderSize: 16 * 1024,
   connectionsCheckingInterval: 2_000,
-} as const;
+};
 const CONNECTIONS_MAX = 1_000;
 /** Requests that are being answered may end; what takes longer is cut off. */
 const CLOSE_WAIT_MS = 10_000;
@@ -137,9 +137,17 @@ export interface Listening {
   close(): Promise<void>;
 }
 
-/** Serves the application; port 0 lets the system choose. Rejects when the address cannot be listened on. */
-export async function listen(app: Express, { host, port }: { host: string; port: number }): Promise<Listening> {
-  const server = createServer(SERVER, app);
+/**
+ * Serves the application; port 0 lets the system choose. Rejects when the address cannot be listened on.
+ * `patience` over the usual one is for tests, which have less of it.
+ */
+export async function listen(
+  app: Express,
+  { host, port, patience = {} }: { host: string; port: number; patience?: Partial<typeof SERVER> },
+): Promise<Listening> {
+  const { timeout, ...limits } = { ...SERVER, ...patience };
+  const server = createServer(limits, app);
+  server.timeout = timeout;
   server.maxConnections = CONNECTIONS_MAX;
   const open = new Set<ServerResponse>();
   let isClosing = false;

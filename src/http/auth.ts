@@ -19,6 +19,8 @@ export interface Auth {
   caller(request: Request, options: { basic: boolean }): Promise<Caller>;
   /** Another kind of proof, whose failures are throttled alike; throws as `caller` does where it returns a refusal. */
   prove(request: Request, check: () => string | undefined): void;
+  /** Counts a request of nobody we know against its address; throws Problem (too-many-requests) where there were too many. */
+  visit(request: Request): void;
   /** Nothing is remembered any more: a key was made or revoked. */
   forget(): void;
 }
@@ -33,6 +35,12 @@ const KEY_LENGTH_MAX = 256;
 /** Failed attempts of one address: 20 at once, then one in 3 seconds. Guessing 256 bits needs more. */
 const FAILED_ATTEMPTS: Rate = { per_second: 1 / 3, burst: 20 };
 
+/**
+ * Requests without a key from one address: probes and readers of /docs, who ask once a second. A load balancer's hundred
+ * probes fit, and a flood ends in answers that cost nothing.
+ */
+const VISITS: Rate = { per_second: 100, burst: 1_000 };
+
 export const scopeAllows = (held: readonly Scope[], needed: Scope): boolean =>
   held.includes('admin') || held.includes(needed);
 
@@ -40,12 +48,15 @@ export function createAuth({
   db,
   now,
   attempts = FAILED_ATTEMPTS,
+  visits = VISITS,
 }: {
   db: Queryable;
   now: () => Date;
-  attempts?: Rate;
+  attempts?: Rate | undefined;
+  visits?: Rate | undefined;
 }): Auth {
   const failed = createBuckets(attempts);
+  const visited = createBuckets(visits);
   const known = new Map<string, { caller: Caller; at: number }>();
   const asking = new Map<string, Promise<Caller | undefined>>();
 
@@ -58,6 +69,16 @@ export function createAuth({
       {
         headers: { 'retry-after': String(Math.ceil(wait_ms / 1_000)) },
       },
+    );
+  };
+
+  const visit = (request: Request): void => {
+    const wait_ms = visited.take(addressOf(request), now().getTime());
+    if (wait_ms === 0) return;
+    throw new Problem(
+      'too-many-requests',
+      'more requests without a key than one address may make; wait as long as Retry-After says',
+      { headers: { 'retry-after': String(Math.ceil(wait_ms / 1_000)) } },
     );
   };
 
@@ -88,7 +109,10 @@ export function createAuth({
   return {
     async caller(request, { basic }) {
       const key = keyIn(request, basic);
-      if (key === undefined) throw unauthenticated(basic);
+      if (key === undefined) {
+        visit(request);
+        throw unauthenticated(basic);
+      }
       const digest = hash('sha256', key, 'base64');
       const age = ageOf(known.get(digest), now());
       const remembered = known.get(digest);
@@ -112,6 +136,7 @@ export function createAuth({
       attempt(addressOf(request));
       throw unauthenticated(true);
     },
+    visit,
     forget() {
       known.clear();
       asking.clear();

@@ -1,5 +1,6 @@
 /** Bodies: raw bytes up to a limit, and JSON that is bounded before anybody builds on it. */
 import express, { type Request, type Response } from 'express';
+import type { Capacity } from './capacity.ts';
 import { Problem } from './problem.ts';
 
 /** One event, or one command (design.md, section 8). */
@@ -14,10 +15,12 @@ const VALUES_MAX = 300_000;
 export type ReadBody = (request: Request, response: Response) => Promise<Buffer>;
 
 /** Reads the whole body, as it came: nothing is inflated, so signatures hold and a bomb stays small. */
-export function bodyReader(limit: number): ReadBody {
+export function bodyReader(limit: number, capacity: Capacity): ReadBody {
   const read = express.raw({ type: () => true, limit, inflate: false });
   return async (request, response) => {
     await new Promise<void>((resolve, reject) => {
+      // What says itself that it is too long is refused below, before any of it is read.
+      if (!(Number(request.headers['content-length']) > limit)) capacity.hold(request, response, reject);
       read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
     });
     const body: unknown = request.body;

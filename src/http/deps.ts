@@ -24,8 +24,19 @@ export interface Deps {
     /** Where an incident's run is seen in Temporal's own pages; `{id}` stands for the workflow's id. */
     temporal: string;
   };
-  /** Requests one key may make; failed attempts one address may make. */
-  limits?: { key?: Rate; attempts?: Rate };
+  /** Over the usual ones, which stand where each is kept. */
+  limits?:
+    | {
+        /** Requests one key may make. */
+        key?: Rate;
+        /** Failed attempts, and requests without a key, that one address may make. */
+        attempts?: Rate;
+        visits?: Rate;
+        /** Bytes of bodies that are being answered, and events that wait for a commit. */
+        held_bytes?: number;
+        waiting?: number;
+      }
+    | undefined;
 }
 
 /** Who is written into the audit trail: the name given, else the key's. */

@@ -4,6 +4,7 @@ import type { Event } from '../core/event.ts';
 import { eventOf } from '../ledger/reading.ts';
 import { EventBody, parseEvents, type RefusedEvent } from '../sources/events.ts';
 import { MANY_MAX_BYTES, ONE_MAX_BYTES, parseJson } from './body.ts';
+import { overloaded } from './capacity.ts';
 import type { Deps } from './deps.ts';
 import { type Endpoint, endpoint, ok, word } from './endpoint.ts';
 import { type FieldProblem, invalid, nameOf, Problem } from './problem.ts';
@@ -11,10 +12,17 @@ import { EventsAnswer, pageOf, StoredEventView } from './views.ts';
 
 /** Events of one array (design.md, section 8). */
 const EVENTS_MAX = 1_000;
+/** Events that wait for a commit: ten seconds of work at 5,000 a second. Who comes later waits at home. */
+const WAITING_MAX = 50_000;
 /** What metrics call this way in. */
 const DOOR = 'events';
 
-export const events = ({ door, ledger, metrics }: Pick<Deps, 'door' | 'ledger' | 'metrics'>): Endpoint[] => [
+export const events = ({
+  door,
+  ledger,
+  metrics,
+  limits,
+}: Pick<Deps, 'door' | 'ledger' | 'metrics' | 'limits'>): Endpoint[] => [
   endpoint({
     method: 'post',
     path: '/v1/events',
@@ -36,7 +44,7 @@ export const events = ({ door, ledger, metrics }: Pick<Deps, 'door' | 'ledger' |
         : parseOne(body, raw.length, now);
       metrics.eventsAccepted.inc({ source: DOOR, outcome: 'rejected' }, countOf(rejected));
       if (events.length === 0) throw invalid(problemsOf(rejected, Array.isArray(body)), 'the event');
-      return { status: 202, body: { ...(await keep(events, DOOR, { door, metrics })), rejected } };
+      return { status: 202, body: { ...(await keep(events, DOOR, { door, metrics, limits })), rejected } };
     },
   }),
   endpoint({
@@ -57,13 +65,14 @@ export const events = ({ door, ledger, metrics }: Pick<Deps, 'door' | 'ledger' |
 
 /**
  * Keeps the events; resolves when they are committed, with their ids in the two lists that callers get.
- * `source` is the way they came, for the metrics.
+ * `source` is the way they came, for the metrics. Throws Problem (unavailable) where too many wait for that already.
  */
 export async function keep(
   events: Event[],
   source: string,
-  { door, metrics }: Pick<Deps, 'door' | 'metrics'>,
+  { door, metrics, limits }: Pick<Deps, 'door' | 'metrics' | 'limits'>,
 ): Promise<{ accepted: { id: string }[]; duplicates: { id: string }[] }> {
+  if (door.waiting() + events.length > (limits?.waiting ?? WAITING_MAX)) throw overloaded();
   const started = performance.now();
   const answers = events.length === 0 ? [] : await door.accept(events);
   if (events.length > 0) metrics.acceptSeconds.observe((performance.now() - started) / 1_000);

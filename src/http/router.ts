@@ -10,6 +10,7 @@ import { statusClass } from '../observe/metrics.ts';
 import { type Auth, type Caller, scopeAllows } from './auth.ts';
 import { bodyReader, requireJson } from './body.ts';
 import { type Buckets, createBuckets, type Rate } from './bucket.ts';
+import { type Capacity, createCapacity } from './capacity.ts';
 import type { Deps } from './deps.ts';
 import type { Answer, Arrived, Endpoint } from './endpoint.ts';
 import { documentOf, PROBLEM_MEDIA_TYPE, Problem, problemOf, tooMany } from './problem.ts';
@@ -30,14 +31,16 @@ export function routerOf(
 ): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
   const rate = createBuckets(deps.limits?.key ?? KEY_RATE);
+  const capacity = createCapacity(deps.limits?.held_bytes);
   const methods = new Map<string, string[]>();
   for (const endpoint of endpoints) {
     const path = expressPath(endpoint.path);
     methods.set(path, [...(methods.get(path) ?? []), endpoint.method.toUpperCase()]);
-    router[endpoint.method](path, handlerOf(endpoint, deps, auth, rate));
+    router[endpoint.method](path, handlerOf(endpoint, deps, { auth, rate, capacity }));
   }
   for (const [path, allowed] of methods) {
-    router.all(path, () => {
+    router.all(path, (request) => {
+      auth.visit(request);
       throw new Problem('method-not-allowed', `here ${allowed.join(' and ')} can be used`, {
         headers: { allow: allowed.join(', ') },
       });
@@ -51,10 +54,9 @@ const expressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
 function handlerOf(
   endpoint: Endpoint,
   { now, metrics }: Pick<Deps, 'now' | 'metrics'>,
-  auth: Auth,
-  rate: Buckets,
+  { auth, rate, capacity }: { auth: Auth; rate: Buckets; capacity: Capacity },
 ): RequestHandler {
-  const readBody = bodyReader(endpoint.limit);
+  const readBody = bodyReader(endpoint.limit, capacity);
   return async (request, response) => {
     const started = performance.now();
     response.locals.endpoint = endpoint.path;
@@ -100,7 +102,10 @@ function handlerOf(
 }
 
 async function callerOf(endpoint: Endpoint, request: Request, auth: Auth): Promise<Caller> {
-  if (endpoint.access === 'open') return NOBODY;
+  if (endpoint.access === 'open') {
+    auth.visit(request);
+    return NOBODY;
+  }
   const caller = await auth.caller(request, { basic: endpoint.basic ?? false });
   if (scopeAllows(caller.scopes, endpoint.access)) return caller;
   throw new Problem(
@@ -120,9 +125,12 @@ function send(response: Response, { status, body, type, headers = {} }: Answer):
 }
 
 /** What nobody has answered. */
-export const notFound: RequestHandler = () => {
-  throw new Problem('not-found', 'there is nothing at this path; GET /openapi.json lists what there is');
-};
+export const notFound =
+  (auth: Auth): RequestHandler =>
+  (request) => {
+    auth.visit(request);
+    throw new Problem('not-found', 'there is nothing at this path; GET /openapi.json lists what there is');
+  };
 
 /** Every failure as a problem document; the ones nobody foresaw also as a line of the log. */
 export const problems =

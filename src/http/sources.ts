@@ -22,7 +22,12 @@ interface Named {
  */
 const GIVES_UP_AT_429 = new Set(['alertmanager']);
 
-export const sources = ({ door, config, metrics }: Pick<Deps, 'door' | 'config' | 'metrics'>): Endpoint[] => {
+export const sources = ({
+  door,
+  config,
+  metrics,
+  limits,
+}: Pick<Deps, 'door' | 'config' | 'metrics' | 'limits'>): Endpoint[] => {
   /** The configured source of this name; else the built-in one, where it needs no configuration. */
   const named = (name: string): Named | undefined => {
     const entry = config.sources.get(name);
@@ -65,7 +70,7 @@ export const sources = ({ door, config, metrics }: Pick<Deps, 'door' | 'config' 
           now,
         });
         metrics.eventsAccepted.inc({ source: found.source.id, outcome: 'rejected' }, rejected.length);
-        const kept = await keep(events, found.source.id, { door, metrics });
+        const kept = await keep(events, found.source.id, { door, metrics, limits });
         return {
           status: 202,
           body: { ...kept, rejected: rejected.map(({ index, problem }) => ({ index, field: '', problem })) },

@@ -16,8 +16,8 @@ beforeAll(async () => {
 afterAll(() => api.stop());
 
 /** The first line and the body of what comes back for these very bytes. */
-async function raw(text: string): Promise<string> {
-  const { hostname, port } = new URL(api.url);
+async function raw(text: string, url = api.url): Promise<string> {
+  const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   socket.end(text);
   const chunks: Buffer[] = [];
@@ -151,27 +151,127 @@ describe('the server', () => {
 
   it('refuses what two servers could read as two different requests', async () => {
     const head = 'POST /v1/events HTTP/1.1\r\nHost: a\r\n';
+    const chunked = 'Transfer-Encoding: chunked\r\n';
     for (const smuggled of [
-      `${head}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      `${head}Content-Length: 5\r\n${chunked}\r\n0\r\n\r\n`,
+      `${head}${chunked}Content-Length: 5\r\n\r\n0\r\n\r\n`,
       `${head}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello`,
-      `${head}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`,
+      `${head}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello`,
+      `${head}Content-Length: 5, 5\r\n\r\nhello`,
+      `${head}Content-Length: +5\r\n\r\nhello`,
+      `${head}Content-Length: 0x5\r\n\r\nhello`,
       `${head}Content-Length: -1\r\n\r\n`,
+      `${head}Content-Length: 5 5\r\n\r\nhello`,
+      `${head}Content-Length: 99999999999999999999\r\n\r\nhello`,
+      `${head}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`,
+      `${head} Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      `${head}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
+      `${head}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+      `${head}Transfer-Encoding: identity, chunked, identity\r\n\r\n0\r\n\r\n`,
+      `${head}Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n`,
+      `${head}X-Folded: one\r\n two\r\n\r\n`,
+      `${head}X-Nul: a\0b\r\n\r\n`,
+      `${head}X-Return: a\rb\r\n\r\n`,
+      `${head}X Space: a\r\n\r\n`,
+      `${head}: nameless\r\n\r\n`,
+      `${head}${chunked}\r\n5;\n\r\nhello\r\n0\r\n\r\n`,
+      `${head}${chunked}\r\n-1\r\nhello\r\n0\r\n\r\n`,
+      `${head}${chunked}\r\n0x5\r\nhello\r\n0\r\n\r\n`,
+      `${head}${chunked}\r\nffffffffffffffff1\r\nhello\r\n0\r\n\r\n`,
+      'GET /healthz HTTP/1.1\nHost: a\n\n',
+      'GET /healthz HTTP/1.1\r\nHost: a\nX: b\r\n\r\n',
       'GET /healthz HTTP/1.1\r\n\r\n',
+      'GET /healthz HTTP/1.2\r\nHost: a\r\n\r\n',
+      'GET /healthz HTTP/2.0\r\nHost: a\r\n\r\n',
+      'GET /healthz\0 HTTP/1.1\r\nHost: a\r\n\r\n',
+      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+      'BREW /healthz HTTP/1.1\r\nHost: a\r\n\r\n',
     ]) {
-      expect(await raw(smuggled)).toMatch(/^HTTP\/1\.1 400 /);
+      expect([smuggled, (await raw(smuggled)).split(' ', 2).join(' ')]).toEqual([smuggled, 'HTTP/1.1 400']);
     }
+  });
+
+  it('answers one request for every one it was sent, and none for what came inside of a body', async () => {
+    const inside = 'GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n';
+    const first = `POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${inside.length}\r\n\r\n${inside}`;
+    const answers = await raw(`${first}GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    expect(answers.match(/HTTP\/1\.1 \d{3}/g)).toEqual(['HTTP/1.1 401', 'HTTP/1.1 404']);
+  });
+
+  it('is no proxy and changes no protocol', async () => {
+    expect(await raw('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n')).toBe('');
+    for (const target of ['*', 'example.com:80', 'file:///etc/passwd', '//example.com/../..//healthz'])
+      expect(await raw(`GET ${target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`)).toMatch(
+        /^HTTP\/1\.1 40[04] /,
+      );
+    const upgrade = 'Connection: Upgrade, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n';
+    expect(await raw(`GET /healthz HTTP/1.1\r\nHost: a\r\n${upgrade}`)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it('has little patience with slow senders', async () => {
     const { server, close } = await listen(createApp(deps), { host: '127.0.0.1', port: 0 });
-    const { headersTimeout, requestTimeout, keepAliveTimeout, maxConnections } = server;
-    expect({ headersTimeout, requestTimeout, keepAliveTimeout, maxConnections }).toEqual({
+    const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections } = server;
+    expect({ headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections }).toEqual({
       headersTimeout: 10_000,
       requestTimeout: 20_000,
       keepAliveTimeout: 5_000,
+      timeout: 60_000,
       maxConnections: 1_000,
     });
     await close();
+  });
+
+  describe('with less patience', () => {
+    let impatient: Awaited<ReturnType<typeof listen>>;
+    beforeAll(async () => {
+      const patience = { headersTimeout: 200, requestTimeout: 400, timeout: 1_000, connectionsCheckingInterval: 20 };
+      impatient = await listen(createApp(deps), { host: '127.0.0.1', port: 0, patience });
+    });
+    afterAll(() => impatient.close());
+
+    /** Sends `begin`, then a byte again and again until the server has had enough: what it answered. */
+    async function drip(begin: string, byte: string): Promise<string> {
+      const { hostname, port } = new URL(impatient.url);
+      const socket = connect(Number(port), hostname);
+      const chunks: Buffer[] = [];
+      socket.on('data', (chunk) => chunks.push(chunk));
+      socket.on('error', () => undefined); // The server hangs up while a byte is on its way.
+      const more = setInterval(() => socket.write(byte), 20);
+      socket.write(begin);
+      await new Promise((resolve) => socket.once('close', resolve));
+      clearInterval(more);
+      return Buffer.concat(chunks).toString('utf8');
+    }
+
+    it('cuts off who sends the head byte by byte', async () => {
+      expect(await drip('GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: ', 'x')).toMatch(/^HTTP\/1\.1 408 /);
+    });
+
+    it('cuts off who sends the body byte by byte, key or not', async () => {
+      const head = `POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n`;
+      const known = `${head}Authorization: Bearer ${api.keys.ingest}\r\n\r\n`;
+      expect(await drip(known, ' ')).not.toMatch(/^HTTP\/1\.1 2/);
+      expect(await drip(`${head}\r\n`, ' ')).toMatch(/^HTTP\/1\.1 401 /);
+    });
+
+    it('lets go of who says nothing, and of who asks and does not read', async () => {
+      const { hostname, port } = new URL(impatient.url);
+      const idle = connect(Number(port), hostname).resume();
+      await once(idle, 'close');
+      const deaf = connect(Number(port), hostname);
+      deaf.pause();
+      deaf.on('error', () => undefined);
+      // More answers than the system keeps for a reader who does not come: the server has to wait, and does not for long.
+      const ask = 'GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n';
+      deaf.write(ask.repeat(200));
+      const opened = () =>
+        new Promise<number>((resolve) => impatient.server.getConnections((_, count) => resolve(count)));
+      await expect.poll(opened).toBe(1);
+      const since = performance.now();
+      await expect.poll(opened, { timeout: 10_000 }).toBe(0);
+      expect(performance.now() - since, 'it was the connection on which nothing moved').toBeGreaterThan(500);
+      deaf.destroy();
+    });
   });
 
   it('closes after the requests it has begun, and says so when its address is taken', async () => {

@@ -49,6 +49,8 @@ export interface Api {
   call(method: string, path: string, options?: Sent): Promise<Reply>;
   /** An incident out of one event, as the relay opens it. */
   incident(title?: string): Promise<string>;
+  /** Another server on the same ledger, with the same keys: as another process is; `more` over what the first was given. */
+  beside(more?: Partial<Deps>): Promise<Pick<Api, 'url' | 'call' | 'stop'>>;
   stop(): Promise<void>;
 }
 
@@ -91,11 +93,39 @@ export async function startApi(more: Partial<Deps> = {}): Promise<Api> {
     ui: { temporal: 'http://127.0.0.1:8233/namespaces/default/workflows/{id}' },
     ...more,
   };
-  const { url, close } = await listen(createApp(deps), { host: '127.0.0.1', port: 0 });
+  const { url, call, stop } = await serve(deps);
   const keyWith = async (scope: Scope) =>
     (await makeKey(ledger, { name: `${scope} key`, scopes: [scope] }, OWNER)).secret;
   const keys = { ingest: await keyWith('ingest'), operator: await keyWith('operator'), admin: await keyWith('admin') };
 
+  return {
+    url,
+    deps,
+    ledger,
+    keys,
+    logged,
+    clock,
+    ran,
+    woken: () => woken,
+    call,
+    async incident(title = 'it broke') {
+      const service = `service-${crypto.randomUUID()}`;
+      await call('POST', '/v1/events', { key: keys.ingest, body: { source: 'tests', type: 'broken', title, service } });
+      for (const { key } of await waitingInboxes(ledger)) await claim(ledger, key);
+      const [row] = await ledger.query<{ id: string }>('select id from incidents where service = $1', [service]);
+      if (!row) throw new Error('no incident was opened');
+      return row.id;
+    },
+    beside: (more) => serve({ ...deps, ...more }),
+    async stop() {
+      await stop();
+      await ledger.close();
+    },
+  };
+}
+
+async function serve(deps: Deps): Promise<Pick<Api, 'url' | 'call' | 'stop'>> {
+  const { url, close } = await listen(createApp(deps), { host: '127.0.0.1', port: 0 });
   const call: Api['call'] = async (method, path, { key, body, raw, headers = {} } = {}) => {
     const sent = raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const response = await fetch(url + path, {
@@ -117,27 +147,5 @@ export async function startApi(more: Partial<Deps> = {}): Promise<Api> {
     };
   };
 
-  return {
-    url,
-    deps,
-    ledger,
-    keys,
-    logged,
-    clock,
-    ran,
-    woken: () => woken,
-    call,
-    async incident(title = 'it broke') {
-      const service = `service-${crypto.randomUUID()}`;
-      await call('POST', '/v1/events', { key: keys.ingest, body: { source: 'tests', type: 'broken', title, service } });
-      for (const { key } of await waitingInboxes(ledger)) await claim(ledger, key);
-      const [row] = await ledger.query<{ id: string }>('select id from incidents where service = $1', [service]);
-      if (!row) throw new Error('no incident was opened');
-      return row.id;
-    },
-    async stop() {
-      await close();
-      await ledger.close();
-    },
-  };
+  return { url, call, stop: close };
 }
