@@ -42,7 +42,7 @@ const config = z.strictObject({
   host: z
     .string()
     .regex(/^[\w.:-]{1,253}$/, 'expected a host name such as smtp.example.com')
-    .meta({ title: 'Host', description: 'The SMTP server.' }),
+    .meta({ title: 'Host', description: 'The SMTP server.', format: 'hostname' }),
   port: z
     .int()
     .min(1)

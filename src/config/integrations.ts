@@ -1,6 +1,7 @@
 /** The configured integrations and sources: each validated by the channel, writer or source that it is of. */
 import type { z } from 'zod';
 import type { Severity } from '../core/event.ts';
+import type { Reach } from './addresses.ts';
 import { entriesOf, type Findings } from './check.ts';
 import type { Rate } from './duration.ts';
 import { unknownName } from './problems.ts';
@@ -46,6 +47,8 @@ export interface Registry {
   channels: readonly Kind[];
   writers: readonly Kind[];
   sources: readonly Kind[];
+  /** What may be called, by the rules under `egress`; absent: not asked here. */
+  reach?: (rules: { allow: string[]; ports?: number[] | undefined }) => Reach;
 }
 
 /** design.md section 7: the first attempt and three more after 5, 10 and 20 seconds. */

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 import { channels, writers } from '../channels/index.ts';
 import type { Routing } from '../core/route.ts';
 import { sources } from '../sources/index.ts';
+import { refusedAddresses } from './addresses.ts';
 import { createFindings, type Findings, listOf } from './check.ts';
 import { compileRouting } from './compile.ts';
 import { type Document, readDocument } from './document.ts';
@@ -60,9 +61,19 @@ const REGISTRY: Registry = { channels, writers, sources };
  * one, else out of the environment. Throws ConfigError with every problem: its line, its path, what was found (never what
  * is secret or came from a variable), and what would be right.
  */
-export async function loadConfig({ path, env }: { path?: string | undefined; env: Environment }): Promise<Config> {
+export async function loadConfig({
+  path,
+  env,
+  reach,
+}: {
+  path?: string | undefined;
+  env: Environment;
+  /** The egress rules: with them, an address that would never be called is a mistake of the configuration. */
+  reach?: Registry['reach'];
+}): Promise<Config> {
+  const registry: Registry = reach ? { ...REGISTRY, reach } : REGISTRY;
   const file = path ?? (env.TOCSIN_CONFIG || (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined));
-  if (file === undefined) return fromEnvironment(env, REGISTRY);
+  if (file === undefined) return fromEnvironment(env, registry);
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -70,7 +81,7 @@ export async function loadConfig({ path, env }: { path?: string | undefined; env
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     throw new ConfigError(file, [`cannot be read (${code}): name the file with --config or TOCSIN_CONFIG`]);
   }
-  return { file, ...fromText(text, file, env, REGISTRY) };
+  return { file, ...fromText(text, file, env, registry) };
 }
 
 /** The configuration written in `text`; `name` is what errors call it. */
@@ -157,6 +168,16 @@ function checked(name: string, document: Document, registry: Registry): Config {
   const summaries = summariesOf(file.summaries, mayTell, mayWrite, findings);
   const named = sourcesOf(file.sources, registry, findings);
   const egress = findings.check(Egress, file.egress ?? {}, ['egress']);
+  if (egress && registry.reach) {
+    const reach = registry.reach(egress);
+    const kindOfType = new Map([...registry.channels, ...registry.writers].map((kind) => [kind.id, kind]));
+    for (const integration of integrations.values()) {
+      const kind = kindOfType.get(integration.type);
+      if (!kind || !integration.enabled) continue;
+      for (const { path, problem } of refusedAddresses(integration, kind, reach))
+        findings.note(['integrations', integration.name, ...path], problem);
+    }
+  }
   const links = findings.check(Links, file.links ?? {}, ['links']);
   const retention = findings.check(RetentionSection, file.retention ?? {}, ['retention']);
   const publicUrl =

@@ -2,7 +2,8 @@
 import { lookup as systemLookup } from 'node:dns/promises';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { Agent, buildConnector, FormData, Response, fetch as undiciFetch } from 'undici';
-import { type AllowList, isAllowed, isPublic, parseAllowList, plainHost } from './addresses.ts';
+import { plainHost } from './addresses.ts';
+import { createRules, type Trust } from './rules.ts';
 
 export interface Egress {
   /** The standard `fetch`; it follows no redirect, and reads at most 1 MB. Give it a signal: that is the total deadline. */
@@ -41,17 +42,11 @@ class AnswerTooLong extends Error {
   }
 }
 
-/** Ports that need no permission: HTTPS and its usual stand-ins, and mail submission and relay for `resolve`. */
-const HTTP_PORTS = [443, 80, 8443];
-const SMTP_PORTS = [25, 465, 587, 2525];
 /** Providers answer with a few KB; what is more is a mistake or an attack. */
 const ANSWER_LIMIT_BYTES = 1_000_000;
 const CONNECT_LIMIT_MS = 10_000;
 /** Idle limits behind the caller's deadline, for a caller that forgot it: one byte a second would outlive these. */
 const IDLE_LIMIT_MS = 30_000;
-
-/** Names that mean an inside address wherever they are asked (RFC 6761 section 6.3; Google Cloud's metadata server). */
-const INSIDE_NAMES: Record<string, string> = { localhost: '127.0.0.1', 'metadata.google.internal': '169.254.169.254' };
 
 /** Set by the connection itself; from a template they would smuggle a request or borrow another host's name. */
 const OWN_HEADERS = [
@@ -66,9 +61,6 @@ const OWN_HEADERS = [
   ],
 ];
 
-/** How far a host is trusted: `any` address (it is named in the list), only `allowed` ones, or also `public` ones. */
-type Trust = 'any' | 'allowed' | 'public';
-
 /**
  * @param input.allow CIDRs, addresses and host names that may be called although they are private, over plain HTTP and
  *   on any port.
@@ -76,21 +68,14 @@ type Trust = 'any' | 'allowed' | 'public';
  * @throws Error naming an entry of `allow` that cannot be read.
  */
 export function createEgress(input: { allow: string[]; ports?: number[]; resolveHost?: ResolveHost }): Egress {
-  const { ports = [], resolveHost = systemAddresses } = input;
-  const list = parseAllowList(input.allow);
-  const httpPorts = new Set([...HTTP_PORTS, ...ports]);
-  const otherPorts = new Set([...SMTP_PORTS, ...ports]);
-
-  const trustOf = (host: string, ordinary: boolean): Trust =>
-    list.names.has(plainHost(host)) ? 'any' : ordinary ? 'public' : 'allowed';
-  const trustOfUrl = (url: URL | { protocol: string; hostname: string; port: string }): Trust =>
-    trustOf(url.hostname, url.protocol === 'https:' && httpPorts.has(Number(url.port || 443)));
+  const { allow, ports, resolveHost = systemAddresses } = input;
+  const rules = createRules({ allow, ports });
 
   /** The addresses of a host, all of them good. One bad answer refuses the name: the next look-up may give that one. */
   const addressesOf = async (host: string, trust: Trust): Promise<string[]> => {
     const plain = plainHost(host);
     const addresses = isIP(plain) ? [plain] : await resolveHost(plain);
-    if (!addresses.every((address) => mayCall(address, trust, list))) throw new EgressBlocked(plain);
+    if (!addresses.every((address) => rules.mayCall(address, trust))) throw new EgressBlocked(plain);
     return addresses;
   };
 
@@ -110,10 +95,10 @@ export function createEgress(input: { allow: string[]; ports?: number[]; resolve
     return (options, done) => {
       const host = plainHost(options.hostname);
       // A look-up is not made for an address in the URL, so it is looked at here.
-      if (isIP(host) && !mayCall(host, trust, list)) return done(new EgressBlocked(host), null);
+      if (isIP(host) && !rules.mayCall(host, trust)) return done(new EgressBlocked(host), null);
       return connect({ ...options, hostname: host }, (...[error, socket]) => {
         if (error) return done(error, null);
-        if (mayCall(peerOf(socket), trust, list)) return done(null, socket);
+        if (rules.mayCall(peerOf(socket), trust)) return done(null, socket);
         socket.destroy();
         return done(new EgressBlocked(host), null);
       });
@@ -122,39 +107,16 @@ export function createEgress(input: { allow: string[]; ports?: number[]; resolve
   const connectors = { any: connectorOf('any'), allowed: connectorOf('allowed'), public: connectorOf('public') };
   const agent = new Agent({
     // Pools are kept per origin, and so is trust: a pooled socket was checked by the same rule.
-    connect: (options, done) => connectors[trustOfUrl(options)](options, done),
+    connect: (options, done) => connectors[rules.trustOfUrl(options)](options, done),
     maxResponseSize: ANSWER_LIMIT_BYTES,
     headersTimeout: IDLE_LIMIT_MS,
     bodyTimeout: IDLE_LIMIT_MS,
   });
 
-  const check = (text: string): string | undefined => {
-    if (!URL.canParse(text)) return 'this is not a URL';
-    const url = new URL(text);
-    if (url.protocol !== 'https:' && url.protocol !== 'http:')
-      return `the URL must begin with https:// (found ${url.protocol})`;
-    if (url.username !== '' || url.password !== '') return 'the URL must not hold a user name or a password';
-    const host = plainHost(url.hostname);
-    const trust = trustOfUrl(url);
-    const inside = insideAddressOf(host);
-    const address = isIP(host) ? host : inside;
-    if (trust !== 'any' && address !== undefined && !mayCall(address, 'public', list)) {
-      return `${host} is a private or reserved address; list it under egress.allow if it is meant`;
-    }
-    // A name's addresses are known only when it is called: with CIDRs allowed it may turn out to be one of those.
-    const hopeless = address === undefined ? list.cidrs.length === 0 : !mayCall(address, 'allowed', list);
-    if (trust === 'allowed' && hopeless) {
-      return url.protocol === 'http:'
-        ? 'the URL must begin with https://; plain http is only for hosts listed under egress.allow'
-        : `port ${url.port} is only for hosts listed under egress.allow (others: ${[...httpPorts].join(', ')})`;
-    }
-    return undefined;
-  };
-
   const guarded = async (target: string | URL | Request, init: RequestInit = {}): Promise<unknown> => {
     const request = typeof target === 'string' || target instanceof URL ? undefined : target;
     const url = String(request ? request.url : target);
-    if (check(url) !== undefined) throw new EgressBlocked(hostOf(url));
+    if (rules.check(url) !== undefined) throw new EgressBlocked(hostOf(url));
     const given = request ? { ...partsOf(request), ...init } : init;
     const options = {
       ...given,
@@ -172,9 +134,9 @@ export function createEgress(input: { allow: string[]; ports?: number[]; resolve
 
   return {
     fetch: guarded as unknown as typeof globalThis.fetch,
-    check,
+    check: rules.check,
     resolve: async (host, port) => {
-      const [first] = await addressesOf(host, trustOf(host, otherPorts.has(port)));
+      const [first] = await addressesOf(host, rules.trustOfServer(host, port));
       if (first === undefined) throw new EgressBlocked(host);
       return first;
     },
@@ -182,26 +144,8 @@ export function createEgress(input: { allow: string[]; ports?: number[]; resolve
   };
 }
 
-function mayCall(address: string, trust: Trust, list: AllowList): boolean {
-  switch (trust) {
-    case 'any':
-      return true;
-    case 'allowed':
-      return isAllowed(address, list);
-    case 'public':
-      return isPublic(address) || isAllowed(address, list);
-  }
-}
-
 const systemAddresses: ResolveHost = async (host) =>
   (await systemLookup(host, { all: true })).map(({ address }) => address);
-
-const insideAddressOf = (host: string): string | undefined =>
-  host.endsWith('.localhost')
-    ? INSIDE_NAMES.localhost
-    : Object.hasOwn(INSIDE_NAMES, host)
-      ? INSIDE_NAMES[host]
-      : undefined;
 
 /** Where the socket really ended up; a peer that is gone already is nowhere good. */
 const peerOf = (socket: Socket): string => socket.remoteAddress ?? '';

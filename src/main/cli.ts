@@ -2,6 +2,7 @@
 /** The command line: start everything, only the API, or only a worker; check a configuration or the audit; print the tables. */
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
+import { createRules } from '../egress/rules.ts';
 import { firstKey } from '../ledger/keys.ts';
 import { startApi } from './api.ts';
 import { auditCommand } from './audit.ts';
@@ -74,7 +75,7 @@ async function main(): Promise<void> {
         return { stop };
       });
     case 'check': {
-      const config = await loadConfig({ path: values.config, env });
+      const config = await loadConfig({ path: values.config, env, reach: createRules });
       for (const warning of config.warnings) say(`warning: ${warning}`);
       return say(
         `${config.file ?? 'the environment'} is a good configuration: ${config.integrations.size} integrations, ${config.routing.routes.length} routes`,

@@ -7,6 +7,7 @@ import { type Config, loadConfig } from '../config/load.ts';
 import { readVariable } from '../config/secrets.ts';
 import { REASONS } from '../core/notice.ts';
 import { createEgress, type Egress } from '../egress/guard.ts';
+import { createRules } from '../egress/rules.ts';
 import { whenItAnswers } from '../ledger/away.ts';
 import { type Ledger, openLedger } from '../ledger/db.ts';
 import { stats } from '../ledger/reading.ts';
@@ -47,7 +48,7 @@ export async function layFoundation(input: {
   level: LogLevel;
 }): Promise<Foundation> {
   const { env, configPath } = input;
-  const config = await loadConfig({ path: configPath, env });
+  const config = await loadConfig({ path: configPath, env, reach: createRules });
   const secrets = [
     ...config.secrets,
     ...['TOCSIN_API_KEY', 'DATABASE_URL', 'TEMPORAL_API_KEY']
