@@ -70,7 +70,8 @@ export function createRules({ allow, ports = [] }: { allow: string[]; ports?: nu
           : unusualPort(url.port, httpPorts),
       );
     },
-    checkServer: (host, port) => refusal(host, trustOfServer(host, port), () => unusualPort(String(port), serverPorts)),
+    checkServer: (host, port) =>
+      refusal(asNumbered(host), trustOfServer(host, port), () => unusualPort(String(port), serverPorts)),
   };
 }
 
@@ -83,6 +84,12 @@ function mayCall(address: string, trust: Trust, list: AllowList): boolean {
     case 'public':
       return isPublic(address) || isAllowed(address, list);
   }
+}
+
+/** The system's look-up takes `127.1` and `0x7f000001` for 127.0.0.1, as a URL does: written as four numbers. */
+function asNumbered(host: string): string {
+  const plain = plainHost(host);
+  return isIP(plain) ? plain : (URL.parse(`https://${plain}/`)?.hostname ?? plain);
 }
 
 const insideAddressOf = (host: string): string | undefined =>

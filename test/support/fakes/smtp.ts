@@ -43,6 +43,8 @@ export interface FakeSmtp {
   host: string;
   port: number;
   mails: Mail[];
+  /** Who has tried to log in. */
+  logins: string[];
   /** Why a message was refused by the fake itself. */
   refused: string[];
   script(answers: SmtpAnswer[]): void;
@@ -53,13 +55,14 @@ export interface FakeSmtp {
 export interface FakeSmtpOptions {
   /** With it, logging in is required. */
   auth?: { user: string; pass: string };
-  /** Offers STARTTLS with a certificate nobody trusts. */
-  starttls?: boolean;
+  /** Offers STARTTLS, with this certificate or with one nobody trusts. */
+  starttls?: boolean | { key: string; cert: string };
 }
 
 export async function startFakeSmtp({ auth, starttls }: FakeSmtpOptions = {}): Promise<FakeSmtp> {
   const mails = createRecorder<Mail>('mails');
   const refused: string[] = [];
+  const logins: string[] = [];
   const script: SmtpAnswer[] = [];
   const answers = new Map<string, SmtpAnswer>();
   const answerTo = ({ id }: SMTPServerSession): SmtpAnswer => answers.get(id) ?? {};
@@ -71,6 +74,7 @@ export async function startFakeSmtp({ auth, starttls }: FakeSmtpOptions = {}): P
   };
 
   const server = new SMTPServer({
+    ...(typeof starttls === 'object' && starttls),
     authOptional: auth === undefined,
     allowInsecureAuth: true,
     disabledCommands: [...(auth ? [] : ['AUTH']), ...(starttls ? [] : ['STARTTLS'])],
@@ -85,6 +89,7 @@ export async function startFakeSmtp({ auth, starttls }: FakeSmtpOptions = {}): P
       if (!answer.hang || answer.accept) callback();
     },
     onAuth({ username, password }, session, callback) {
+      logins.push(username ?? '');
       const { auth: code } = answerTo(session);
       if (code) return callback(reply(code, 'login refused'));
       if (username !== auth?.user || password !== auth?.pass) return callback(reply(535, 'wrong user or password'));
@@ -128,6 +133,7 @@ export async function startFakeSmtp({ auth, starttls }: FakeSmtpOptions = {}): P
     host: '127.0.0.1',
     port,
     mails: mails.items,
+    logins,
     refused,
     script: (given) => void script.push(...given),
     waitFor: mails.waitFor,
