@@ -19,8 +19,9 @@ const LIST_MAX = 50;
 const SECRET_MIN = 24;
 const SECRET_MAX = 64;
 
-/** Headers of the connection or of the signature: not the user's to set. */
-const OWN_HEADERS = /^(host|content-length|content-type|transfer-encoding|connection|webhook-.*)$/i;
+/** Headers of the connection, of who is in between, or of the signature: not the user's to set. */
+const OWN_HEADERS =
+  /^(host|content-(?:length|type|encoding)|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|via|forwarded|x-forwarded-.*|x-real-ip|proxy-.*|accept-encoding|webhook-.*)$/i;
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]{1,100}$/; // RFC 9110 section 5.6.2: token
 
 const config = z.strictObject({

@@ -48,18 +48,9 @@ const CONNECT_LIMIT_MS = 10_000;
 /** Idle limits behind the caller's deadline, for a caller that forgot it: one byte a second would outlive these. */
 const IDLE_LIMIT_MS = 30_000;
 
-/** Set by the connection itself; from a template they would smuggle a request or borrow another host's name. */
-const OWN_HEADERS = [
-  ...['host', 'connection', 'content-length', 'transfer-encoding', 'keep-alive', 'upgrade', 'te', 'trailer', 'expect'],
-  ...[
-    'proxy-authorization',
-    'proxy-connection',
-    'forwarded',
-    'x-forwarded-for',
-    'x-forwarded-host',
-    'x-forwarded-proto',
-  ],
-];
+/** Set by the connection itself; from a template they would smuggle a request or borrow another host's or caller's name. */
+const OWN_HEADERS =
+  /^(host|connection|content-length|transfer-encoding|keep-alive|upgrade|te|trailer|expect|via|forwarded|x-forwarded-.*|x-real-ip|proxy-.*)$/;
 
 /**
  * @param input.allow CIDRs, addresses and host names that may be called although they are private, over plain HTTP and
@@ -167,7 +158,7 @@ function partsOf({ method, headers, body, signal }: Request): RequestInit {
 
 function headersOf(given: RequestInit['headers']): [string, string][] {
   const headers = new Headers(given ?? {});
-  for (const name of OWN_HEADERS) headers.delete(name);
+  for (const name of [...headers.keys()]) if (OWN_HEADERS.test(name)) headers.delete(name);
   if (!headers.has('user-agent')) headers.set('user-agent', 'Tocsin');
   headers.set('accept-encoding', 'identity'); // A small answer must not unfold into a large one.
   return [...headers];
