@@ -1,0 +1,340 @@
+/** Secrets that are recognised wherever they turn up, given to every channel and source, and vendors that repeat them: nowhere. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Ledger, openLedger } from '../../src/ledger/db.ts';
+import type { IncidentView } from '../../src/ledger/views.ts';
+import { createApiClient } from '../support/api-client.ts';
+import { endAll, type StartInput, startTocsin, type TocsinProcess } from '../support/child.ts';
+import { type Echo, startEchoHttp, startEchoSmtp } from '../support/fakes/echo.ts';
+import { type History, readable } from '../support/histories.ts';
+import { freePort } from '../support/ports.ts';
+import { type PostgresServer, postgresPrograms, startPostgres } from '../support/postgres.ts';
+import { until } from '../support/until.ts';
+
+const canaries = new Map<string, string>();
+/** A secret of this name; the characters at its end are written otherwise in URLs, and in base64 that is one too. */
+function canary(name: string, end = '/+?&='): string {
+  const value = `canary-${name}-${randomBytes(9).toString('hex')}${end}`;
+  canaries.set(name, value);
+  return value;
+}
+const inUrl = (name: string): string => encodeURIComponent(canary(name));
+
+/** As it may be met: as it is, in a URL, and in base64 wherever it began there. */
+function formsOf(secret: string): string[] {
+  const coded = [0, 1, 2].map((before) => {
+    const bytes = Buffer.concat([Buffer.alloc(before, 'x'), Buffer.from(secret)]);
+    return bytes.toString('base64').slice(before === 0 ? 0 : 4, -6);
+  });
+  return [
+    secret,
+    encodeURIComponent(secret),
+    ...coded,
+    ...coded.map((one) => one.replaceAll('+', '-').replaceAll('/', '_')),
+  ];
+}
+
+const found = (text: string): string[] =>
+  [...canaries].flatMap(([name, secret]) => (formsOf(secret).some((form) => text.includes(form)) ? [name] : []));
+
+const dir = mkdtempSync(join(tmpdir(), 'tocsin-canaries-'));
+const start: StartInput = { stateDir: dir, configPath: join(dir, 'tocsin.yaml'), key: canary('api-key', '/+=') };
+const TARGETS = ['bot', 'incoming', 'hook', 'mail', 'refused', 'untrusted', 'blocked'];
+/** Where a failure has to be over before we look. */
+const ENDED_MS = 60_000;
+
+let echo: Echo;
+let smtp: Echo;
+let untrusted: Echo;
+let postgres: PostgresServer | undefined;
+let tocsin: TocsinProcess;
+let temporalPort: number;
+const answers: string[] = [];
+
+const api = () => createApiClient(tocsin.url, start.key);
+
+beforeAll(async () => {
+  const pem = readFileSync(new URL('../support/tls/self-signed.pem', import.meta.url), 'utf8');
+  [echo, smtp, untrusted] = await Promise.all([
+    startEchoHttp(),
+    startEchoSmtp(),
+    startEchoHttp({ key: pem, cert: pem }),
+  ]);
+  postgres = postgresPrograms() ? await startPostgres() : undefined;
+  const closed = await freePort();
+  temporalPort = await freePort();
+  const vendor = `http://127.0.0.1:${echo.port}`;
+  const secretFile = join(dir, 'mounted');
+  writeFileSync(secretFile, canary('mounted-file'), { mode: 0o600 });
+  writeFileSync(
+    start.configPath,
+    `
+integrations:
+  bot: { type: slack, token: '${canary('slack-token', '')}', channel: '#ops', api_url: '${vendor}/api/', max_attempts: 2, backoff: 100ms }
+  incoming: { type: slack-webhook, url: '${vendor}/services/${canary('slack-url', '')}', max_attempts: 2, backoff: 100ms }
+  hook:
+    type: webhook
+    url: '${vendor}/hook/${canary('hook-path', '')}?token=${inUrl('hook-query')}'
+    secret: '${canary('hook-secret')}'
+    headers: { authorization: 'Bearer ${canary('hook-bearer')}', x-api-key: '${canary('hook-header')}', x-plain: "\${PLAIN_TOKEN}" }
+    max_attempts: 2
+    backoff: 100ms
+  mail: { type: email, host: 127.0.0.1, port: ${smtp.port}, tls: none, user: alerts, pass: "\${MAIL_PASSWORD}", from: a@example.com, to: [b@example.com], max_attempts: 2, backoff: 100ms }
+  refused: { type: webhook, url: 'http://127.0.0.1:${closed}/${canary('refused-path', '')}', max_attempts: 2, backoff: 100ms }
+  untrusted: { type: webhook, url: 'https://127.0.0.1:${untrusted.port}/${canary('untrusted-path', '')}', max_attempts: 2, backoff: 100ms }
+  blocked: { type: webhook, url: 'https://nowhere.invalid/${canary('blocked-path', '')}?key=${inUrl('blocked-query')}', max_attempts: 2, backoff: 100ms }
+  pages: { type: notion, token: '${canary('notion-token')}', database_id: '${'0'.repeat(32)}', base_url: '${vendor}' }
+routes:
+  - { name: worst, match: [ 'severity="critical"' ], group_wait: 0s, notify: [${TARGETS}] }
+default: { group_by: [service], group_wait: 0s, notify: [${TARGETS}] }
+summaries: [ { name: daily, at: '18:00', notion: pages, notify: [hook] } ]
+sources:
+  primary: { type: alertmanager, token: '${canary('source-token', '/+=')}' }
+  builds: { type: mapping, token: '${canary('mapping-token', '/+=')}', event_type: { text: build }, title: name }
+egress: { allow: ['127.0.0.0/8'] }
+`,
+  );
+  const password = inUrl('database-password');
+  const url = postgres?.url.replace('postgres@', `postgres:${password}@`);
+  tocsin = await startTocsin({
+    ...start,
+    env: {
+      LOG_LEVEL: 'trace',
+      TEMPORAL_PORT: String(temporalPort),
+      PLAIN_TOKEN_FILE: secretFile,
+      MAIL_PASSWORD: canary('mail-password'),
+      ...(url && { DATABASE_URL: url }),
+    },
+  });
+}, 180_000);
+afterAll(async () => {
+  await endAll(tocsin, dir);
+  await Promise.all([echo?.close(), smtp?.close(), untrusted?.close(), postgres?.remove()]);
+  rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+});
+
+/** Every answer is kept to be looked through. */
+async function ask(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<number> {
+  const response = await fetch(tocsin.url + path, {
+    method,
+    headers: {
+      authorization: `Bearer ${start.key}`,
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  answers.push(
+    `${method} ${path.split('?')[0]} ${response.status} ${JSON.stringify([...response.headers])} ${await response.text()}`,
+  );
+  return response.status;
+}
+
+const secret = (name: string): string => canaries.get(name) ?? '';
+
+describe('with vendors that repeat in their errors what they were sent', () => {
+  it('every channel fails, each in its own way', async () => {
+    const events = (['info', 'critical'] as const).map((severity) => ({
+      source: 'tests',
+      type: severity,
+      title: 'Something',
+      severity,
+      service: severity,
+    }));
+    for (const event of events) expect(await ask('POST', '/v1/events', event)).toBe(202);
+    for (const target of [...TARGETS, 'pages']) await ask('POST', `/v1/integrations/${target}/test`, {});
+    expect(await ask('POST', '/v1/summaries/2026-01-15/run', {})).toBe(202);
+    await until(
+      'every target to have failed',
+      async () => {
+        const { deliveries } = await api().taken<{ deliveries: { target: string; failure?: string }[] }>(
+          'GET',
+          '/v1/deliveries?limit=200',
+        );
+        const failed = new Set(deliveries.filter(({ failure }) => failure !== undefined).map(({ target }) => target));
+        return TARGETS.every((target) => failed.has(target)) || undefined;
+      },
+      ENDED_MS,
+    );
+    await until(
+      'the summary to have been tried',
+      () => echo.seen().includes(secret('notion-token')) || undefined,
+      ENDED_MS,
+    );
+  });
+
+  it('and every secret was really sent to those it was for', () => {
+    const seen = echo.seen() + smtp.seen();
+    for (const name of [
+      'slack-token',
+      'slack-url',
+      'hook-path',
+      'hook-query',
+      'hook-bearer',
+      'hook-header',
+      'mounted-file',
+      'mail-password',
+      'notion-token',
+    ])
+      expect([name, formsOf(secret(name)).some((form) => seen.includes(form))]).toEqual([name, true]);
+    expect(untrusted.seen()).toBe('');
+  });
+
+  it('and senders that show the wrong thing in the wrong place', async () => {
+    const key = start.key;
+    for (const name of ['primary', 'builds']) {
+      expect(await ask('POST', `/v1/sources/${name}`, {}, { authorization: `Bearer ${secret('source-token')}x` })).toBe(
+        401,
+      );
+      expect(
+        await ask(
+          'POST',
+          `/v1/sources/${name}?token=${encodeURIComponent(secret('mapping-token'))}`,
+          {},
+          { authorization: 'Bearer x' },
+        ),
+      ).toBe(401);
+    }
+    expect(
+      await ask(
+        'POST',
+        '/v1/sources/primary',
+        { alerts: [] },
+        { authorization: `Basic ${Buffer.from(`me:${secret('source-token')}`).toString('base64')}` },
+      ),
+    ).toBe(202);
+    expect(
+      await ask('POST', '/v1/sources/builds', '{"name":', { authorization: `Bearer ${secret('mapping-token')}` }),
+    ).toBe(400);
+    expect(await ask('GET', `/v1/incidents?key=${encodeURIComponent(key)}`, undefined, { authorization: '' })).toBe(
+      401,
+    );
+    expect(await ask('GET', `/v1/incidents?key=${encodeURIComponent(key)}`)).toBe(400);
+    expect(await ask('GET', `/v1/${encodeURIComponent(key)}`)).toBe(404);
+    expect(await ask('GET', `/v1/incidents/${encodeURIComponent(key)}`)).toBe(404);
+    expect(await ask('POST', '/v1/events', `{"source":"${key}`)).toBe(400);
+    expect(await ask('POST', '/v1/events', { source: 'x', type: 'y', [key]: 'z', severity: key })).toBe(400);
+    expect(await ask('GET', '/v1/incidents', undefined, { authorization: `Digest ${key}`, cookie: `key=${key}` })).toBe(
+      401,
+    );
+    expect(await ask('GET', '/v1/stats', undefined, { 'x-request-id': key })).toBe(200);
+    // These three repeat a name that their caller has sent; it is told to nobody else.
+    answers.splice(0, answers.length, ...answers.filter((answer) => !/^POST \/v1\/events 400/.test(answer)));
+  });
+
+  it.runIf(postgresPrograms())('and a ledger that goes away and comes back', async () => {
+    const pid = postgres?.pid();
+    if (pid === undefined) throw new Error('there is no PostgreSQL to be lost');
+    process.kill(pid, 'SIGKILL');
+    await until(
+      'the door to be closed',
+      async () => (await ask('POST', '/v1/events', { source: 'a', type: 'b', title: 'c' })) === 503 || undefined,
+    );
+    expect(await ask('GET', '/readyz')).toBe(503);
+    await postgres?.begin();
+    await until(
+      'the door to be open',
+      async () => (await ask('POST', '/v1/events', { source: 'a', type: 'b', title: 'c' })) === 202 || undefined,
+      ENDED_MS,
+    );
+  });
+});
+
+describe('none of them is', () => {
+  it('in any answer of the API, whichever route is asked', async () => {
+    const { incidents } = await api().taken<{ incidents: IncidentView[] }>('GET', '/v1/incidents');
+    const { accepted } = await api().taken<{ accepted: { id: string }[] }>('POST', '/v1/events', {
+      source: 'tests',
+      type: 'info',
+      title: 'Again',
+      service: 'info',
+    });
+    const fill: Record<string, string[]> = {
+      '/v1/incidents/{id}': incidents.map(({ id }) => id),
+      '/v1/events/{id}': accepted.map(({ id }) => id),
+      '/v1/integrations/{name}': [...TARGETS, 'pages'],
+      '/v1/summaries/{date}': ['2026-01-15'],
+    };
+    const document = await api().taken<{ paths: Record<string, { get?: unknown }> }>('GET', '/openapi.json');
+    const asked: string[] = [];
+    for (const [path] of Object.entries(document.paths).filter(([, { get }]) => get)) {
+      const named = fill[path] ?? (path.includes('{') ? [] : ['']);
+      expect(named.length, `${path}: something to ask for`).toBeGreaterThan(0);
+      for (const name of named) {
+        asked.push(path);
+        expect([path, await ask('GET', path.replace(/\{\w+\}/, name))]).toEqual([path, 200]);
+      }
+    }
+    for (const path of [
+      '/metrics',
+      '/openapi.json',
+      '/docs',
+      '/v1/deliveries',
+      '/v1/audit',
+      '/v1/keys',
+      '/v1/integrations/{name}',
+    ])
+      expect(asked).toContain(path);
+    const text = answers.join('\n');
+    expect(text).toContain('could not connect (ECONNREFUSED)');
+    expect(found(text)).toEqual([]);
+  });
+
+  it('in a workflow: history, failures, memo or search attributes', async () => {
+    const connection = await Connection.connect({ address: `127.0.0.1:${temporalPort}` });
+    const client = new Client({ connection });
+    let text = '';
+    for await (const { workflowId, runId } of client.workflow.list()) {
+      const handle = client.workflow.getHandle(workflowId, runId);
+      text += readable(await handle.fetchHistory()) + readable((await handle.describe()).raw as unknown as History);
+    }
+    for await (const { scheduleId } of client.schedule.list())
+      text += readable((await client.schedule.getHandle(scheduleId).describe()).raw as unknown as History);
+    await connection.close();
+    expect(text).toContain('EVENT_TYPE_ACTIVITY_TASK_COMPLETED');
+    expect(text).toContain('untrusted');
+    expect(found(text)).toEqual([]);
+  });
+
+  it('in the ledger, but for what they are kept as to know them by', async () => {
+    if (!postgres) await tocsin.end('SIGINT');
+    const ledger: Ledger = await openLedger(
+      postgres ? { url: postgres.url } : { folder: join(dir, 'state', 'ledger') },
+    );
+    const tables = await ledger.query<{ name: string }>(
+      `select table_name as name from information_schema.tables where table_schema = 'public'`,
+    );
+    let text = '';
+    for (const { name } of tables) {
+      const rows = await ledger.query<{ row: string }>(`select row_to_json(t)::text as row from "${name}" t`);
+      text += rows.map(({ row }) => `${name} ${row}`).join('\n');
+    }
+    await ledger.close();
+    expect(tables.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['keys', 'events', 'deliveries', 'attempts', 'audit']),
+    );
+    for (const word of ['attempts {', 'keys {', 'summaries {', 'ECONNREFUSED']) expect(text).toContain(word);
+    expect(found(text)).toEqual([]);
+  });
+
+  it('in what the processes wrote, nor in the files that Temporal keeps', async () => {
+    await endAll(tocsin, dir);
+    const written = tocsin.output();
+    expect(written).toContain('"level":"debug"');
+    expect(written).toContain('not delivered');
+    expect(found(written)).toEqual([]);
+    const state = join(dir, 'state');
+    const kept = readdirSync(state).filter((name) => name.startsWith('temporal'));
+    expect(kept).toContain('temporal.db');
+    for (const name of kept) expect([name, found(readFileSync(join(state, name), 'latin1'))]).toEqual([name, []]);
+  });
+});
