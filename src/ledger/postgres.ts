@@ -57,13 +57,16 @@ export async function openPostgres(url: string): Promise<Ledger> {
   };
   const transaction: Ledger['transaction'] = async (work) => {
     const client = await pool.connect();
+    // The pool listens only to connections that rest. One that breaks between two statements of ours would end the process.
+    client.on('error', ignored);
     try {
       const result = await commit(client, work);
-      client.release();
+      client.off('error', ignored).release();
       return result;
     } catch (error) {
       // Behind a silent line the rollback would be waited for as long again: what timed out is given up with its connection.
       const broken = isSilence(error) || !(await client.query('rollback').catch(() => undefined));
+      if (!broken) client.off('error', ignored); // What is thrown away may go on complaining.
       client.release(broken);
       throw error;
     }
@@ -106,6 +109,9 @@ export async function openPostgres(url: string): Promise<Ledger> {
     },
   };
 }
+
+/** The next statement says it. */
+const ignored = (): void => undefined;
 
 /** pg's own words (pg 8, lib/client.js): its query_timeout has no code. */
 const isSilence = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout';

@@ -51,10 +51,9 @@ export async function layFoundation(input: {
   const config = await loadConfig({ path: configPath, env, reach: createRules });
   const secrets = [
     ...config.secrets,
-    ...['TOCSIN_API_KEY', 'DATABASE_URL', 'TEMPORAL_API_KEY']
-      .map((name) => setting(env, name))
-      .filter((value) => value !== undefined),
-  ];
+    ...['TOCSIN_API_KEY', 'TEMPORAL_API_KEY'].map((name) => setting(env, name)),
+    ...withPassword(setting(env, 'DATABASE_URL')),
+  ].filter((value) => value !== undefined);
   const log = createLog({
     level: levelOf(env, input.level),
     secrets: createRedactor(secrets),
@@ -96,6 +95,16 @@ export async function layFoundation(input: {
     await ledger.close();
   };
   return { env, config, log, metrics, ledger, egress, version, close };
+}
+
+/** The address of a database, and the password in it, which may be told of alone. */
+function withPassword(url: string | undefined): (string | undefined)[] {
+  const password = url === undefined ? '' : (URL.parse(url)?.password ?? '');
+  try {
+    return [url, decodeURIComponent(password) || undefined];
+  } catch {
+    return [url, password];
+  }
 }
 
 function levelOf({ LOG_LEVEL }: Env, usual: LogLevel): LogLevel {

@@ -133,9 +133,7 @@ async function ask(
     },
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   });
-  answers.push(
-    `${method} ${path.split('?')[0]} ${response.status} ${JSON.stringify([...response.headers])} ${await response.text()}`,
-  );
+  answers.push(`${response.status} ${JSON.stringify([...response.headers])} ${await response.text()}`);
   return response.status;
 }
 
@@ -222,13 +220,11 @@ describe('with vendors that repeat in their errors what they were sent', () => {
     expect(await ask('GET', `/v1/${encodeURIComponent(key)}`)).toBe(404);
     expect(await ask('GET', `/v1/incidents/${encodeURIComponent(key)}`)).toBe(404);
     expect(await ask('POST', '/v1/events', `{"source":"${key}`)).toBe(400);
-    expect(await ask('POST', '/v1/events', { source: 'x', type: 'y', [key]: 'z', severity: key })).toBe(400);
+    expect(await ask('POST', '/v1/events', { source: 'x', type: 'y', title: 'z', severity: key })).toBe(400);
     expect(await ask('GET', '/v1/incidents', undefined, { authorization: `Digest ${key}`, cookie: `key=${key}` })).toBe(
       401,
     );
     expect(await ask('GET', '/v1/stats', undefined, { 'x-request-id': key })).toBe(200);
-    // These three repeat a name that their caller has sent; it is told to nobody else.
-    answers.splice(0, answers.length, ...answers.filter((answer) => !/^POST \/v1\/events 400/.test(answer)));
   });
 
   it.runIf(postgresPrograms())('and a ledger that goes away and comes back', async () => {
