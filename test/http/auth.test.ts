@@ -106,11 +106,52 @@ describe('the key of a request', () => {
 
   it('stops working within 5 seconds when another process revoked it', async () => {
     const { id, secret } = await makeKey(api.ledger, { name: 'elsewhere', scopes: ['operator'] }, WHO);
-    const status = async () => (await api.call('GET', '/v1/incidents', { key: secret })).status;
-    expect(await status()).toBe(200);
-    await api.ledger.query('update keys set revoked_at = now() where id = $1', [id]);
+    const other = await api.beside();
+    const status = async (server: Pick<Api, 'call'>) =>
+      (await server.call('GET', '/v1/incidents', { key: secret })).status;
+    expect([await status(api), await status(other)]).toEqual([200, 200]);
+    expect((await other.call('DELETE', `/v1/keys/${id}`, { key: api.keys.admin })).status).toBe(204);
+    expect(await status(other)).toBe(401);
     api.clock.now = new Date(api.clock.now.getTime() + 5_000);
-    expect(await status()).toBe(401);
+    expect(await status(api)).toBe(401);
+    await other.stop();
+  });
+
+  it('is taken from no other place and by no other scheme', async () => {
+    const key = api.keys.admin;
+    const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;
+    const refused: Record<string, string>[] = [
+      ...[
+        key,
+        `Bearer  ${key}`,
+        `Bearer ${key} `,
+        `Bearer ${key} x`,
+        `Bearer`,
+        `Bearer ${key},${key}`,
+        `Token ${key}`,
+      ].map((authorization) => ({ authorization })),
+      ...[basic(`x:${key}`), basic(key), `Digest ${key}`, `ApiKey ${key}`, `Bearer ${key.toUpperCase()}`].map(
+        (authorization) => ({
+          authorization,
+        }),
+      ),
+      ...['x-api-key', 'api-key', 'x-auth-token', 'cookie', 'proxy-authorization', 'x-original-authorization'].map(
+        (name) => ({
+          [name]: key,
+        }),
+      ),
+      // A header that counts and cannot be a key is not passed over for one that could.
+      { authorization: 'Bearer wrong', 'x-admin-token': key },
+    ];
+    for (const headers of refused) {
+      const { status } = await api.call('GET', '/v1/keys', { headers });
+      // Node trims what stands around a header's value.
+      const isTrimmed = headers.authorization === `Bearer ${key} `;
+      expect([headers, status]).toEqual([headers, isTrimmed ? 200 : 401]);
+    }
+    for (const path of ['/v1/keys?access_token=', '/v1/keys?api_key=', '/v1/keys;key='])
+      expect((await api.call('GET', path + key)).status).not.toBe(200);
+    expect((await api.call('POST', '/v1/events', { raw: `authorization=Bearer+${key}` })).status).toBe(401);
   });
 
   it('stops working at the moment it expires, give or take what is remembered', async () => {
@@ -140,7 +181,11 @@ describe('the key of a request', () => {
 
 describe('guessing keys', () => {
   it('ends in 429 with Retry-After, while keys that were good go on working', async () => {
-    const guessed = await startApi({ limits: { attempts: { per_second: 0.1, burst: 3 } } });
+    const guessed = {
+      ...(await api.beside({ limits: { attempts: { per_second: 0.1, burst: 3 } } })),
+      keys: api.keys,
+      clock: api.clock,
+    };
     expect((await guessed.call('GET', '/v1/incidents', { key: guessed.keys.operator })).status).toBe(200);
     const guess = () => guessed.call('GET', '/v1/incidents', { key: `tocsin_0123456789_${'a'.repeat(43)}` });
     for (let attempt = 0; attempt < 3; attempt++) expect((await guess()).status).toBe(401);
@@ -154,7 +199,7 @@ describe('guessing keys', () => {
   });
 
   it('is not what somebody with a good key does', async () => {
-    const used = await startApi({ limits: { attempts: { per_second: 0.001, burst: 1 } } });
+    const used = { ...(await api.beside({ limits: { attempts: { per_second: 0.001, burst: 1 } } })), keys: api.keys };
     for (const scope of ['operator', 'admin', 'operator', 'admin'] as const) {
       expect((await used.call('GET', '/v1/incidents', { key: used.keys[scope] })).status).toBe(200);
     }
@@ -175,7 +220,7 @@ describe('many senders that come at once after a restart', () => {
 
 describe('asking too often', () => {
   it('is 429 with Retry-After for a key, and 503 where the sender would give up at 429', async () => {
-    const busy = await startApi({ limits: { key: { per_second: 0.5, burst: 1 } } });
+    const busy = { ...(await api.beside({ limits: { key: { per_second: 0.5, burst: 1 } } })), keys: api.keys };
     const { ingest, operator } = busy.keys;
     expect((await busy.call('POST', '/v1/events', { key: ingest, body: event })).status).toBe(202);
     const refused = await busy.call('POST', '/v1/events', { key: ingest, body: event });
