@@ -102,7 +102,7 @@ function said({ lines, headline, alerts }: Notice, title?: string): Block[] {
 const outcome = (notice: Notice): Block[] =>
   notice.story?.phase === 'end' ? inFields(factsOf(notice).filter(([name]) => isOutcome(notice, name))) : [];
 const isOutcome = ({ story }: Notice, name: string): boolean =>
-  name === 'Took' || Object.hasOwn(story?.counts ?? {}, name);
+  name === 'Took' || Object.keys(story?.counts ?? {}).some((count) => oneLine(count) === name);
 
 /** At most two blocks of fields: what does not fit is on the incident's page. */
 function inFields(facts: [string, string][]): Block[] {
