@@ -10,6 +10,9 @@ import { keep } from './events.ts';
 import { Problem } from './problem.ts';
 import { EventsAnswer } from './views.ts';
 
+/** Events of one message; senders group theirs, and a group of thousands is one nobody reads. */
+const EVENTS_MAX = 10_000;
+
 interface Named {
   name: string;
   source: Source;
@@ -69,6 +72,11 @@ export const sources = ({
           config: found.config,
           now,
         });
+        if (events.length + rejected.length > EVENTS_MAX)
+          throw new Problem(
+            'too-large',
+            `a message has at most ${EVENTS_MAX} events, this one has ${events.length + rejected.length}`,
+          );
         metrics.eventsAccepted.inc({ source: found.source.id, outcome: 'rejected' }, rejected.length);
         const kept = await keep(events, found.source.id, { door, metrics, limits });
         return {

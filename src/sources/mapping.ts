@@ -8,6 +8,8 @@ type Template = (Path | string)[];
 
 /** How far a payload is looked into. */
 const STEPS_MAX = 32;
+/** What a path may give to a text: as much as the longest field keeps. A payload's megabytes in every event would be a flood. */
+const FOUND_MAX = LIMITS.bodyBytes;
 
 /** `a.b[0].c`, `labels["a.b"]`; a leading `$.` starts at the payload instead of at the entry of `each`. */
 const path = () => z.string().transform((text, context) => attempt(context, text, () => parsePath(text)));
@@ -164,9 +166,15 @@ function read({ root, steps }: Path, payload: unknown, entry: unknown): unknown 
 const fill = (template: Template, payload: unknown, entry: unknown): string =>
   template.map((part) => (typeof part === 'string' ? part : textOf(read(part, payload, entry)))).join('');
 
+/** What an object reads like: written once, though every entry of a payload may point to the same one. */
+const written = new WeakMap<object, string>();
+
 function textOf(value: unknown): string {
   if (value === undefined || value === null) return '';
-  return typeof value === 'object' ? JSON.stringify(tidied(value, LIMITS.contextDepth)) : String(value);
+  if (typeof value !== 'object') return String(value).slice(0, FOUND_MAX + 1);
+  const text = written.get(value) ?? JSON.stringify(tidied(value, LIMITS.contextDepth)).slice(0, FOUND_MAX + 1);
+  written.set(value, text);
+  return text;
 }
 
 function parsePath(text: string): Path {

@@ -136,8 +136,9 @@ export function tidied(value: unknown, depth: number): Json {
 
 const tidyText = (text: string): string => text.toWellFormed().replaceAll('\0', '\u{fffd}');
 
+/** Its work does not grow with what is cut off: a code point has at most two units. */
 const clipped = (text: string, max: number): string => {
-  const points = [...tidyText(text)];
+  const points = [...tidyText(text.slice(0, 2 * max + 2))];
   return points.length > max ? `${points.slice(0, max - 1).join('')}…` : points.join('');
 };
 
@@ -168,17 +169,26 @@ export function fitted(event: Event): Event {
   if (event.dedup_key !== undefined) fit.dedup_key = clipped(event.dedup_key, LIMITS.key);
   if (event.trace_id !== undefined) fit.trace_id = clipped(event.trace_id, LIMITS.trace);
   if (event.request_id !== undefined) fit.request_id = clipped(event.request_id, LIMITS.trace);
-  if (event.body !== undefined) fit.body = clippedToBytes(tidyText(event.body), LIMITS.bodyBytes);
+  if (event.body !== undefined)
+    fit.body = clippedToBytes(tidyText(event.body.slice(0, LIMITS.bodyBytes + 1)), LIMITS.bodyBytes);
   if (event.context !== undefined) fit.context = fittedContext(event.context);
   return fit;
 }
 
+/** A mapping may give every event of a payload the same context, which may be most of the payload: it is looked at once. */
+const fittedContexts = new WeakMap<object, Json>();
+
 function fittedContext(context: Json): Json {
+  const known = typeof context === 'object' && context !== null ? fittedContexts.get(context) : undefined;
+  if (known !== undefined) return known;
   const tidy = tidied(context, LIMITS.contextDepth);
   const bytes = bytesOf(JSON.stringify(tidy));
-  return bytes <= LIMITS.contextBytes
-    ? tidy
-    : { omitted: `${bytes} bytes are more than the ${LIMITS.contextBytes} that are kept` };
+  const fit =
+    bytes <= LIMITS.contextBytes
+      ? tidy
+      : { omitted: `${bytes} bytes are more than the ${LIMITS.contextBytes} that are kept` };
+  if (typeof context === 'object' && context !== null) fittedContexts.set(context, fit);
+  return fit;
 }
 
 function clippedToBytes(text: string, max: number): string {

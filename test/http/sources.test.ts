@@ -57,6 +57,17 @@ describe('POST /v1/sources/{name}', () => {
     );
   });
 
+  it('takes 10,000 events in one message, and not one more', async () => {
+    const many = (count: number) => ({
+      alerts: Array.from({ length: count }, (_, at) => ({ status: 'resolved', labels: { alertname: 'many', at } })),
+    });
+    const { status, body } = await post('alertmanager', many(10_001));
+    expect([status, pick(body, 'detail')]).toEqual([413, 'a message has at most 10000 events, this one has 10001']);
+    const none = `{"alerts":[${'0,'.repeat(200_000)}0]}`;
+    expect((await post('alertmanager', undefined, { raw: none })).status).toBe(413);
+    expect(((await post('alertmanager', many(10_000))).body as { accepted: unknown[] }).accepted).toHaveLength(10_000);
+  });
+
   it('needs no key where the source has a token of its own, which is then needed', async () => {
     const shown = (authorization?: string) =>
       api.call('POST', '/v1/sources/primary', {

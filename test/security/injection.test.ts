@@ -61,7 +61,7 @@ const TERMINAL = [
 ];
 const TEMPLATES = [
   '{{constructor.constructor("return process")()}}',
-  '${process.env.HOME}',
+  '$'.concat('{process.env.HOME}'),
   '#{7*7}',
   '<%= 7*7 %>',
   '{title}',

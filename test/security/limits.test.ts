@@ -41,7 +41,9 @@ function patientDoor(): Door & { commit(): void } {
           resolve(events.map(({ id, source }) => ({ id, source, duplicate: false }) as Accepted));
         });
       }),
-    commit: () => resolves.splice(0).forEach((resolve) => resolve()),
+    commit: () => {
+      for (const resolve of resolves.splice(0)) resolve();
+    },
   };
 }
 
