@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ledger, openLedger } from '../../src/ledger/db.ts';
 import type { IncidentView } from '../../src/ledger/views.ts';
 import { createApiClient } from '../support/api-client.ts';
+import { createAuthority } from '../support/authority.ts';
 import { endAll, type StartInput, startTocsin, type TocsinProcess } from '../support/child.ts';
 import { type Echo, startEchoHttp, startEchoSmtp } from '../support/fakes/echo.ts';
 import { type History, readable } from '../support/histories.ts';
@@ -58,12 +59,10 @@ const answers: string[] = [];
 const api = () => createApiClient(tocsin.url, start.key);
 
 beforeAll(async () => {
-  const pem = readFileSync(new URL('../support/tls/self-signed.pem', import.meta.url), 'utf8');
-  [echo, smtp, untrusted] = await Promise.all([
-    startEchoHttp(),
-    startEchoSmtp(),
-    startEchoHttp({ key: pem, cert: pem }),
-  ]);
+  const authority = await createAuthority('Nobody knows it');
+  const { key, cert } = await authority.issue('untrusted', { names: [{ type: 'ip', value: '127.0.0.1' }] });
+  authority.remove();
+  [echo, smtp, untrusted] = await Promise.all([startEchoHttp(), startEchoSmtp(), startEchoHttp({ key, cert })]);
   postgres = postgresPrograms() ? await startPostgres() : undefined;
   const closed = await freePort();
   temporalPort = await freePort();

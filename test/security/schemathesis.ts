@@ -29,9 +29,12 @@ function installed(): string {
     execFileSync(join(dir, 'bin', 'pip'), ['install', '--quiet', `schemathesis==${VERSION}`], { stdio: 'inherit' });
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });
-    throw new Error('schemathesis cannot be installed: it takes Python 3.10 with venv (Debian: python3-venv) and PyPI', {
-      cause: error,
-    });
+    throw new Error(
+      'schemathesis cannot be installed: it takes Python 3.10 with venv (Debian: python3-venv) and PyPI',
+      {
+        cause: error,
+      },
+    );
   }
   return program;
 }

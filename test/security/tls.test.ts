@@ -1,5 +1,4 @@
 /** TLS on the way out: only certificates that are trusted, in force and of the right name; nothing is ever said without. */
-import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getCACertificates, type SecureContextOptions, setDefaultCACertificates } from 'node:tls';
@@ -8,12 +7,17 @@ import type { Channel } from '../../src/channels/channel.ts';
 import { email } from '../../src/channels/email.ts';
 import { webhook } from '../../src/channels/webhook.ts';
 import { createEgress, type Egress } from '../../src/egress/guard.ts';
+import { type Authority, type Certificate, createAuthority } from '../support/authority.ts';
 import { callOf } from '../support/calls.ts';
 import { startFakeSmtp } from '../support/fakes/smtp.ts';
 
-/** Made for these tests alone, by an authority nobody else trusts; the keys lie beside them and protect nothing. */
-const pem = (name: string): string => readFileSync(new URL(`../support/tls/${name}.pem`, import.meta.url), 'utf8');
-const identity = (name: string) => ({ key: pem(name), cert: pem(name) });
+const SERVERS = [
+  { type: 'dns', value: 'vendor.test' },
+  { type: 'dns', value: 'mail.test' },
+] as const;
+let authority: Authority;
+const identities: Record<string, Certificate> = {};
+const identity = (name: string) => ({ key: identities[name]?.key ?? '', cert: identities[name]?.cert ?? '' });
 
 const BAD = [
   ['that nobody has signed', 'self-signed'],
@@ -23,12 +27,19 @@ const BAD = [
 
 const before = getCACertificates('default');
 let egress: Egress;
-beforeAll(() => {
-  setDefaultCACertificates([...before, pem('ca')]);
+beforeAll(async () => {
+  authority = await createAuthority('Authority of the tests');
+  const names = [...SERVERS];
+  identities.trusted = await authority.issue('trusted', { names });
+  identities['self-signed'] = await authority.issue('self-signed', { names, selfSigned: true });
+  identities.expired = await authority.issue('expired', { names, expired: true });
+  identities.elsewhere = await authority.issue('elsewhere', { names: [{ type: 'dns', value: 'elsewhere.test' }] });
+  setDefaultCACertificates([...before, authority.ca.cert]);
   egress = createEgress({ allow: ['127.0.0.0/8'], resolveHost: async () => ['127.0.0.1'] });
 });
 afterAll(async () => {
   setDefaultCACertificates(before);
+  authority?.remove();
   await egress.close();
 });
 

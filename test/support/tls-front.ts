@@ -1,59 +1,8 @@
-/** TLS before a Temporal that has none: certificates made on the spot, and a front that notes what each call came with. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+/** TLS before a Temporal that has none: a front that notes what each call came with. */
 import * as http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-
-/** Paths of PEM files. */
-export interface Certificate {
-  cert: string;
-  key: string;
-}
-
-export interface Authority {
-  ca: Certificate;
-  /** A certificate of this authority for a server (SANs `DNS:…`, `IP:…`) or, without any, for a client. */
-  issue(name: string, sans?: readonly string[]): Certificate;
-  remove(): void;
-}
-
-/** A certificate authority with a folder that goes with it. Made by openssl. */
-export function createAuthority(name: string): Authority {
-  const dir = mkdtempSync(join(tmpdir(), 'tocsin-ca-'));
-  const make = (file: string, subject: string, extensions: readonly string[], by?: Certificate): Certificate => {
-    const made = { cert: join(dir, `${file}.pem`), key: join(dir, `${file}.key`) };
-    execFileSync(
-      'openssl',
-      [
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-        ...['-subj', `/CN=${subject}`, '-out', made.cert, '-keyout', made.key],
-        ...extensions.flatMap((extension) => ['-addext', extension]),
-        ...(by ? ['-CA', by.cert, '-CAkey', by.key] : []),
-      ],
-      { stdio: 'pipe' },
-    );
-    return made;
-  };
-  const ca = make('ca', name, ['keyUsage=critical,keyCertSign']);
-  return {
-    ca,
-    issue: (leaf, sans = []) =>
-      make(
-        leaf,
-        leaf,
-        [
-          'basicConstraints=critical,CA:FALSE',
-          `extendedKeyUsage=${sans.length > 0 ? 'serverAuth' : 'clientAuth'}`,
-          ...(sans.length > 0 ? [`subjectAltName=${sans.join(',')}`] : []),
-        ],
-        ca,
-      ),
-    remove: () => rmSync(dir, { recursive: true, force: true }),
-  };
-}
+import type { Authority, Certificate } from './authority.ts';
 
 /** A gRPC call as it arrived. */
 export interface Call {
@@ -82,9 +31,9 @@ export async function startTlsFront(input: {
   upstream.on('error', () => undefined);
   const sessions = new Set<http2.ServerHttp2Session>();
   const server = http2.createSecureServer({
-    cert: readFileSync(input.certificate.cert),
-    key: readFileSync(input.certificate.key),
-    ...(input.clients ? { ca: readFileSync(input.clients.ca.cert), requestCert: true, rejectUnauthorized: true } : {}),
+    cert: input.certificate.cert,
+    key: input.certificate.key,
+    ...(input.clients ? { ca: input.clients.ca.cert, requestCert: true, rejectUnauthorized: true } : {}),
   });
   server.on('session', (session) => {
     sessions.add(session);

@@ -6,13 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createCarrier } from '../../src/temporal/carrier.ts';
 import { connect, type TemporalLink } from '../../src/temporal/connect.ts';
-import {
-  type Authority,
-  type Certificate,
-  createAuthority,
-  startTlsFront,
-  type TlsFront,
-} from '../support/tls-front.ts';
+import { type Authority, type Certificate, createAuthority } from '../support/authority.ts';
+import { startTlsFront, type TlsFront } from '../support/tls-front.ts';
 
 /** What the server's certificate is for, besides its address. */
 const SERVER = 'temporal.test';
@@ -28,10 +23,15 @@ let mutual: TlsFront;
 let client: Certificate;
 
 beforeAll(async () => {
-  ours = createAuthority('Tests');
-  others = createAuthority('Others');
-  client = ours.issue('worker-of-tests');
-  const certificate = ours.issue('server', [`DNS:${SERVER}`, 'IP:127.0.0.1']);
+  ours = await createAuthority('Tests');
+  others = await createAuthority('Others');
+  client = await ours.issue('worker-of-tests');
+  const certificate = await ours.issue('server', {
+    names: [
+      { type: 'dns', value: SERVER },
+      { type: 'ip', value: '127.0.0.1' },
+    ],
+  });
   const { address: to } = inject('temporal');
   open = await startTlsFront({ to, certificate });
   mutual = await startTlsFront({ to, certificate, clients: ours });
@@ -46,7 +46,7 @@ afterAll(async () => {
 const at = (front: TlsFront): string => `127.0.0.1:${front.port}`;
 const trusting = (front: TlsFront): Record<string, string> => ({
   TEMPORAL_ADDRESS: at(front),
-  TEMPORAL_TLS_SERVER_CA_CERT_PATH: ours.ca.cert,
+  TEMPORAL_TLS_SERVER_CA_CERT_PATH: ours.ca.certFile,
 });
 /** Connects, does what is asked with it, and returns the calls that arrived meanwhile. */
 async function calls(front: TlsFront, env: Record<string, string>, work: (link: TemporalLink) => Promise<unknown>) {
@@ -90,7 +90,7 @@ describe('a Temporal server behind TLS', () => {
   });
 
   it('of an authority that is not trusted is refused at once, by address and reason', async () => {
-    const words = await refusal({ ...trusting(open), TEMPORAL_TLS_SERVER_CA_CERT_PATH: others.ca.cert });
+    const words = await refusal({ ...trusting(open), TEMPORAL_TLS_SERVER_CA_CERT_PATH: others.ca.certFile });
     expect(words).toContain(`Temporal at ${at(open)} (namespace default) cannot be reached`);
     expect(words).toContain('its certificate is not from an authority we trust (TEMPORAL_TLS_SERVER_CA_CERT_PATH)');
   });
@@ -106,7 +106,7 @@ describe('a Temporal server behind TLS', () => {
 
   it('that does not speak TLS after all is named as such', async () => {
     const { address } = inject('temporal');
-    const words = await refusal({ TEMPORAL_ADDRESS: address, TEMPORAL_TLS_SERVER_CA_CERT_PATH: ours.ca.cert });
+    const words = await refusal({ TEMPORAL_ADDRESS: address, TEMPORAL_TLS_SERVER_CA_CERT_PATH: ours.ca.certFile });
     expect(words).toContain(`Temporal at ${address}`);
     expect(words).toContain('it does not speak TLS');
   });
@@ -121,7 +121,7 @@ describe('a Temporal server behind TLS', () => {
 
 describe('a Temporal server that asks for a client certificate', () => {
   it('lets in who shows one of its authority, as client and as worker', async () => {
-    const shown = { TEMPORAL_TLS_CLIENT_CERT_PATH: client.cert, TEMPORAL_TLS_CLIENT_KEY_PATH: client.key };
+    const shown = { TEMPORAL_TLS_CLIENT_CERT_PATH: client.certFile, TEMPORAL_TLS_CLIENT_KEY_PATH: client.keyFile };
     const seen = await calls(mutual, { ...trusting(mutual), ...shown }, lookWithBoth);
     const methods = seen.map(({ path }) => path.split('/').at(-1));
     expect(methods).toEqual(expect.arrayContaining(['CountWorkflowExecutions', 'DescribeNamespace']));
@@ -135,8 +135,8 @@ describe('a Temporal server that asks for a client certificate', () => {
   });
 
   it('refuses who shows one of another authority', async () => {
-    const stranger = others.issue('stranger');
-    const shown = { TEMPORAL_TLS_CLIENT_CERT_PATH: stranger.cert, TEMPORAL_TLS_CLIENT_KEY_PATH: stranger.key };
+    const stranger = await others.issue('stranger');
+    const shown = { TEMPORAL_TLS_CLIENT_CERT_PATH: stranger.certFile, TEMPORAL_TLS_CLIENT_KEY_PATH: stranger.keyFile };
     const before = mutual.calls.length;
     expect(await refusal({ ...trusting(mutual), ...shown })).toContain(at(mutual));
     expect(mutual.calls).toHaveLength(before);
@@ -194,7 +194,7 @@ address = "${at(open)}"
 namespace = "default"
 api_key = "${secret}"
 [profile.tests.tls]
-server_ca_cert_path = "${ours.ca.cert}"
+server_ca_cert_path = "${ours.ca.certFile}"
 server_name = "${SERVER}"
 [profile.tests.grpc_meta]
 team = "platform"
