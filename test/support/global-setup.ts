@@ -1,18 +1,17 @@
 /** What all test files share: one Temporal dev server and one bundle of the workflows, for the whole run. */
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { findTemporal } from '../../src/temporal/binary.ts';
 import { startDevServer } from '../../src/temporal/dev-server.ts';
+import { bundle } from '../../src/temporal/worker.ts';
 
 export interface TemporalForTests {
   /** host:port of the shared server; use task queues, workflow ids and namespaces nobody else has. */
   address: string;
   metricsUrl: string;
-  /** The bundled workflows for `workflowBundle: { codePath }`; empty where workflows/index.ts does not exist. */
+  /** The bundled workflows for `workflowBundle: { codePath }`. */
   bundlePath: string;
   /** The `temporal` program, for tests that start a server of their own. */
   binary: string;
@@ -33,7 +32,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const dir = await mkdtemp(join(tmpdir(), 'tocsin-test-'));
   const remove = (): Promise<void> => rm(dir, { recursive: true, force: true, maxRetries: 3 });
   try {
-    const bundlePath = await bundle(join(dir, 'workflows.cjs'));
+    const bundlePath = join(dir, 'workflows.cjs');
+    await writeFile(bundlePath, (await bundle()).code);
     // Ports the system chooses: a run beside a running Tocsin, or beside another run, must not collide with it.
     const server = await startDevServer({
       binary: binary.path,
@@ -62,27 +62,4 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await remove();
     throw error;
   }
-}
-
-async function bundle(path: string): Promise<string> {
-  const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
-  if (!existsSync(workflowsPath)) {
-    say('workflows/index.ts does not exist: no workflows are bundled, tests that need them will fail');
-    return '';
-  }
-  const { bundleWorkflowCode } = await import('@temporalio/worker');
-  const silent = (): void => {};
-  const { code } = await bundleWorkflowCode({
-    workflowsPath,
-    logger: {
-      log: silent,
-      trace: silent,
-      debug: silent,
-      info: silent,
-      warn: (text) => say(text),
-      error: (text) => say(text),
-    },
-  });
-  await writeFile(path, code);
-  return path;
 }
