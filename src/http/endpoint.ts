@@ -149,6 +149,7 @@ export const text = (max: number) =>
     .min(1)
     .max(max)
     .refine((value) => !value.includes('\0'), 'must not hold a NUL character')
+    .meta({ pattern: '^[^\\u0000]*$' })
     .transform((value) => value.toWellFormed());
 
 /** A name in a path or a query. */
@@ -157,7 +158,8 @@ export const word = (max = 200) =>
     .string()
     .min(1)
     .max(max)
-    .refine((value) => !/\p{Cc}/u.test(value), 'must not hold control characters');
+    .refine((value) => !/\p{Cc}/u.test(value), 'must not hold control characters')
+    .meta({ pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$' });
 
 /** How lists are paged: `next` of one answer is the `cursor` of the following request. */
 export const paging = {

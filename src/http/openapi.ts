@@ -15,7 +15,13 @@ export interface Operation {
   security: Record<string, string[]>[];
   parameters?: { name: string; in: 'path' | 'query'; required: boolean; description?: string; schema: Schema }[];
   requestBody?: { required: boolean; content: Record<string, { schema: Schema }> };
-  responses: Record<string, { description: string; content?: Record<string, { schema: Schema }> }>;
+  responses: Record<string, Response>;
+}
+
+interface Response {
+  description: string;
+  headers: Record<string, { description: string; required: true; schema: Schema }>;
+  content?: Record<string, { schema: Schema }>;
 }
 
 export interface OpenApi {
@@ -119,6 +125,7 @@ const answersOf = (
       status,
       {
         description: about,
+        headers: headersOf(Number(status)),
         ...(schema && { content: { 'application/json': { schema: json(schema, 'output') } } }),
         ...(media && { content: { [media]: { schema: { type: 'string' } } } }),
       },
@@ -139,10 +146,26 @@ function problemsOf({ access, params, query, takes, method, path }: Endpoint): O
   ];
   const described = (status: number) => ({
     description: STATUS_CODES[status] ?? '',
+    headers: headersOf(status),
     content: { [PROBLEM_MEDIA_TYPE]: { schema: PROBLEM_REF } },
   });
   return Object.fromEntries(statuses.map((status) => [status, described(status)]));
 }
+
+/** What an answer of this status always carries besides its body. */
+const headersOf = (status: number): Response['headers'] => ({
+  'x-request-id': header('What this request is called in the log; the one that was sent where it was a plain word.'),
+  ...(status === 401 && { 'www-authenticate': header('How a key is shown (RFC 9110).') }),
+  ...((status === 429 || status === 503) && {
+    'retry-after': header('Seconds to wait.', { type: 'string', pattern: '^[0-9]+$' }),
+  }),
+});
+
+const header = (description: string, schema: Schema = { type: 'string' }): Response['headers'][string] => ({
+  description,
+  required: true,
+  schema,
+});
 
 /** One zod schema as JSON Schema; what it defines by name moves to the document's components. */
 function hoisted(schema: z.ZodType, io: 'input' | 'output', schemas: Record<string, Schema>): Schema {

@@ -14,6 +14,7 @@ import { type Capacity, createCapacity } from './capacity.ts';
 import type { Deps } from './deps.ts';
 import type { Answer, Arrived, Endpoint } from './endpoint.ts';
 import { documentOf, PROBLEM_MEDIA_TYPE, Problem, problemOf, tooMany } from './problem.ts';
+import { createRefusals, type NoteRefusal } from './refusals.ts';
 
 /** Generous: a key that asks more often than this is in a loop. */
 const KEY_RATE: Rate = { per_second: 20_000, burst: 40_000 };
@@ -26,17 +27,18 @@ const requestIdOf = (response: Response): string => String(response.locals.reque
 /** One router of these endpoints; other methods on their paths are answered 405. */
 export function routerOf(
   endpoints: readonly Endpoint[],
-  deps: Pick<Deps, 'now' | 'metrics' | 'log' | 'limits'>,
+  deps: Pick<Deps, 'ledger' | 'now' | 'metrics' | 'log' | 'limits'>,
   auth: Auth,
 ): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
   const rate = createBuckets(deps.limits?.key ?? KEY_RATE);
   const capacity = createCapacity(deps.limits?.held_bytes);
+  const refused = createRefusals(deps);
   const methods = new Map<string, string[]>();
   for (const endpoint of endpoints) {
     const path = expressPath(endpoint.path);
     methods.set(path, [...(methods.get(path) ?? []), endpoint.method.toUpperCase()]);
-    router[endpoint.method](path, handlerOf(endpoint, deps, { auth, rate, capacity }));
+    router[endpoint.method](path, handlerOf(endpoint, deps, { auth, rate, capacity, refused }));
   }
   for (const [path, allowed] of methods) {
     router.all(path, (request) => {
@@ -54,7 +56,7 @@ const expressPath = (path: string): string => path.replace(/\{(\w+)\}/g, ':$1');
 function handlerOf(
   endpoint: Endpoint,
   { now, metrics }: Pick<Deps, 'now' | 'metrics'>,
-  { auth, rate, capacity }: { auth: Auth; rate: Buckets; capacity: Capacity },
+  { auth, rate, capacity, refused }: { auth: Auth; rate: Buckets; capacity: Capacity; refused: NoteRefusal },
 ): RequestHandler {
   const readBody = bodyReader(endpoint.limit, capacity);
   return async (request, response) => {
@@ -72,7 +74,9 @@ function handlerOf(
 
     const params = paramsOf(request);
     const check = endpoint.proof?.(params);
-    const caller = check ? { ...NOBODY, id: `proof:${request.path}` } : await callerOf(endpoint, request, auth);
+    const caller = check
+      ? { ...NOBODY, id: `proof:${request.path}` }
+      : await callerOf(endpoint, request, auth, (who) => refused(who, endpoint, requestIdOf(response)));
     const count = (): void => {
       const wait_ms = endpoint.access === 'open' ? 0 : rate.take(caller.id, now().getTime());
       if (wait_ms > 0) throw tooMany(wait_ms, endpoint.overload?.(params));
@@ -101,13 +105,19 @@ function handlerOf(
   };
 }
 
-async function callerOf(endpoint: Endpoint, request: Request, auth: Auth): Promise<Caller> {
+async function callerOf(
+  endpoint: Endpoint,
+  request: Request,
+  auth: Auth,
+  refused: (caller: Caller) => Promise<void>,
+): Promise<Caller> {
   if (endpoint.access === 'open') {
     auth.visit(request);
     return NOBODY;
   }
   const caller = await auth.caller(request, { basic: endpoint.basic ?? false });
   if (scopeAllows(caller.scopes, endpoint.access)) return caller;
+  await refused(caller);
   throw new Problem(
     'forbidden',
     `this needs a key with the scope ${endpoint.access}; this one has ${caller.scopes.join(', ')}`,

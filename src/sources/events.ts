@@ -3,8 +3,16 @@ import { z } from 'zod';
 import { type Event, type Json, severityOf, severityWords } from '../core/event.ts';
 import { bytesOf, depthOf, isWebLink, LIMITS, lengthOf, timeOf } from './source.ts';
 
-const text = (max: number) => z.string().refine((value) => lengthOf(value) <= max, `longer than ${max} characters`);
-const given = (max: number) => text(max).refine((value) => value.trim() !== '', 'must not be empty');
+/** Refined as we count and told as JSON Schema does: both by characters, not by UTF-16 units. */
+const text = (max: number) =>
+  z
+    .string()
+    .refine((value) => lengthOf(value) <= max, `longer than ${max} characters`)
+    .meta({ maxLength: max });
+const given = (max: number) =>
+  text(max)
+    .refine((value) => value.trim() !== '', 'must not be empty')
+    .meta({ minLength: 1, pattern: '\\S' });
 const time = z
   .union([z.string(), z.number()])
   .refine(
@@ -94,7 +102,14 @@ export const EventBody = z
     path: ['title'],
     error: 'is required (or message)',
   })
-  .meta({ id: 'Event', title: 'Event' });
+  .meta({
+    id: 'Event',
+    title: 'Event',
+    anyOf: ['title', 'message'].map((name) => ({
+      required: [name],
+      properties: { [name]: { type: 'string', pattern: '\\S' } },
+    })),
+  });
 
 export interface RefusedEvent {
   /** Which entry of the array, from 0; 0 for a single event. */

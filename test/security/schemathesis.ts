@@ -42,7 +42,21 @@ function installed(): string {
 const program = installed();
 const plenty = { per_second: 1_000_000, burst: 1_000_000 };
 const api = await startApi({ limits: { key: plenty, attempts: plenty } });
-await api.incident('something to look at');
+const incident = await api.incident('something to look at');
+await api.ledger.query(
+  `insert into deliveries (key, incident, target, channel, reason, status, scheduled_at, ended_at) values ('k', $1, 'terminal', 'stdout', 'group_wait', 'dead', now(), now())`,
+  [incident],
+);
+// The key that it asks with is in GET /v1/keys as well: revoked, it would make all that follows a 401.
+await api.ledger.query(`create function stays() returns trigger language plpgsql as 'begin return null; end'`);
+await api.ledger.query(
+  `create trigger stays before update of revoked_at on keys for each row when (old.name = 'admin key') execute function stays()`,
+);
+// Nobody carries what is sent here: a test of an integration would wait its ten seconds for an outcome, each time.
+api.ledger.onWake(() => {
+  const outcome = `update sends set signalled_at = now(), ended_at = now(), outcome = '{"status":"delivered"}' where ended_at is null`;
+  api.ledger.query(outcome).catch((error: unknown) => console.error(error));
+});
 const args = ['--config-file', CONFIG, 'run', `${api.url}/openapi.json`, '--seed', SEED, ...process.argv.slice(2)];
 const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, TOCSIN_KEY: api.keys.admin } });
 const late = setTimeout(() => child.kill('SIGTERM'), LIMIT_MS);
