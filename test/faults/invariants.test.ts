@@ -55,6 +55,7 @@ const kept = (): Evidence => ({
       { delivery: 'last', started_at: 39, outcome: 'delivered' },
     ],
     audit: [{ actor: 'ana', action: 'incident.ack', object: 'INC-1' }],
+    chain: [],
   },
 });
 
@@ -142,6 +143,12 @@ describe('the promises of a round', () => {
   it('break when what comes later speaks for less', () => {
     expect(spoiled(({ hits }) => void hits.reverse())).toEqual([
       'INC-1 at /good: page (through 1) came after last (through 3)',
+    ]);
+  });
+
+  it('break when the chain of the audit does not hold', () => {
+    expect(spoiled(({ ledger }) => void ledger.chain.push('number 2 is missing'))).toEqual([
+      'the audit: number 2 is missing',
     ]);
   });
 

@@ -1,5 +1,6 @@
 /** The promises of a round, checked on what the sender kept, what the receiver met and what the ledger says. */
-import type { Queryable } from '../../src/ledger/db.ts';
+import { verifyLedger } from '../../src/ledger/chain/read.ts';
+import type { Ledger } from '../../src/ledger/db.ts';
 import type { HitLine } from './receiver.ts';
 import type { Said } from './sender.ts';
 
@@ -37,9 +38,11 @@ export interface LedgerEvidence {
   }[];
   attempts: { delivery: string; started_at: number; outcome: string | null }[];
   audit: { actor: string; action: string; object: string }[];
+  /** Where its chain does not hold. */
+  chain: string[];
 }
 
-export async function readEvidence(ledger: Queryable): Promise<LedgerEvidence> {
+export async function readEvidence(ledger: Ledger): Promise<LedgerEvidence> {
   const rows = <Name extends keyof LedgerEvidence>(sql: string) =>
     ledger.query<LedgerEvidence[Name][number]>(sql) as Promise<LedgerEvidence[Name]>;
   const ms = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
@@ -59,12 +62,13 @@ export async function readEvidence(ledger: Queryable): Promise<LedgerEvidence> {
       `select delivery, ${ms('started_at')} as started_at, outcome from attempts order by id`,
     ),
     audit: await rows<'audit'>('select actor, action, object from audit order by seq'),
+    chain: (await verifyLedger(ledger, { heads: [], keys: [] })).problems,
   };
 }
 
 /** Every broken promise, in words; empty when all are kept. */
 export function violations(evidence: Evidence): string[] {
-  return [present, heard, extra, finished, answered, ordered, audited].flatMap((promise) => promise(evidence));
+  return [present, heard, extra, finished, answered, ordered, audited, chained].flatMap((promise) => promise(evidence));
 }
 
 /** An accepted event is there, once. */
@@ -192,3 +196,6 @@ function countBy(names: string[]): Map<string, number> {
   for (const name of names) times.set(name, (times.get(name) ?? 0) + 1);
   return times;
 }
+
+/** The audit's chain holds: no row was passed over, sealed twice, or sealed and then lost. */
+const chained = ({ ledger }: Evidence): string[] => ledger.chain.map((problem) => `the audit: ${problem}`);
