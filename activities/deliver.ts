@@ -59,8 +59,11 @@ export function createDeliver(deps: Deps, aside = createAside()) {
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'skipped' });
       return { outcome: 'skipped' };
     }
-    const early_ms = activityInfo().currentAttemptScheduledTimestampMs - deps.now().getTime();
-    if (early_ms > EARLY_MS && !putOff.has(out.key)) {
+    const { attempt: nth, currentAttemptScheduledTimestampMs } = activityInfo();
+    const early_ms = currentAttemptScheduledTimestampMs - deps.now().getTime();
+    // Only a retry has a time it can come before, and no retry is later than the end of its round: what is, is our clock
+    // that has been set back, and a page must not wait for that.
+    if (nth !== 1 && early_ms > EARLY_MS && early_ms < ROUND_MS && !putOff.has(out.key)) {
       putOff.add(out.key);
       throw again('early', `the next attempt is due in ${early_ms} ms`, early_ms);
     }
