@@ -49,6 +49,9 @@ const QUEUED = 2 * AT_ONCE;
 const FAR_SIDE_WAIT_MS = 500;
 const FAR_SIDE_WAIT_MAX_MS = 10_000;
 
+/** Milliseconds of a clock that nobody sets: by the wall's, an hour set back was an hour in which no key was ripe. */
+const monotonic = (): number => performance.now();
+
 export function createRelay(deps: {
   ledger: Ledger;
   carrier: Carrier;
@@ -57,7 +60,7 @@ export function createRelay(deps: {
   prefix?: string;
   now?: () => number;
 }): Relay & { start(): void } {
-  const { ledger, carrier, log, metrics, prefix, now = Date.now } = deps;
+  const { ledger, carrier, log, metrics, prefix, now = monotonic } = deps;
   const pacing = createPacing();
   const slots = createSlots(AT_ONCE);
   /** Keys and incidents that a call is on its way for: what happens to one happens one after the other. */

@@ -37,6 +37,15 @@ describe('the rate of an integration', () => {
     expect(await take()).toBeGreaterThan(29_000);
   });
 
+  it('waits for no clock that was set back: what it wrote before is forgotten, and it is counted anew', async () => {
+    await take();
+    await later(-3_600_000);
+    expect([await take(), await take()]).toEqual([0, 0]);
+    const wait_ms = await take();
+    expect(wait_ms).toBeGreaterThan(29_000);
+    expect(wait_ms).toBeLessThanOrEqual(30_000);
+  });
+
   it('is one for all who ask at once: of forty no more than the named number goes', async () => {
     const name = { name: 'busy', rate: { count: 30, per_ms: 60_000 } };
     const waits = await Promise.all(Array.from({ length: 40 }, () => takeTurn(ledger, name)));
