@@ -46,6 +46,8 @@ export interface Harness extends Expected {
   delivery(predicate: (delivery: DeliveryView) => boolean): Promise<DeliveryView>;
   /** The incident as its workflow remembers it. */
   state(id: string): Promise<Incident>;
+  /** Ends relay and worker and starts others, with these workflows or the usual ones: an upgrade. */
+  redeploy(bundlePath?: string): Promise<void>;
   /** Waits until nothing is on its way any more, then fails on every message that nobody has expected. */
   done(): Promise<void>;
   stop(): Promise<void>;
@@ -99,7 +101,9 @@ export async function harness({ config, env = {}, address, namespace = 'default'
   const { ledger } = foundation;
   await firstKey(ledger, key);
   const api = await startApi(foundation);
-  const hands = await startHands(foundation, { print: () => undefined, isOurs: true, bundlePath: shared.bundlePath });
+  const begin = (bundlePath = shared.bundlePath) =>
+    startHands(foundation, { print: () => undefined, isOurs: true, bundlePath });
+  let hands = await begin();
   const connection = await Connection.connect({ address: address ?? shared.address });
   const temporal = new Client({ connection, namespace });
 
@@ -169,6 +173,10 @@ export async function harness({ config, env = {}, address, namespace = 'default'
         return deliveries.find(predicate);
       }),
     state,
+    async redeploy(bundlePath) {
+      await hands.stop();
+      hands = await begin(bundlePath);
+    },
     async done() {
       await until('quiet', async () => (await isSettled()) || undefined, SETTLE_MS);
       expected.nothingElse();
