@@ -108,6 +108,10 @@ describe.runIf(isHere)('Tocsin on a full Temporal server', { timeout: TEST_MS },
   it('tells an alert, escalates it no further once it is acknowledged, and closes it when it ends; a worker may be killed', async () => {
     await post('answered');
     await told('answered', 'group_now');
+    await until('the page to be recorded: no attempt is lost with the worker', async () => {
+      const { deliveries } = await api().taken<{ deliveries: unknown[] }>('GET', '/v1/deliveries?status=delivered');
+      return deliveries.length === 1 || undefined;
+    });
     cluster.signal('worker-1', 'SIGKILL');
     await until('the worker to end', () => cluster.pidOf('worker-1') === undefined || undefined);
     const id = await ack('answered');

@@ -72,6 +72,13 @@ describe('the state folder', () => {
     again.release();
   });
 
+  it('is let go by an owner whose ledger has failed, and the next is told that the end was not clean', () => {
+    takeStateDir(dir).release(false);
+    const state = takeStateDir(dir);
+    expect(state.cleanStart).toBe(false);
+    state.release();
+  });
+
   it('goes from one process to the next by release', async () => {
     const { child, next } = await owner();
     child.stdin?.write('go\n');
