@@ -15,19 +15,25 @@ const CHUNK = Buffer.alloc(64 * 1_024, 1);
 /** The kernel's page: less than that is no space. */
 const PAGE = CHUNK.subarray(0, 4_096);
 
-/** Mounts it at `path`; undefined where this user may not mount, as root or by sudo without a password. */
-export function mountSmallDisk(path: string, megabytes: number): SmallDisk | undefined {
+/** Whether this user may mount, as root or by sudo without a password. Nothing stays mounted. */
+export function mayMount(path: string): boolean {
+  try {
+    mountSmallDisk(path, 1).unmount();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Mounts it at `path`. Throws where this user may not. */
+export function mountSmallDisk(path: string, megabytes: number): SmallDisk {
   mkdirSync(path, { recursive: true });
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
   const asRoot = (...command: string[]): void => {
     const [program = '', ...args] = uid === 0 ? command : ['sudo', '-n', ...command];
     execFileSync(program, args, { stdio: 'pipe' });
   };
-  try {
-    asRoot('mount', '-t', 'tmpfs', '-o', `size=${megabytes}m,mode=700,uid=${uid},gid=${gid}`, 'tocsin-tests', path);
-  } catch {
-    return undefined;
-  }
+  asRoot('mount', '-t', 'tmpfs', '-o', `size=${megabytes}m,mode=700,uid=${uid},gid=${gid}`, 'tocsin-tests', path);
   const ballast = join(path, 'ballast');
   return {
     fill({ kilobytes } = { kilobytes: 0 }) {
