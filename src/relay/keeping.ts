@@ -14,6 +14,8 @@ export interface Keeping {
 
 /** An audit row waits about this long for its seal; looking is one question to an index that is nearly always empty. */
 const SEAL_MS = 1_000;
+/** Where nothing was sealed, a head can only be due by the hour. */
+const HEAD_LOOK_MS = 60_000;
 /** Between two sweeps: what is kept for days may stay an hour longer. */
 const SWEEP_MS = 3_600_000;
 /** A sweep that did not come to its end goes on after this. */
@@ -26,22 +28,33 @@ export function startKeeping(deps: {
   auditKey: AuditKey | undefined;
   log: Log;
   metrics?: Metrics;
+  /** A clock of its own, for tests. */
   now?: () => Date;
 }): Keeping {
-  const { ledger, retention, auditKey: key, log, metrics, now = () => new Date() } = deps;
+  const { ledger, retention, auditKey: key, log, metrics } = deps;
+  // The ledger's clock: a worker whose own runs ahead must not let anything go too soon.
+  const now = async (): Promise<Date> => {
+    const [row] = deps.now ? [{ now: deps.now() }] : await ledger.query<{ now: Date }>('select now() as now');
+    if (!row) throw new Error('the ledger does not say what time it is');
+    return row.now;
+  };
   const stopping = new AbortController();
   const { signal } = stopping;
 
+  let lookAt = 0;
   const seal = async (ends: boolean): Promise<number> => {
-    await sealAudit(ledger);
-    const head = await writeHead(ledger, { key, now: now(), ends });
+    const sealed = await sealAudit(ledger);
+    const isQuiet = sealed === 0 && performance.now() < lookAt;
+    if (isQuiet && !ends) return SEAL_MS;
+    lookAt = performance.now() + HEAD_LOOK_MS;
+    const head = await writeHead(ledger, { key, now: await now(), ends });
     // The log is another place than the ledger: who keeps it can show where the chain once stood.
     if (head) log.info({ head: headText(head) }, 'the audit stands here; tocsin audit verify --head takes this line');
     return SEAL_MS;
   };
 
   const sweep = async (): Promise<number> => {
-    const { gone, more } = await sweepRetention(ledger, { retention, key, now: now(), signal });
+    const { gone, more } = await sweepRetention(ledger, { retention, key, now: await now(), signal });
     const counted = Object.entries(gone).filter(([, rows]) => rows > 0);
     for (const [kind, rows] of counted) metrics?.retentionRows.inc({ kind }, rows);
     if (counted.length > 0) log.info({ gone: Object.fromEntries(counted) }, 'what was kept long enough has gone');
