@@ -153,6 +153,21 @@ describe('URLs that are no webhook', () => {
     expect(egress({ allow: ['10.0.0.0/8'] }).check('http://10.1.2.3:3000/')).toBeUndefined();
   });
 
+  it('takes a name that nobody can have, or that looks like another, for what it is', async () => {
+    const asked: string[] = [];
+    const guard = egress({
+      resolveHost: async (host) => {
+        asked.push(host);
+        throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${host}`), { code: 'ENOTFOUND' });
+      },
+    });
+    for (const host of [`${'a'.repeat(300)}.test`, 'b.'.repeat(400), 'gооgle.test', 'ok.test.', 'xn--ls8h.test'])
+      await expect(guard.fetch(`https://${host}/`)).rejects.toThrow();
+    // Letters of another alphabet are asked for in their own spelling.
+    expect(asked).toContain('xn--ggle-55da.test');
+    expect(asked).not.toContain('google.test');
+  });
+
   it('names the entry of the list that cannot be read', () => {
     expect(() => createEgress({ allow: ['10.0.0.0/8', 'https://x.test/'] })).toThrow('"https://x.test/"');
     expect(() => createEgress({ allow: ['10.0.0.0/99'] })).toThrow('"10.0.0.0/99"');
@@ -273,6 +288,15 @@ describe('answers', () => {
       expect(hits).toHaveLength(1);
     }
     expect(inside.hits).toHaveLength(0);
+  });
+
+  it('of a chain of redirects are the first one', async () => {
+    const { port, hits } = await listen((request, response) => {
+      const step = Number(request.url?.slice(1)) + 1;
+      response.writeHead(302, { location: `/${step}` }).end();
+    });
+    const answer = await egress({ allow: ['127.0.0.1'] }).fetch(`http://127.0.0.1:${port}/0`);
+    expect([answer.status, answer.headers.get('location'), hits.length]).toEqual([302, '/1', 1]);
   });
 
   it('without an end are cut off after 1 MB', async () => {

@@ -94,15 +94,76 @@ describe('every answer', () => {
   });
 
   it('is never cached, framed or sniffed, and does not say what made it', async () => {
-    for (const path of ['/healthz', '/nothing', '/v1/events']) {
-      const { headers } = await api.call('GET', path);
+    for (const path of ['/healthz', '/nothing', '/v1/events', '/docs', '/openapi.json', '/%', '/v1/incidents']) {
+      const { headers } = await api.call('GET', path, { headers: { origin: 'https://evil.example' } });
       expect(headers.get('cache-control')).toBe('no-store');
       expect(headers.get('x-content-type-options')).toBe('nosniff');
       expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
       expect(headers.get('referrer-policy')).toBe('no-referrer');
       expect(headers.get('x-powered-by')).toBe(null);
-      expect(headers.get('access-control-allow-origin')).toBe(null);
+      expect(headers.get('server')).toBe(null);
+      expect(headers.get('strict-transport-security')).toMatch(/^max-age=\d{8,}/);
+      expect(headers.get('x-frame-options')).toBe('SAMEORIGIN');
+      expect(headers.get('cross-origin-resource-policy')).toBe('same-origin');
+      expect(headers.get('content-security-policy')).toMatch(/default-src 'none'.*form-action 'none'/);
+      expect([...headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
+      expect(headers.get('set-cookie')).toBe(null);
     }
+  });
+
+  it('gives a page of elsewhere no leave to ask, whatever it asks for leave to do', async () => {
+    for (const [path, method] of [
+      ['/v1/events', 'POST'],
+      ['/v1/keys', 'POST'],
+      ['/v1/keys/x', 'DELETE'],
+      ['/metrics', 'GET'],
+    ] as const) {
+      const { status, headers } = await api.call('OPTIONS', path, {
+        headers: {
+          origin: 'https://evil.example',
+          'access-control-request-method': method,
+          'access-control-request-headers': 'authorization',
+        },
+      });
+      expect(status).toBe(405);
+      expect([...headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
+    }
+    // What a page may send without asking is no JSON, and has no key.
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) {
+      const body = { raw: '{}', headers: { 'content-type': type, origin: 'https://evil.example' } };
+      expect((await api.call('POST', '/v1/events', body)).status).toBe(401);
+      expect((await api.call('POST', '/v1/events', { ...body, key: api.keys.ingest })).status).toBe(415);
+    }
+  });
+
+  it('comes from no file, however the path is written', async () => {
+    const ways = ['..', '%2e%2e', '%252e%252e', '..;', '..%2f', '..%5c', '%c0%ae%c0%ae', '....//', '.%00.'];
+    for (const way of ways) {
+      for (const path of [
+        `/docs/${way}/${way}/package.json`,
+        `/${way}/${way}/etc/passwd`,
+        `/v1/events/${way}/package.json`,
+      ]) {
+        const answer = await raw(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+        expect([path, answer.slice(0, 12)]).toEqual([path, expect.stringMatching(/^HTTP\/1\.1 40[014]$/)]);
+        expect(answer).not.toMatch(/root:|"dependencies"/);
+      }
+    }
+  });
+
+  it('tells of no failure more than its words: no stack, no file, no statement', async () => {
+    const broken = await api.beside({
+      ledger: {
+        ...deps.ledger,
+        query: () => Promise.reject(new Error('select hash from keys at /srv/tocsin/src/x.ts')),
+      },
+    });
+    for (const path of ['/v1/incidents', '/v1/keys', '/v1/stats', '/v1/audit', '/readyz']) {
+      const { status, text } = await broken.call('GET', path, { key: api.keys.admin });
+      expect(status).toBeGreaterThanOrEqual(500);
+      expect(text).not.toMatch(/select|\.ts|node:|\bat\b .*:\d+|Error/);
+    }
+    await broken.stop();
   });
 
   it('is a problem document for a path or a method that is not there', async () => {

@@ -1,6 +1,6 @@
 /** Secrets that are recognised wherever they turn up, given to every channel and source, and vendors that repeat them: nowhere. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
@@ -9,7 +9,7 @@ import { type Ledger, openLedger } from '../../src/ledger/db.ts';
 import type { IncidentView } from '../../src/ledger/views.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { createAuthority } from '../support/authority.ts';
-import { endAll, type StartInput, startTocsin, type TocsinProcess } from '../support/child.ts';
+import { endAll, type StartInput, startTocsin, type TocsinProcess, temporalPidIn } from '../support/child.ts';
 import { type Echo, startEchoHttp, startEchoSmtp } from '../support/fakes/echo.ts';
 import { type History, readable } from '../support/histories.ts';
 import { freePort } from '../support/ports.ts';
@@ -242,6 +242,34 @@ describe('with vendors that repeat in their errors what they were sent', () => {
       ENDED_MS,
     );
   });
+});
+
+/** Local addresses, in hexadecimal as the kernel lists them, that this process listens on. */
+function listeningOn(pid: number): string[] {
+  const sockets = new Set(
+    readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+      } catch {
+        return []; // Closed meanwhile.
+      }
+    }),
+  );
+  const LISTENS = '0A';
+  return ['tcp', 'tcp6'].flatMap((kind) =>
+    readFileSync(`/proc/${pid}/net/${kind}`, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, , , state, , , , , , inode]) => state === LISTENS && inode !== undefined && sockets.has(inode))
+      .map(([, local = '']) => local.split(':')[0] ?? ''),
+  );
+}
+
+it.runIf(process.platform === 'linux')('nothing of it listens beyond this machine', () => {
+  const addresses = [tocsin.pid, temporalPidIn(dir)].map(listeningOn);
+  for (const own of addresses) expect(own.length).toBeGreaterThan(0);
+  for (const address of addresses.flat())
+    expect(['0100007F', '0000000000000000FFFF00000100007F', '00000000000000000000000001000000']).toContain(address);
 });
 
 describe('none of them is', () => {
