@@ -6,6 +6,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { audit } from './audit.ts';
 import { createAuth } from './auth.ts';
+import { limitConnections } from './connections.ts';
 import { deliveries } from './deliveries.ts';
 import type { Deps } from './deps.ts';
 import { docsPage, STYLE_SOURCE } from './docs.ts';
@@ -126,6 +127,8 @@ const SERVER = {
   connectionsCheckingInterval: 2_000,
 };
 const CONNECTIONS_MAX = 1_000;
+/** Half of them: more than any sender or proxy needs, and the other half is for the others. */
+const CONNECTIONS_OF_ONE_MAX = 500;
 /** Requests that are being answered may end; what takes longer is cut off. */
 const CLOSE_WAIT_MS = 10_000;
 
@@ -139,16 +142,22 @@ export interface Listening {
 
 /**
  * Serves the application; port 0 lets the system choose. Rejects when the address cannot be listened on.
- * `patience` over the usual one is for tests, which have less of it.
+ * `patience`, and `connections` of one address, over the usual ones are for tests, which have less of them.
  */
 export async function listen(
   app: Express,
-  { host, port, patience = {} }: { host: string; port: number; patience?: Partial<typeof SERVER> },
+  {
+    host,
+    port,
+    patience = {},
+    connections = CONNECTIONS_OF_ONE_MAX,
+  }: { host: string; port: number; patience?: Partial<typeof SERVER>; connections?: number },
 ): Promise<Listening> {
   const { timeout, ...limits } = { ...SERVER, ...patience };
   const server = createServer(limits, app);
   server.timeout = timeout;
   server.maxConnections = CONNECTIONS_MAX;
+  limitConnections(server, connections);
   const open = new Set<ServerResponse>();
   let isClosing = false;
   server.prependListener('request', (_request, response) => {

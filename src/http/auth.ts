@@ -1,10 +1,10 @@
 /** Who is calling: an API key in a header, looked up in the ledger and remembered for moments. */
 import { hash } from 'node:crypto';
-import { isIPv6 } from 'node:net';
 import type { Request } from 'express';
 import type { Queryable } from '../ledger/db.ts';
 import { keyOf, noteKeyUse, type Scope } from '../ledger/keys.ts';
 import { createBuckets, type Rate } from './bucket.ts';
+import { addressOf } from './connections.ts';
 import { Problem } from './problem.ts';
 
 /** Who called; `id` is the key's, never the key. */
@@ -73,7 +73,7 @@ export function createAuth({
   };
 
   const visit = (request: Request): void => {
-    const wait_ms = visited.take(addressOf(request), now().getTime());
+    const wait_ms = visited.take(addressOf(request.socket), now().getTime());
     if (wait_ms === 0) return;
     throw new Problem(
       'too-many-requests',
@@ -118,7 +118,7 @@ export function createAuth({
       const remembered = known.get(digest);
       if (remembered && age < FRESH_MS) return remembered.caller;
 
-      const address = addressOf(request);
+      const address = addressOf(request.socket);
       // Who shows the same key as somebody that is just being looked up tries nothing new: after a restart all senders do.
       const counts = age >= KNOWN_MS && !asking.has(digest);
       if (counts) attempt(address);
@@ -133,7 +133,7 @@ export function createAuth({
     prove(request, check) {
       if (check() === undefined) return;
       // Only failures count: a neighbour with a wrong token must not keep out who has the right one.
-      attempt(addressOf(request));
+      attempt(addressOf(request.socket));
       throw unauthenticated(true);
     },
     visit,
@@ -175,14 +175,4 @@ function credentialsIn(authorization: string, basic: boolean): string | undefine
     default:
       return undefined;
   }
-}
-
-/** The peer's address; of IPv6 the /64, which is what one subscriber has. No forwarded header is believed. */
-function addressOf({ socket }: Request): string {
-  const address = socket.remoteAddress ?? 'unknown';
-  if (address.startsWith('::ffff:')) return address.slice('::ffff:'.length);
-  if (!isIPv6(address)) return address;
-  const [head = [], tail = []] = address.split('::').map((half) => half.split(':').filter(Boolean));
-  const zeros = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');
-  return [...head, ...zeros, ...tail].slice(0, 4).join(':');
 }

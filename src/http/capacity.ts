@@ -25,6 +25,7 @@ export function createCapacity(max = HELD_MAX_BYTES): Capacity {
   let held = 0;
   return {
     hold(request, response, full) {
+      if (response.closed) return; // Gone while its key was looked up: nobody would give the room back.
       let own = 0;
       const add = (bytes: number): void => {
         own += bytes;

@@ -335,6 +335,26 @@ describe('the server', () => {
     });
   });
 
+  it('has only so many connections for one address, says so to who wants more, and takes one for each that ends', async () => {
+    const { url, close } = await listen(createApp(deps), { host: '127.0.0.1', port: 0, connections: 3 });
+    const { hostname, port } = new URL(url);
+    const idle = Array.from({ length: 3 }, () => connect(Number(port), hostname));
+    await Promise.all(idle.map((socket) => once(socket, 'connect')));
+    const ask = () => raw('GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', url);
+    const refused = await ask();
+    expect(refused).toMatch(/^HTTP\/1\.1 503 [\s\S]*Retry-After: 2\r\n/);
+    const [head = '', body = ''] = refused.split('\r\n\r\n');
+    expect(/Content-Length: (\d+)/.exec(head)?.[1]).toBe(String(Buffer.byteLength(body)));
+    // From another address of the same machine there is room.
+    const other = connect({ port: Number(port), host: hostname, localAddress: '127.0.0.2' });
+    other.end('GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    expect(String((await once(other, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+    idle[0]?.destroy();
+    await expect.poll(ask).toMatch(/^HTTP\/1\.1 200 /);
+    for (const socket of idle) socket.destroy();
+    await close();
+  });
+
   it('closes after the requests it has begun, and says so when its address is taken', async () => {
     let answerNow: (() => void) | undefined;
     const slow = {

@@ -207,6 +207,30 @@ describe('the bodies of requests that are being answered', () => {
     expect(await taken).toBe(true);
   });
 
+  it('take no room when their sender is gone before its key was looked up', async () => {
+    const { ledger } = shared.deps;
+    let answerNow: (() => void) | undefined;
+    const asked = new Promise<void>((resolve) => (answerNow = resolve));
+    let isAsked = false;
+    const query: typeof ledger.query = async (sql, params) => {
+      if (sql.includes('from keys')) {
+        isAsked = true;
+        await asked;
+      }
+      return ledger.query(sql, params);
+    };
+    const api = await start({ limits: room, ledger: { ...ledger, query } });
+    const { sent } = begin(api, { 'content-length': room.held_bytes });
+    const gone = new Promise((resolve) => sent.once('close', resolve));
+    sent.write(' ');
+    await until('its key to be looked up', () => isAsked || undefined);
+    sent.destroy();
+    await gone;
+    await api.call('GET', '/healthz'); // By now the server has heard that it hung up.
+    answerNow?.();
+    expect((await api.call('POST', '/v1/events', { key: api.keys.ingest, raw: body })).status).toBe(202);
+  });
+
   it('that say they are longer than any are 413, not 503', async () => {
     const api = await start({ limits: room });
     const long = { key: api.keys.ingest, raw: ' '.repeat(5 * 1024 * 1024 + 1) };
