@@ -203,6 +203,10 @@ describe('guessing keys', () => {
     for (const scope of ['operator', 'admin', 'operator', 'admin'] as const) {
       expect((await used.call('GET', '/v1/incidents', { key: used.keys[scope] })).status).toBe(200);
     }
+    const cold = await api.beside({ limits: { attempts: { per_second: 0.001, burst: 1 } } });
+    const together = Array.from({ length: 50 }, () => cold.call('GET', '/v1/stats', { key: api.keys.operator }));
+    expect((await Promise.all(together)).map(({ status }) => status)).toEqual(Array(50).fill(200));
+    await cold.stop();
     await used.stop();
   });
 });
