@@ -43,7 +43,8 @@ interface Schema {
 /** Where free texts may stand in a value of this schema, as a path: `links[0].title`, `labels.a`. */
 function textsIn(schema: Schema, document: unknown, path: (string | number)[] = []): (string | number)[][] {
   if (schema.$ref) return textsIn(pick(document, ...schema.$ref.slice(2).split('/')) as Schema, document, path);
-  if (schema.anyOf) return schema.anyOf.flatMap((one) => textsIn(one, document, path)).slice(0, 1_000);
+  // An object may have both: its fields, and that one of two must be there.
+  if (schema.anyOf && !schema.properties) return schema.anyOf.flatMap((one) => textsIn(one, document, path));
   const isA = (type: string): boolean => [schema.type].flat().includes(type);
   if (isA('string')) return schema.enum ? [] : [path];
   if (isA('array') && schema.items) return textsIn(schema.items, document, [...path, 0]);
