@@ -16,7 +16,7 @@ afterAll(() => Promise.all(open.map((ledger) => ledger.close())));
 describe('a migration on PostgreSQL', () => {
   it('runs once where five processes start at the same moment', async () => {
     const ledgers = await ledgersOn(5);
-    await Promise.all(ledgers.map(migrate));
+    await Promise.all(ledgers.map((ledger) => migrate(ledger)));
     const epochs = await Promise.all(
       ledgers.map((ledger) => ledger.query(`select name, value from meta order by name`)),
     );

@@ -61,6 +61,11 @@ const nothingWaits = () =>
     return (waiting === 0 && sending === 0) || undefined;
   });
 
+/** Some ten events a second: what the machine tells at the same time, so that nothing piles up for the tests after it. */
+const BETWEEN_MS = 150;
+/** Four parts end and start one after the other. */
+const ROLLING_MS = 180_000;
+
 /** One event after the other over both APIs, again until it is taken, as a sender does; what was answered in between. */
 function keepSending(prefix: string) {
   let on = true;
@@ -79,6 +84,7 @@ function keepSending(prefix: string) {
         if (!is) await pause(50);
       }
       taken.push(service);
+      await pause(BETWEEN_MS);
     }
   };
   const lanes = Promise.all([lane(0), lane(1)]);
@@ -157,7 +163,9 @@ describe('two APIs and two workers', () => {
     expect(performance.now() - since).toBeLessThan(5_000);
   });
 
-  it('are restarted one after the other under load, and no sender is told of any trouble', async () => {
+  it('are restarted one after the other under load, and no sender is told of any trouble', {
+    timeout: ROLLING_MS,
+  }, async () => {
     const sender = keepSending('rolling');
     for (const part of ['api-1', 'api-2', 'worker-1', 'worker-2'] as const) {
       const before = sender.taken.length;
@@ -174,7 +182,7 @@ describe('two APIs and two workers', () => {
     expect(lost).toEqual([]);
   });
 
-  it('lose nothing when one of each is killed under load', async () => {
+  it('lose nothing when one of each is killed under load', { timeout: ROLLING_MS }, async () => {
     const sender = keepSending('killed');
     for (const part of ['api-1', 'worker-1', 'api-2', 'worker-2'] as const) {
       const before = sender.taken.length;
@@ -188,7 +196,9 @@ describe('two APIs and two workers', () => {
     await until('all to be told', () => taken.every((service) => hitsOf(service).length > 0) || undefined, 60_000);
   });
 
-  it('go on without the one whose line to the ledger has fallen silent, and that one says so and comes back', async () => {
+  it('go on without the one whose line to the ledger has fallen silent, and that one says so and comes back', {
+    timeout: ROLLING_MS,
+  }, async () => {
     cluster.lines['ledger-api'].set('silent');
     const silent = api(0).call('POST', '/v1/events', trouble('silent-1'));
     expect((await api(1).call('POST', '/v1/events', trouble('silent-2'))).status).toBe(202);
@@ -208,7 +218,9 @@ describe('two APIs and two workers', () => {
     );
   });
 
-  it('take nothing while PostgreSQL stands still for 30 seconds, and tell everything that was taken after it', async () => {
+  it('take nothing while PostgreSQL stands still for 30 seconds, and tell everything that was taken after it', {
+    timeout: ROLLING_MS,
+  }, async () => {
     await nothingWaits();
     cluster.signal('postgres', 'SIGSTOP');
     const stopped = await ledgerPids(cluster.pidOf('postgres') as number);

@@ -40,16 +40,23 @@ export async function cluster(receiver: string): Promise<System> {
     key: running.key,
     blows: BLOWS,
     async begin(failpoints) {
-      // The steps of the door and of an answer happen in an API, the others in a worker: both of a kind fail at them.
+      // The steps of the door and of an answer happen in an API, the others in a worker: both of a kind fail at one of them, and
+      // what is left has its turn when these have ended.
       const env: NonNullable<Parameters<typeof running.begin>[0]> = {};
+      const left: string[] = [];
       for (const failpoint of failpoints.splice(0)) {
         const kind = /^(accept|answer)\./.test(failpoint) ? 'api' : 'worker';
+        if (env[`${kind}-1`]) {
+          left.push(failpoint);
+          continue;
+        }
         for (const part of [`${kind}-1`, `${kind}-2`] as const) {
-          env[part] = { FAILPOINT: [env[part]?.FAILPOINT, failpoint].filter(Boolean).join() };
+          env[part] = { FAILPOINT: failpoint };
           running.signal(part, 'SIGKILL');
           while (running.pidOf(part) !== undefined) await pause(LOOK_MS);
         }
       }
+      failpoints.push(...left);
       try {
         await running.begin(env);
       } catch (error) {
