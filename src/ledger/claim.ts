@@ -109,7 +109,8 @@ export const claim = procedure('claim', async (tx, key: string, prefix?: string 
     await tx.query('update inbox set batch = 0 where key = $1 and batch is null and seq <= $2', [key, last.seq]);
     return undefined;
   }
-  const totals = await totalsOf(tx, key, incident.id);
+  if (!open) await adopt(tx, key, incident.id);
+  const totals = await totalsOf(tx, key);
   const batch = batchOf(incident, rows, totals);
   await store(tx, key, incident, batch, dueAfter(incident, batch, rows, !open));
   announce('claim.written');
@@ -154,11 +155,14 @@ interface Totals {
   worst_ever: Severity | null;
 }
 
-async function totalsOf(tx: Queryable, key: string, incident: string): Promise<Totals> {
+/** The alerts that came before their incident; those that come later are given theirs at the door. */
+const adopt = (tx: Queryable, key: string, incident: string): Promise<unknown> =>
+  tx.query('update alerts set incident = $2 where key = $1 and current and incident is null', [key, incident]);
+
+async function totalsOf(tx: Queryable, key: string): Promise<Totals> {
   const rows = await tx.query<{ status: string; severity: Severity; alerts: number; occurrences: number }>(
-    `with mine as (update alerts set incident = $2 where key = $1 and current and incident is null)
-     select status, severity, count(*)::int as alerts, sum(count)::int as occurrences from alerts where key = $1 and current group by status, severity`,
-    [key, incident],
+    'select status, severity, count(*)::int as alerts, sum(count)::int as occurrences from alerts where key = $1 and current group by status, severity',
+    [key],
   );
   const worst = (of: typeof rows): Severity | null =>
     of.reduce<Severity | null>((soFar, { severity }) => worseOf(soFar, severity), null);

@@ -25,11 +25,12 @@ export interface Told {
 /** Everything of the ledger's that a notice needs. Throws when the incident does not exist. */
 export const factsOf = procedure('factsOf', async (db, told: Told): Promise<Omit<Facts, 'links' | 'public_url'>> => {
   const [row] = await db.query(
-    `select id, status, severity, title, service, route, lifecycle, alerts as alert_count, opened_at, first_at, last_at, answered_at, snoozed_until, close_reason,
+    `select i.id, i.status, severity, title, service, route, lifecycle, alerts as alert_count, opened_at, first_at, last_at, answered_at, snoozed_until, close_reason,
             case when answer = 'resolved' and not exists (select 1 from inbox where incident = i.id and kind = 'resolve') then null else answered_by end as answered_by,
-            (select count(*)::int from alerts where incident = i.id and current and status = 'firing') as firing_count,
-            (select count(*)::int from alerts where incident = i.id) as total, now() as at
-       from incidents i where id = $1`,
+            a.firing_count, a.total, now() as at
+       from incidents i cross join (
+              select count(*) filter (where current and status = 'firing')::int as firing_count, count(*)::int as total from alerts where incident = $1) a
+      where id = $1`,
     [told.incident],
   );
   if (!row) throw new Error(`the ledger has no incident ${told.incident}`);
@@ -52,8 +53,10 @@ export const factsOf = procedure('factsOf', async (db, told: Told): Promise<Omit
 export async function alertsOf(db: Queryable, incident: string, limit = ALERTS_SHOWN): Promise<AlertFact[]> {
   const rows = await db.query(
     `select a.status, a.severity, a.title, a.count::int as count, a.first_at, a.last_at, e.event
-       from alerts a join events e on e.seq = a.event where a.incident = $1
-      order by (a.status = 'firing') desc, array_position(array['critical','error','warning','info'], a.severity), a.id limit $2`,
+       from (select *, array_position(array['critical','error','warning','info'], severity) as rank from alerts
+              where incident = $1 and event is not null order by (status = 'firing') desc, rank, id limit $2) a
+       join events e on e.seq = a.event
+      order by (a.status = 'firing') desc, a.rank, a.id`,
     [incident, limit],
   );
   return rows.map((row) => tidy<AlertFact>(row));

@@ -1,4 +1,5 @@
 /** The relay: carries inbox rows to workflows as batches, paced; sweeps what has expired; nudges what is overdue. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Batch, Opening } from '../core/incident.ts';
 import {
   type Claim,
@@ -41,6 +42,9 @@ const SWEEP_MS = 1_000;
 const RECONCILE_MS = 30_000;
 /** Batches that were claimed and not signalled are sent again. */
 const RESEND_MS = 5_000;
+/** After a look the relay rests so many times as long as it took. */
+const LOOK_REST = 2;
+const LOOK_REST_MAX_MS = 100;
 /** Signals on their way at once: beyond this the server only queues. */
 const AT_ONCE = 32;
 /** Inboxes that one look takes up: twice what can be carried at once, so that no slot waits for the next look. */
@@ -122,12 +126,14 @@ export function createRelay(deps: {
     if (!claimed) return;
     announce('claim.committed');
     if (claimed.batch.number === 1) metrics?.incidentsOpened.inc({ route: claimed.opening.policy.route });
-    pacing.sent(key, rows, now());
+    const started = now();
+    pacing.sent(key, rows, started);
     const { incident } = claimed.batch;
     // A batch that is being sent again goes first; this one is claimed and follows with the next resend.
     if (inFlight.has(incident)) return;
     inFlight.add(incident);
     await carry(claimed).finally(() => inFlight.delete(incident));
+    pacing.took(key, now() - started);
   };
 
   const relayInboxes = async (): Promise<Promise<void>[]> => {
@@ -203,11 +209,13 @@ export function createRelay(deps: {
       const woken = new Promise<void>((resolve) => {
         wakeUp = resolve;
       });
+      const from = now();
       await look().catch((error: unknown) =>
         log.error({ err: error }, 'the relay could not look at the ledger; it will look again'),
       );
-      const pause = pacing.nextIn(now());
-      const timer = setTimeout(() => wakeUp(), Math.min(POLL_MS, pause));
+      // Nobody notices it after a look of a millisecond; a look at thousands of waiting rows leaves the ledger to others.
+      await pause(Math.min(LOOK_REST_MAX_MS, LOOK_REST * (now() - from)));
+      const timer = setTimeout(() => wakeUp(), Math.min(POLL_MS, pacing.nextIn(now())));
       await woken;
       clearTimeout(timer);
     }

@@ -6,7 +6,7 @@ import type { Activities } from '../../activities/index.ts';
 import { TASK_QUEUE } from '../../workflows/contract.ts';
 
 /** Workflows kept in memory: about 1 MB each (sdk-typescript#1843). */
-const CACHED_WORKFLOWS = 300;
+const CACHED_WORKFLOWS = 150;
 /** Deliveries at once; each holds one connection of the ledger for moments only. */
 const ACTIVITIES_AT_ONCE = 100;
 const WORKFLOW_TASKS_AT_ONCE = 40;

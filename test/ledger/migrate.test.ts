@@ -18,6 +18,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '003-rates.sql': 'cc3bbdd29004016e3c591782badb4f9cec0d53897e24c4e433eb05e728ffaba9',
   '004-audit-chain.sql': '24df141ee2d0b439a062572deea57e6c98776ac37c2e8fc6a1e9ed0f0ccaf29e',
   '005-retention.sql': '7819e615feed66e1240f95a219f83aa2deee671253ec95c034483ec02dc7395c',
+  '006-adopted.sql': '34a2913bcd4fbe53ea53b9d1b9c9025dce06878283a814de483c71bb9e7417da',
 };
 const NEWEST = Object.keys(RELEASED).length;
 

@@ -56,13 +56,14 @@ export async function write(
               with ordinality r(source, id, key, kind, fingerprint, severity, policy, ord)
          join e on e.source = r.source and e.id = r.id order by r.ord
      )
-     insert into alerts (key, fingerprint, status, severity, title, service, count, first_at, last_at, resolved_at, expires_at, event, inhibits, labels)
-     select a.key, a.fingerprint, case when a.firing then 'firing' else 'resolved' end, a.severity, a.title, a.service, a.count, coalesce(a.first_at, now()),
+     insert into alerts (key, fingerprint, incident, status, severity, title, service, count, first_at, last_at, resolved_at, expires_at, event, inhibits, labels)
+     select a.key, a.fingerprint, o.id, case when a.firing then 'firing' else 'resolved' end, a.severity, a.title, a.service, a.count, coalesce(a.first_at, now()),
             now(), a.resolved_at, a.expires_at, e.seq, a.labels is not null, coalesce(a.labels::jsonb, '{}')
        from unnest($12::text[], $13::text[], $14::text[], $15::text[], $16::bool[], $17::text[], $18::text[], $19::text[], $20::int[], $21::timestamptz[],
                    $22::timestamptz[], $23::timestamptz[], $24::text[])
             a(source, id, key, fingerprint, firing, severity, title, service, count, first_at, resolved_at, expires_at, labels)
        join e on e.source = a.source and e.id = a.id
+       left join incidents o on o.key = a.key and o.closed_at is null
      on conflict (key, fingerprint) where current do update set status = excluded.status, severity = excluded.severity, title = excluded.title,
        service = excluded.service, count = excluded.count, last_at = excluded.last_at, resolved_at = excluded.resolved_at,
        expires_at = excluded.expires_at, inhibits = excluded.inhibits, labels = excluded.labels,
