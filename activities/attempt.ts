@@ -57,7 +57,12 @@ export async function attempt(
     deps.log.error({ err: error, channel: channel.id, delivery: notice.delivery.key }, 'the channel threw');
     return fromError(error, signal);
   });
-  const outcome = sent.kind === 'delivered' ? sent : { ...sent, detail: safe(deps, sent.detail) };
+  const outcome =
+    sent.kind !== 'delivered'
+      ? { ...sent, detail: safe(deps, sent.detail) }
+      : sent.note === undefined
+        ? sent
+        : { ...sent, note: safe(deps, sent.note) };
   const reason = outcome.kind === 'delivered' ? 'none' : outcome.reason;
   deps.metrics.attempts.inc({ channel: channel.id, outcome: outcome.kind, reason });
   deps.log.info(

@@ -114,7 +114,12 @@ export function createDeliver(deps: Deps, aside = createAside()) {
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'delivered' });
       deps.metrics.deliverySeconds.observe({ channel: channel.id }, (deps.now().getTime() - out.since) / 1_000);
       return settle(
-        { ...base, status: 'delivered', ...(outcome.ref ? { ref: outcome.ref } : {}) },
+        {
+          ...base,
+          status: 'delivered',
+          ...(outcome.ref ? { ref: outcome.ref } : {}),
+          ...(outcome.note === undefined ? {} : { detail: outcome.note }),
+        },
         { outcome: 'delivered' },
       );
     }

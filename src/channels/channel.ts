@@ -23,15 +23,20 @@ export const FAILURES = [
 export type Failure = (typeof FAILURES)[number];
 
 /**
- * How one attempt ended. `detail` is for an operator: one line, no secret, no message body.
+ * How one attempt ended. `detail` and `note` are for an operator: one line, no secret, no message body.
+ * `note`: what is worth knowing of a delivery that went well (cut, sent without a button, nothing to change at the provider).
  * `after_ms`: the provider's Retry-After. `ambiguous`: the message may have been delivered although no answer came.
  */
 export type Outcome =
-  | { kind: 'delivered'; ref?: Ref }
+  | { kind: 'delivered'; ref?: Ref; note?: string }
   | { kind: 'retry'; reason: Failure; detail: string; after_ms?: number; ambiguous?: boolean }
   | { kind: 'rejected'; reason: Failure; detail: string };
 
-export const delivered = (ref?: Ref): Outcome => (ref ? { kind: 'delivered', ref } : { kind: 'delivered' });
+export const delivered = (ref?: Ref, note?: string): Outcome => ({
+  kind: 'delivered',
+  ...(ref ? { ref } : {}),
+  ...(note === undefined ? {} : { note }),
+});
 export const rejected = (reason: Failure, detail: string): Outcome => ({ kind: 'rejected', reason, detail });
 export const retry = (
   reason: Failure,
@@ -54,6 +59,12 @@ export interface Patience {
   backoff_ms: number;
 }
 
+/** So many messages in so many milliseconds, whatever the number of workers. */
+export interface Rate {
+  count: number;
+  per_ms: number;
+}
+
 /** The standard `fetch`, already guarded against private addresses, redirects and endless bodies (src/egress). */
 export type Fetch = typeof globalThis.fetch;
 
@@ -73,6 +84,44 @@ export interface Call<Config> {
   now: Date;
 }
 
+/** What a provider posts to us: a button that was pressed, a reply, a receipt. Header names are in lower case. */
+export interface Posted {
+  raw: Buffer;
+  headers: Record<string, string | undefined>;
+  /** As the provider was given it: some sign it. */
+  url: string;
+  now: Date;
+}
+
+/** Who did something in the channel, by the provider's own id: operators are mapped to it. */
+export interface Person {
+  id: string;
+  name: string;
+}
+
+/** What a post of a provider says. */
+export type Heard =
+  /** `reply`: what the channel needs to answer that person, and nobody else. */
+  | { kind: 'answer'; token: string; person: Person; reply?: Ref }
+  | { kind: 'command'; words: string; person: Person; reply?: Ref }
+  /** What became of a message after the provider took it; `message` is found in the delivery's ref. */
+  | { kind: 'receipt'; message: string; state: 'delivered' | 'read' | 'failed'; detail?: string }
+  /** Nothing to do but to answer: the provider's check of the address. */
+  | { kind: 'greeting'; body: string };
+
+/** How a provider's posts are read. Pure, but for `tell`. */
+export interface Ears<Config> {
+  /** Why this post is not the provider's, or too old (checked on the raw bytes); undefined when it is good. */
+  refuse(posted: Posted, config: Config): string | undefined;
+  /** What it says; nothing for what is none of our business. Called only with what `refuse` let through. */
+  read(posted: Posted, config: Config): Heard[];
+  /** Tells the person how their answer ended (`INC-7 is acknowledged`, `bo was first`), where `reply` leads. */
+  tell(reply: Ref, words: string, call: CheckCall<Config>): Promise<Outcome>;
+}
+
+/** What a check of the credentials is given: as a call, without a message. */
+export type CheckCall<Config> = Omit<Call<Config>, 'notice' | 'root' | 'print'>;
+
 export interface Channel<Id extends string = string, Schema extends z.ZodObject = z.ZodObject> {
   id: Id;
   name: string;
@@ -82,12 +131,19 @@ export interface Channel<Id extends string = string, Schema extends z.ZodObject 
   config: Schema;
   /** A complete, valid configuration with invented values: used by tests and by the docs. */
   sample: z.input<Schema>;
-  can: { thread: boolean; update: boolean };
+  /** `answer`: people can acknowledge from inside the message, by a button or a signed link. */
+  can: { thread: boolean; update: boolean; answer?: boolean };
   patience: Patience;
+  /** The provider's own limit, kept for all workers together unless the integration says otherwise. */
+  rate?: Rate;
   /** One attempt, short, never throws for what a provider is known to do. */
   send(call: Call<z.output<Schema>>): Promise<Outcome>;
   /** After an attempt whose answer was lost: the message if the provider has it, undefined if it surely has not. */
   find?(call: Call<z.output<Schema>>): Promise<Ref | undefined>;
+  /** Whether the credentials are good and the destination exists, without sending anything; `delivered` when they are. */
+  check?(call: CheckCall<z.output<Schema>>): Promise<Outcome>;
+  /** What people answer inside the channel, and what the provider tells of a message later. */
+  ears?: Ears<z.output<Schema>>;
 }
 
 /** Keeps the literal id and the configuration's type; adds nothing. */

@@ -41,6 +41,7 @@ export interface Kind {
   id: string;
   config: z.ZodObject;
   patience?: Patience;
+  rate?: Rate;
 }
 
 export interface Registry {
@@ -93,7 +94,7 @@ export function integrationsOf(value: unknown, registry: Registry, findings: Fin
         `its attempts may take ${Math.ceil(round_ms / 1000)} s together, more than ${ROUND_MAX_MS / 1000} s: lower timeout, max_attempts or backoff`,
       );
     }
-    const { enabled, threshold, on_ambiguous, rate } = shared;
+    const { enabled, threshold, on_ambiguous, rate = kind.rate } = shared;
     const integration: Integration = {
       name,
       type: kind.id,

@@ -72,6 +72,17 @@ export interface NoticeAlert {
   last_at: string;
 }
 
+/** An answer that can be given from inside the message. */
+export interface NoticeAnswer {
+  action: 'ack' | 'snooze' | 'resolve';
+  /** What the button says: `Acknowledge`, `Snooze 1 h`, `Resolve`. */
+  label: string;
+  /** Opaque, at most 60 characters of `[\w.-]`, for this one action and incident: what a button gives back. */
+  token: string;
+  /** A page that asks once more and then acts, where a public address is configured: for channels without buttons. */
+  url?: string;
+}
+
 /** Times are ISO 8601 in UTC, by the ledger's clock. */
 export interface Notice {
   reason: Reason;
@@ -107,6 +118,8 @@ export interface Notice {
   more: number;
   /** Links of the alerts and of the configuration (Grafana, Prometheus), no two alike. */
   links: Link[];
+  /** What can be answered from inside the message: only where somebody is asked to act, and answers are set up. */
+  answers?: NoticeAnswer[];
   /** A chapter of a lifecycle: the end has the duration in milliseconds and the counts. */
   story?: { name: string; phase: 'start' | 'progress' | 'end'; ok: boolean; duration_ms?: number; counts?: Labels };
   /** Constant over the attempts of one delivery: what a receiver recognises a repeat by. */

@@ -11,6 +11,7 @@ import { startFakeSlack } from '../support/fakes/slack.ts';
 import { startFakeSmtp } from '../support/fakes/smtp.ts';
 import { startWebhookReceiver } from '../support/fakes/webhook-receiver.ts';
 import { HOSTILE, noticeCases, noticeOf, sampleNotice } from '../support/notices.ts';
+import type { Vendor } from './vendors/vendor.ts';
 
 type Render = (notice: Notice, config: Record<string, unknown>) => unknown;
 const renders = new Map<string, Render>();
@@ -24,15 +25,13 @@ const renderOf = (channel: Channel): Render => {
   return render;
 };
 
-const overHttp = channels.filter(({ id }) =>
-  ['slack', 'slack-webhook', 'webhook'].includes(id),
-) as unknown as Channel[];
 const all = channels as unknown as Channel[];
-/** What the vendor answers when all is well. */
-const ACCEPTED: Record<string, string> = {
-  slack: '{"ok":true,"channel":"C0123ABCD","ts":"1.2"}',
-  'slack-webhook': 'ok',
-};
+const vendors = new Map<string, Vendor>();
+for (const { id } of channels) {
+  vendors.set(id, ((await import(`./vendors/${id}.ts`)) as { vendor: Vendor }).vendor);
+}
+const vendorOf = ({ id }: { id: string }): Vendor => vendors.get(id) as Vendor;
+const overHttp = all.filter((channel) => vendorOf(channel).accepts);
 
 const GOLDEN = new URL('../golden/', import.meta.url);
 
@@ -143,18 +142,13 @@ describe.each(all)('the channel $id', (channel) => {
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port } = silent.address() as AddressInfo;
     const url = `http://127.0.0.1:${port}`;
-    const hanging: Record<string, Record<string, unknown>> = {
-      slack: { api_url: `${url}/api/` },
-      'slack-webhook': { url, urls: {} },
-      webhook: { url },
-      email: { host: '127.0.0.1', port, tls: 'none' },
-    };
+    const { at } = vendorOf(channel);
     const begun = performance.now();
     const outcome = await channel.send(
-      callOf(channel, { ...channel.sample, ...hanging[channel.id] }, { signal: AbortSignal.timeout(50) }),
+      callOf(channel, { ...channel.sample, ...at?.(url) }, { signal: AbortSignal.timeout(50) }),
     );
     expect(performance.now() - begun).toBeLessThan(1_000);
-    if (hanging[channel.id]) expect(outcome).toMatchObject({ kind: 'retry', reason: 'timeout', ambiguous: true });
+    if (at) expect(outcome).toMatchObject({ kind: 'retry', reason: 'timeout', ambiguous: true });
     expectNoSecret(channel, outcome);
     silent.close();
   });
@@ -179,7 +173,7 @@ describe.each(overHttp)('$id over HTTP', (channel) => {
   it('has an outcome for every status, none with a secret in it', async () => {
     for (let status = 200; status < 600; status++) {
       const echo = secretsOf(channel).join(' ');
-      for (const body of [ACCEPTED[channel.id] ?? '', echo, '', 'null', '<html>']) {
+      for (const body of [vendorOf(channel).accepts?.body ?? '', echo, '', 'null', '<html>']) {
         const outcome = await send(status, body);
         expectNoSecret(channel, outcome);
         if (outcome.kind !== 'delivered') expect(FAILURES).toContain(outcome.reason);
@@ -191,7 +185,8 @@ describe.each(overHttp)('$id over HTTP', (channel) => {
   });
 
   it('has delivered when the vendor accepts', async () => {
-    expect(await send(200, ACCEPTED[channel.id])).toMatchObject({ kind: 'delivered' });
+    const { status = 200, body } = vendorOf(channel).accepts ?? {};
+    expect(await send(status, body)).toMatchObject({ kind: 'delivered' });
   });
 
   it('refuses to follow a redirect', async () => {
