@@ -53,6 +53,11 @@ const MEANINGS: readonly [RegExp, string][] = [
     /CertificateRequired/,
     'it asks for a client certificate (TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH)',
   ],
+  // With TLS 1.3 a server refuses after the handshake: what we sent meanwhile may fail before its reason is read (seen).
+  [
+    /BrokenPipe|ConnectionReset/,
+    'it closed the connection; perhaps it asks for a client certificate (TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH)',
+  ],
   [/InvalidContentType|CorruptMessage/, 'it does not speak TLS'],
 ];
 
