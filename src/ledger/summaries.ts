@@ -53,7 +53,7 @@ export async function totalsBetween(
 async function factsBetween(db: Queryable, span: string[], names: readonly string[]): Promise<Labels> {
   if (names.length === 0) return {};
   const rows = await db.query<{ name: string; value: string }>(
-    `select distinct on (l.key) l.key as name, l.value from events e, jsonb_each_text(e.event->'labels') l
+    `select distinct on (l.key) l.key as name, l.value from events e, json_each_text(e.event->'labels') l
       where e.accepted_at >= $1 and e.accepted_at < $2 and l.key = any($3::text[]) order by l.key, e.seq desc`,
     [...span, [...names]],
   );

@@ -58,7 +58,10 @@ export async function startReceiver(): Promise<Receiver> {
   return receiver;
 }
 
-/** `lone` and `pair` are told at once, to one and to two webhooks; everything else after a second. */
+/**
+ * `lone` and `pair` are told at once, to one and to two webhooks; `stream` as an installation is that says nothing of it;
+ * everything else after a second, and again every five.
+ */
 export const configFor = (receiver: string): string => `
 integrations:
   one: { type: webhook, url: '${receiver}/one' }
@@ -73,6 +76,7 @@ routes:
     group_wait: 0s
     notify: [hanging]
     failover: { hanging: backup, after: 10s }
+  - { name: stream, match: [ 'type="stream"' ], group_by: [service], group_wait: 5m, group_count: 3, group_interval: 5m, notify: [one] }
 default: { group_by: [service], group_wait: 1s, group_interval: 5s, notify: [one] }
 egress: { allow: ['127.0.0.0/8'] }
 `;

@@ -28,6 +28,17 @@ describe('the pacing of one inbox', () => {
     expect(gapAfter(3)).toBe(250);
   });
 
+  it('leaves room to the others where many are busy', () => {
+    const pacing = createPacing();
+    for (let n = 0; n < 200; n++) {
+      pacing.sent(`k${n}`, 1, 0);
+      pacing.took(`k${n}`, 1);
+    }
+    expect(pacing.isRipe('k199', false, 5_999)).toBe(false);
+    expect(pacing.isRipe('k199', true, 1)).toBe(true);
+    expect(pacing.isRipe('k199', false, 6_000)).toBe(true);
+  });
+
   it('is one for each inbox', () => {
     const pacing = createPacing();
     pacing.sent('a', 1, 0);

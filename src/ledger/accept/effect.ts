@@ -20,8 +20,10 @@ export interface Known {
   resolved_at: Date | string | null;
   expires_at: string | null;
   inhibitor: { identity: string; labels: Record<string, string> } | null;
-  /** Source and id of the last event that changed it in this commit. */
+  /** Source and id of the last event of this commit that is about it. */
   by?: [string, string];
+  /** This commit only heard of it again: nothing but when, by which event, and until when it lasts. */
+  heard?: boolean;
 }
 
 export interface InboxRow {
@@ -111,5 +113,13 @@ function after(
     expires_at: ends ? null : (event.expires_at ?? null),
     inhibitor: ends ? (alert?.inhibitor ?? null) : inhibitor,
     by,
+    heard: effect === 'unchanged' && isTheSame(alert, event, inhibitor),
   };
 }
+
+/** Whether an unchanged firing changes nothing of what is kept beside the words. */
+const isTheSame = (alert: Known | undefined, event: Event, inhibitor: Known['inhibitor']): boolean =>
+  alert !== undefined &&
+  (alert.by === undefined || alert.heard === true) &&
+  (event.service ?? alert.service) === alert.service &&
+  (alert.inhibitor === inhibitor || JSON.stringify(alert.inhibitor) === JSON.stringify(inhibitor));

@@ -1,4 +1,5 @@
 /** The one statement that keeps a commit: events, inbox rows, alerts, and the policies and decisions they name. */
+import type { Event } from '../../core/event.ts';
 import type { Queryable } from '../db.ts';
 import { digest } from '../identity.ts';
 import type { Arrival } from './arrival.ts';
@@ -35,8 +36,10 @@ export async function write(
   arrivals: Arrival[],
   { policies, decisions, decided, day }: Named,
   rows: InboxRow[],
-  alerts: Known[],
+  known: Known[],
 ): Promise<void> {
+  const alerts = known.filter(({ by, heard }) => by && !heard);
+  const heard = known.filter((alert) => alert.by && alert.heard);
   await tx.query(
     `with p as (
        insert into policies (id, policy) select id, policy::jsonb from unnest($25::text[], string_to_array($26, '${BETWEEN}')) n(id, policy)
@@ -46,15 +49,20 @@ export async function write(
         where not exists (select 1 from decisions where decisions.id = n.id) on conflict (id) do nothing
      ), e as (
        insert into events (source, id, event, decision)
-       select source, id, event::jsonb, decision
+       select source, id, event::json, decision
          from unnest($1::text[], $2::text[], string_to_array($3, '${BETWEEN}'), $4::text[]) t(source, id, event, decision)
-       on conflict (source, id) do nothing returning seq, source, id
+       on conflict (id, source) do nothing returning seq, source, id
      ), i as (
        insert into inbox (key, kind, event, fingerprint, severity, policy)
        select r.key, r.kind, e.seq, r.fingerprint, r.severity, r.policy
          from unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
               with ordinality r(source, id, key, kind, fingerprint, severity, policy, ord)
          join e on e.source = r.source and e.id = r.id order by r.ord
+     ), h as (
+       update alerts set last_at = now(), event = e.seq, expires_at = h.expires_at
+         from unnest($30::text[], $31::text[], $32::text[], $33::text[], $34::timestamptz[]) h(source, id, key, fingerprint, expires_at)
+              join e on e.source = h.source and e.id = h.id
+        where alerts.key = h.key and alerts.fingerprint = h.fingerprint and alerts.current
      )
      insert into alerts (key, fingerprint, incident, status, severity, title, service, count, first_at, last_at, resolved_at, expires_at, event, inhibits, labels)
      select a.key, a.fingerprint, o.id, case when a.firing then 'firing' else 'resolved' end, a.severity, a.title, a.service, a.count, coalesce(a.first_at, now()),
@@ -71,7 +79,7 @@ export async function write(
     [
       arrivals.map(({ event }) => event.source),
       arrivals.map(({ event }) => event.id),
-      arrivals.map(({ event }) => JSON.stringify(event)).join(BETWEEN),
+      arrivals.map(({ event }) => textOf(event)).join(BETWEEN),
       decided,
       rows.map(({ by }) => by[0]),
       rows.map(({ by }) => by[1]),
@@ -98,8 +106,24 @@ export async function write(
       day,
       [...decisions.keys()],
       [...decisions.values()].join(BETWEEN),
+      heard.map(({ by }) => by?.[0]),
+      heard.map(({ by }) => by?.[1]),
+      heard.map(({ key }) => key),
+      heard.map(({ fingerprint }) => fingerprint),
+      heard.map(({ expires_at }) => iso(expires_at)),
     ],
   );
+}
+
+/** What no text of Postgres holds: NUL, and half a surrogate pair, which JSON.stringify writes as escapes. */
+const NO_TEXT = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
+
+/** Throws for what could be written but never read: the column keeps the text as it is, and looks into it only then. */
+function textOf(event: Event): string {
+  const text = JSON.stringify(event);
+  if (text.includes('\\u') && NO_TEXT.test(text))
+    throw new Error('an event holds what no text can: NUL or a lone surrogate');
+  return text;
 }
 
 const iso = (time: Date | string | null): string | null => (time instanceof Date ? time.toISOString() : time);

@@ -29,6 +29,13 @@ const IN_FAILED_TRANSACTION = '25P02';
 export const NOT_COMMITTED = 'nothing was committed: a statement of the transaction had failed';
 /** Our statements are some hundred, each of a fixed text; more than this are somebody's tests. */
 const PREPARED_MAX = 500;
+/**
+ * A plan suits the tables as they were when it was made, and what is made while they are empty reads them from end to end for
+ * ever: some thousand rows on, accepting was five times as slow (seen). Plans are made anew after so many statements, and
+ * then whenever there have been four times as many.
+ */
+const REPLAN_AFTER = 500;
+const REPLAN_GROWTH = 4;
 const { serialize, Parser } = protocol;
 const SYNC = serialize.sync();
 const EXECUTE = serialize.execute({});
@@ -42,6 +49,8 @@ export interface Statements {
 export function createStatements(db: PGlite): Statements {
   const prepared = new Map<string, Prepared>();
   let numbered = 0;
+  let done = 0;
+  let replanAt = REPLAN_AFTER;
 
   const exchange = (messages: Uint8Array[]): Answer => {
     const answer: Answer = { params: [], columns: [], rows: [] };
@@ -73,6 +82,10 @@ export function createStatements(db: PGlite): Statements {
 
   return {
     run(sql, params, begins = false) {
+      if (++done === replanAt) {
+        replanAt *= REPLAN_GROWTH;
+        exchange([serialize.query('discard plans')]);
+      }
       const begin = begins ? [serialize.bind({ statement: prepare('begin').name }), EXECUTE] : [];
       const { name, params: types, columns } = prepare(sql);
       const values = params.map((value, at) => inText(db, value, types[at]));

@@ -12,6 +12,7 @@ import { event, KEY, mb, residentBytes, startWorld, type World } from '../world.
 
 const RUN_MS = 5_000;
 const WARM_MS = 1_500;
+const INCIDENTS = 200;
 const BATCH = 64;
 /** How a load is put on: few small requests at once, or few large ones. */
 const SHAPES = {
@@ -40,8 +41,10 @@ const bodies = (per_request: number, make: (n: number) => Record<string, unknown
 
 /** Two hundred alerts that fire again and again: nothing new, nothing behind the door has work. */
 const quiet = (n: number) => ({ service: `quiet-${n % 20}`, dedup_key: `d${n % 200}` });
-/** Every event an alert of its own, on two hundred incidents that relay, Temporal and worker have to carry. */
-const working = (n: number) => ({ service: `busy-${n % 200}`, dedup_key: `n${n}` });
+/** Every event an alert of its own, of two hundred open incidents: relay, Temporal and worker have to carry them all. */
+const working = (n: number) => ({ type: 'stream', service: `busy-${n % INCIDENTS}`, dedup_key: `n${n}` });
+/** The same where the incidents are opened meanwhile and told every five seconds: more than can be told on two cores. */
+const overloaded = (n: number) => ({ service: `over-${n % INCIDENTS}`, dedup_key: `n${n}` });
 
 async function tocsinPace(world: World, shape: Shape, make: (n: number) => Record<string, unknown>): Promise<Pace> {
   const { connections, per_request } = SHAPES[shape];
@@ -198,10 +201,23 @@ export async function acceptLines(): Promise<Line[]> {
         aim: QUIET_AIM[shape],
       });
     }
+    await world.api.taken(
+      'POST',
+      '/v1/events',
+      Array.from({ length: 3 * INCIDENTS }, (_, n) => event(working(n))),
+    );
+    await world.drained(DRAIN_MS);
     for (const shape of shapes) {
       const pace = await tocsinPace(world, shape, working);
-      lines.push({ what: `accepted, pipeline working, ${shape}`, measured: told(pace), aim: WORKING_AIM[shape] });
       await world.drained(DRAIN_MS);
+      const over = await tocsinPace(world, shape, overloaded);
+      await world.drained(DRAIN_MS);
+      lines.push({
+        what: `accepted, pipeline working, ${shape}`,
+        measured: told(pace),
+        against: `while ${INCIDENTS} incidents are opened and told every 5 s: ${told(over)}`,
+        aim: WORKING_AIM[shape],
+      });
     }
     lines.push({
       what: 'resident memory, embedded',
