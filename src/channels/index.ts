@@ -1,5 +1,6 @@
 /** The list of channels: ids, types, forms, docs and the conformance tests are all computed from it. */
 import type { Channel } from './channel.ts';
+import { discord } from './discord.ts';
 import { email } from './email.ts';
 import { notion } from './notion.ts';
 import { slack } from './slack.ts';
@@ -9,7 +10,7 @@ import { webhook } from './webhook.ts';
 
 export { secretPaths } from './channel.ts';
 
-export const channels = [stdout, slack, slackWebhook, email, webhook] as const;
+export const channels = [stdout, slack, slackWebhook, discord, email, webhook] as const;
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */
 export const channelOf = (id: string): Channel | undefined =>

@@ -43,6 +43,14 @@ const ROWS: readonly EnvRow[] = [
     'channel',
     'Channel of user events; SLACK_DEFAULT_CHANNEL without it',
   ),
+  row('DISCORD_WEBHOOK_PRIMARY', 'discord', 'discord', 'url', 'Webhook, told of everything'),
+  row(
+    'DISCORD_WEBHOOK_BACKUP',
+    'discord',
+    'discord-backup',
+    'url',
+    'Webhook that is told of what is critical where the primary one does not deliver',
+  ),
   row('SMTP_HOST', 'email', 'email', 'host', 'Mail server'),
   row('SMTP_PORT', 'email', 'email', 'port', 'Its port: 465 is implicit TLS, any other requires STARTTLS'),
   row('SMTP_USER|SMTP_USERNAME', 'email', 'email', 'user', 'Login'),
@@ -61,8 +69,6 @@ const ROWS: readonly EnvRow[] = [
   later('JIRA_ISSUE_TYPE', 'Jira', 'Type of new issues'),
   later('PAGERDUTY_INTEGRATION_KEY', 'PagerDuty', 'Events API v2 key'),
   later('PAGERDUTY_API_TOKEN', 'PagerDuty', 'REST API token'),
-  later('DISCORD_WEBHOOK_PRIMARY', 'Discord', 'Webhook'),
-  later('DISCORD_WEBHOOK_BACKUP', 'Discord', 'Webhook that takes over'),
 ];
 
 /** Every variable of the table, for the README. */
@@ -134,6 +140,14 @@ export function configFromEnv(env: Environment): FromEnvironment {
   if (users.token !== undefined && users.channel !== undefined)
     integrations['slack-users'] = { type: 'slack', ...users };
 
+  const discord = fieldsOf('discord');
+  const backup = fieldsOf('discord-backup');
+  if (discord.url !== undefined) integrations.discord = { type: 'discord', ...discord };
+  if (discord.url !== undefined && backup.url !== undefined)
+    integrations['discord-backup'] = { type: 'discord', ...backup };
+  else if (backup.url !== undefined)
+    warnings.push('DISCORD_WEBHOOK_PRIMARY is missing: DISCORD_WEBHOOK_BACKUP has nothing to stand in for');
+
   const email = emailOf(fieldsOf('email'), warnings);
   if (email) integrations.email = email;
 
@@ -157,9 +171,12 @@ export function configFromEnv(env: Environment): FromEnvironment {
   return { written, warnings, problems, variables };
 }
 
-/** Alerts to Slack, critical ones by mail as well, jobs as stories, user events to their own channel (seeds 000, 002, 004). */
+/**
+ * Alerts to Slack and Discord, critical ones by mail as well, jobs as stories, user events to their own channel; Discord's
+ * backup only for what is critical (seeds 000, 002, 003, 004).
+ */
 function routesOf(names: Set<string>) {
-  const slacks = ['slack', 'slack-bot'].filter((name) => names.has(name));
+  const chats = ['slack', 'slack-bot', 'discord'].filter((name) => names.has(name));
   const usersTo = names.has('slack-users') ? 'slack-users' : 'slack-bot';
   const routes: Fields[] = [];
   // `continue`: a critical job still reaches the mailbox, besides its story.
@@ -182,11 +199,12 @@ function routesOf(names: Set<string>) {
     });
   }
   const everything =
-    slacks.length > 0 ? slacks : ['email', 'slack-users', 'terminal'].filter((name) => names.has(name)).slice(0, 1);
+    chats.length > 0 ? chats : ['email', 'slack-users', 'terminal'].filter((name) => names.has(name)).slice(0, 1);
   if (names.has('email') && !everything.includes('email')) {
     routes.push({ name: 'critical', match: ['severity="critical"'], notify: [...everything, 'email'] });
   }
-  return { routes, default: { notify: everything } };
+  const failover = { discord: 'discord-backup', only: ['critical'] };
+  return { routes, default: { notify: everything, ...(names.has('discord-backup') ? { failover } : {}) } };
 }
 
 function emailOf(fields: Fields, warnings: string[]): Fields | undefined {

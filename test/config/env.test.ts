@@ -38,6 +38,10 @@ const MAIL = {
   SMTP_PASSWORD: 'app-password',
   SMTP_TO: 'ops@example.com, dev@example.com',
 };
+const DISCORD = {
+  DISCORD_WEBHOOK_PRIMARY: 'https://discord.com/api/webhooks/123456789012345678/primary-token',
+  DISCORD_WEBHOOK_BACKUP: 'https://discord.com/api/webhooks/223456789012345678/backup-token',
+};
 const NOTION = { NOTION_API_TOKEN: 'ntn_1234567890', NOTION_DATABASE_ID: '0123456789abcdef0123456789abcdef' };
 const COMPLETE: Record<string, string> = {
   ...SLACK,
@@ -47,6 +51,7 @@ const COMPLETE: Record<string, string> = {
   SLACK_WEBHOOK_URL_CRITICAL: hook('e'),
   ...BOT,
   SLACK_USERS_CHANNEL: 'C4444444444',
+  ...DISCORD,
   ...MAIL,
   SMTP_PORT: '465',
   SMTP_FROM: 'tocsin@example.com',
@@ -81,6 +86,11 @@ describe('the environment without a file', () => {
       token: BOT.SLACK_BOT_TOKEN,
       channel: 'C4444444444',
     });
+    expect(integrations.get('discord')).toMatchObject({
+      config: { url: DISCORD.DISCORD_WEBHOOK_PRIMARY },
+      rate: { count: 30, per_ms: 60_000 },
+    });
+    expect(integrations.get('discord-backup')?.config).toMatchObject({ url: DISCORD.DISCORD_WEBHOOK_BACKUP });
     expect(integrations.get('email')?.config).toMatchObject({
       host: 'mail.example.com',
       port: 465,
@@ -95,7 +105,14 @@ describe('the environment without a file', () => {
     ]);
     expect(links).toEqual({ grafana: 'https://grafana.example.com', prometheus: 'https://prometheus.example.com' });
     expect(secrets).toEqual(
-      expect.arrayContaining([hook('a'), hook('e'), BOT.SLACK_BOT_TOKEN, 'app-password', NOTION.NOTION_API_TOKEN]),
+      expect.arrayContaining([
+        hook('a'),
+        hook('e'),
+        BOT.SLACK_BOT_TOKEN,
+        ...Object.values(DISCORD),
+        'app-password',
+        NOTION.NOTION_API_TOKEN,
+      ]),
     );
     expect(warnings).toEqual([]);
   });
@@ -134,6 +151,20 @@ describe('the environment without a file', () => {
     expect(told(MAIL, 'x')).toEqual([['default', ['email']]]);
   });
 
+  it('tells Discord of everything beside Slack, and its backup only of what is critical, in its place', () => {
+    expect(told({ ...DISCORD }, 'x')).toEqual([['default', ['discord']]]);
+    expect(told({ ...SLACK, ...DISCORD, ...MAIL }, 'x', 'critical')).toEqual([
+      ['critical', ['slack', 'discord', 'email']],
+    ]);
+    const { routing } = load({ ...SLACK, ...DISCORD, ...MAIL });
+    const instead = { to: 'discord-backup', after_ms: 15_000, only: ['critical'] };
+    for (const { policy } of [routing.fallback, ...routing.routes])
+      expect(policy.failover).toEqual({ discord: instead });
+    expect(load({ DISCORD_WEBHOOK_PRIMARY: DISCORD.DISCORD_WEBHOOK_PRIMARY }).routing.fallback.policy.failover).toEqual(
+      {},
+    );
+  });
+
   it('makes jobs stories, in the channel of the bot', () => {
     expect(told(BOT, 'job_started', 'info', { job: 'prices' })).toEqual([['jobs', ['slack-bot']]]);
     expect(load(BOT).routing.routes.find(({ name }) => name === 'jobs')?.policy.lifecycle).toBe('job');
@@ -157,6 +188,7 @@ describe('the environment without a file', () => {
     [{ ...MAIL, SMTP_HOST: '' }, 'SMTP_HOST is missing'],
     [{ ...MAIL, SMTP_USERNAME: 'apikey' }, 'SMTP_FROM is missing'],
     [{ ...MAIL, SMTP_USER: 'other@example.com' }, 'SMTP_USER and SMTP_USERNAME differ'],
+    [{ DISCORD_WEBHOOK_BACKUP: DISCORD.DISCORD_WEBHOOK_BACKUP }, 'DISCORD_WEBHOOK_PRIMARY is missing'],
     [{ NOTION_API_TOKEN: 'ntn_1234567890' }, 'NOTION_DATABASE_ID is missing'],
     [{ NOTION_DATABASE_ID: NOTION.NOTION_DATABASE_ID }, 'NOTION_API_TOKEN is missing'],
   ])('warns of what is half configured: %j', (env, warning) => {
@@ -169,11 +201,13 @@ describe('the environment without a file', () => {
         ...MAIL,
         SMTP_PORT: 'canary-port',
         SLACK_WEBHOOK_URL: 'canary-url',
+        DISCORD_WEBHOOK_PRIMARY: 'https://discord.com/channels/canary',
         TOCSIN_TIMEZONE: 'canary-zone',
         ...NOTION,
       });
     expect(wrong).toThrow(/SMTP_PORT, integrations\.email\.port: must be a number/);
     expect(wrong).toThrow(/SLACK_WEBHOOK_URL, integrations\.slack\.url: /);
+    expect(wrong).toThrow(/DISCORD_WEBHOOK_PRIMARY, integrations\.discord\.url: expected https:\/\/discord/);
     expect(wrong).toThrow(/TOCSIN_TIMEZONE, summaries\[0\]\.timezone: /);
     expect(wrong).not.toThrow(/canary/);
     expect(() => load({ SLACK_WEBHOOK_URL_CRITICAL: hook('a') })).toThrow('SLACK_WEBHOOK_URL is missing');
