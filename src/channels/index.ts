@@ -6,11 +6,12 @@ import { notion } from './notion.ts';
 import { slack } from './slack.ts';
 import { slackWebhook } from './slack-webhook.ts';
 import { stdout } from './stdout.ts';
+import { teams } from './teams.ts';
 import { webhook } from './webhook.ts';
 
 export { secretPaths } from './channel.ts';
 
-export const channels = [stdout, slack, slackWebhook, discord, email, webhook] as const;
+export const channels = [stdout, slack, slackWebhook, discord, teams, email, webhook] as const;
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */
 export const channelOf = (id: string): Channel | undefined =>
