@@ -9,6 +9,7 @@ import { stdout } from './stdout.ts';
 import { teams } from './teams.ts';
 import { webhook } from './webhook.ts';
 
+export type { Channel, CheckCall, Ears, Heard, Person, Ref } from './channel.ts';
 export { secretPaths } from './channel.ts';
 
 export const channels = [stdout, slack, slackWebhook, discord, teams, email, webhook] as const;

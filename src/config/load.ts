@@ -6,13 +6,13 @@ import { channels, writers } from '../channels/index.ts';
 import type { Routing } from '../core/route.ts';
 import { sources } from '../sources/index.ts';
 import { refusedAddresses } from './addresses.ts';
-import { createFindings, type Findings, listOf } from './check.ts';
+import { createFindings, entriesOf, type Findings, listOf } from './check.ts';
 import { compileRouting } from './compile.ts';
 import { type Document, readDocument } from './document.ts';
 import { configFromEnv } from './env.ts';
 import { type ConfiguredSource, type Integration, integrationsOf, type Registry, sourcesOf } from './integrations.ts';
 import { ConfigError, kindOf, nearest, pathText, unknownName } from './problems.ts';
-import { Egress, Links, PublicUrl, RetentionSection, SECTIONS, SummaryEntry } from './schema.ts';
+import { Egress, Links, Name, Person, PublicUrl, RetentionSection, SECTIONS, SummaryEntry } from './schema.ts';
 import { type Environment, isSecret, type Path, secretPaths, secretValues } from './secrets.ts';
 
 export interface Summary {
@@ -43,6 +43,8 @@ export interface Config {
   /** How long each kind is kept, in milliseconds. */
   retention: z.output<typeof RetentionSection>;
   publicUrl?: string;
+  /** The operator who a person is in a channel: `slack U0123` → `ana`. */
+  people: Map<string, string>;
   /** For the log at start; none keeps it from starting. */
   warnings: string[];
   /** Live secret values, for the log's scrubber. */
@@ -183,6 +185,8 @@ function checked(name: string, document: Document, registry: Registry): Config {
   const publicUrl =
     file.public_url === undefined ? undefined : findings.check(PublicUrl, file.public_url, ['public_url']);
 
+  const people = peopleOf(file.people, registry, findings);
+
   const lines = findings.lines();
   if (lines.length > 0 || !egress || !links || !retention) throw new ConfigError(name, lines);
 
@@ -197,11 +201,33 @@ function checked(name: string, document: Document, registry: Registry): Config {
     sources: named,
     links,
     retention,
+    people,
     warnings: [...warnings, ...contradictions(integrations), ...silences(integrations, routing)],
     secrets: [...new Set([...secrets, ...document.secrets])].filter((secret) => secret.length >= SECRET_MIN),
   };
   if (publicUrl !== undefined) config.publicUrl = publicUrl.replace(/\/+$/, '');
   return config;
+}
+
+/** One person has one operator; an operator may be several people's, and several in one channel. */
+function peopleOf(value: unknown, { channels }: Registry, findings: Findings): Map<string, string> {
+  const people = new Map<string, string>();
+  const ids = channels.map(({ id }) => id);
+  for (const [name, written] of entriesOf('people', value, findings)) {
+    const path = ['people', name];
+    findings.check(Name, name, path);
+    const entry = findings.check(Person, written, path);
+    for (const [channel, persons] of Object.entries(entry ?? {})) {
+      if (!ids.includes(channel)) findings.note([...path, channel], unknownName('channel', channel, ids));
+      for (const person of persons) {
+        const who = `${channel} ${person}`;
+        const other = people.get(who);
+        if (other !== undefined) findings.note([...path, channel], `is ${other} already: one person is one operator`);
+        people.set(who, name);
+      }
+    }
+  }
+  return people;
 }
 
 function* namedTypes(value: unknown): Generator<[string, string]> {

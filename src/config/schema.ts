@@ -202,6 +202,9 @@ export const RetentionSection = z.strictObject({
 export const Links = z.strictObject({ grafana: webAddress.optional(), prometheus: webAddress.optional() });
 export const PublicUrl = webAddress;
 
+/** Who somebody is in each channel: `ana: { slack: U0123, telegram: '42' }`. */
+export const Person = z.record(Name, many(z.string({ error: 'must be a text: put it in quotes' }).min(1).max(200)));
+
 /** The sections of the file; each entry is validated on its own, so that every problem is heard of at once. */
 export const SECTIONS = [
   'integrations',
@@ -216,4 +219,5 @@ export const SECTIONS = [
   'links',
   'public_url',
   'retention',
+  'people',
 ] as const;

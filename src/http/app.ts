@@ -9,14 +9,17 @@ import { createAuth } from './auth.ts';
 import { limitConnections } from './connections.ts';
 import { deliveries } from './deliveries.ts';
 import type { Deps } from './deps.ts';
-import { docsPage, STYLE_SOURCE } from './docs.ts';
+import { docsPage } from './docs.ts';
 import { type Endpoint, endpoint, ok } from './endpoint.ts';
 import { events } from './events.ts';
 import { health } from './health.ts';
+import { heard } from './heard.ts';
 import { incidents } from './incidents.ts';
 import { integrations } from './integrations.ts';
 import { keys } from './keys.ts';
+import { links } from './links.ts';
 import { openApiOf } from './openapi.ts';
+import { STYLE_SOURCE } from './page.ts';
 import { Problem } from './problem.ts';
 import { notFound, problems, routerOf } from './router.ts';
 import { routes } from './routes.ts';
@@ -34,6 +37,8 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
     ...events(deps),
     ...sources(deps),
     ...incidents(deps),
+    ...links(deps),
+    ...heard(deps),
     ...deliveries(deps),
     ...integrations(deps),
     ...routes(deps),
@@ -104,7 +109,8 @@ const SECURITY: Parameters<typeof helmet>[0] = {
       defaultSrc: ["'none'"],
       styleSrc: [STYLE_SOURCE],
       baseUri: ["'none'"],
-      formAction: ["'none'"],
+      // The page behind a link posts to where it came from.
+      formAction: ["'self'"],
       frameAncestors: ["'none'"],
     },
   },

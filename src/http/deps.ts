@@ -3,6 +3,7 @@ import type { Config } from '../config/load.ts';
 import type { Actor } from '../ledger/audit.ts';
 import type { Ledger } from '../ledger/db.ts';
 import type { Door } from '../ledger/door.ts';
+import type { Tokens } from '../ledger/tokens.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Caller } from './auth.ts';
@@ -20,6 +21,10 @@ export interface Deps {
   wake: () => void;
   /** Starts the named summaries for a day, `YYYY-MM-DD`; absent where nothing here can. */
   runSummary?: (date: string, names: string[], who: Actor) => Promise<void>;
+  /** Reads what buttons and links give back; absent where there is no key to sign them with. */
+  tokens?: Tokens | undefined;
+  /** For telling the person who answered from inside a channel. */
+  egress?: { fetch: typeof globalThis.fetch; resolve(host: string, port: number): Promise<string> } | undefined;
   ui?: {
     /** Where an incident's run is seen in Temporal's own pages; `{id}` stands for the workflow's id. */
     temporal: string;

@@ -1,36 +1,23 @@
 /** The API for people: one plain page made from the OpenAPI document, without scripts or anything from elsewhere. */
-import { createHash } from 'node:crypto';
 import type { OpenApi, Operation } from './openapi.ts';
-
-const STYLE = `body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-code,pre{font:14px/1.4 ui-monospace,monospace}pre{overflow:auto;padding:.75rem;border:1px solid #8884}
-h2{margin-top:2.5rem}summary{cursor:pointer}td,th{text-align:left;vertical-align:top;padding:.2rem .8rem .2rem 0}
-:root{color-scheme:light dark}`;
-
-/** What the content security policy of this page allows: exactly its own style. */
-export const STYLE_SOURCE = `'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`;
-
-const escaped = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+import { escaped, pageOf } from './page.ts';
 
 /** The page. */
 export function docsPage({ info, paths, components }: OpenApi): string {
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   );
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>${escaped(info.title)} API</title><style>${STYLE}</style></head><body>
-<h1>${escaped(info.title)} API ${escaped(info.version)}</h1>
+  return pageOf(
+    `${info.title} API`,
+    `<h1>${escaped(info.title)} API ${escaped(info.version)}</h1>
 <p>${escaped(info.description)} The document behind this page: <a href="/openapi.json">openapi.json</a>.</p>
 <ul>${operations.map(({ path, method, operation }) => `<li><a href="#${operation.operationId}"><code>${method.toUpperCase()} ${escaped(path)}</code></a> ${escaped(operation.summary)}</li>`).join('\n')}</ul>
 ${operations.map(({ path, method, operation }) => section(path, method, operation)).join('\n')}
 <h2>Schemas</h2>
 ${Object.entries(components.schemas)
   .map(([name, schema]) => folded(name, schema))
-  .join('\n')}
-</body></html>
-`;
+  .join('\n')}`,
+  );
 }
 
 function section(

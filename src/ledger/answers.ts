@@ -1,7 +1,7 @@
 /** What operators (and the workflow itself) answer: decided here, under the incident's row lock, with the audit row beside it. */
 import type { IncidentStatus, Reason } from '../core/notice.ts';
 import { type Actor, audit } from './audit.ts';
-import type { Ledger, Queryable } from './db.ts';
+import type { Ledger, Queryable, Transaction } from './db.ts';
 import { procedure } from './procedure.ts';
 import { announce } from './steps.ts';
 import { type IncidentView, incidentView } from './views.ts';
@@ -59,31 +59,31 @@ export async function command(ledger: Ledger, incident: string, given: Command, 
   return result;
 }
 
-const decideCommand = procedure(
-  'command',
-  async (tx, incident: string, given: Command, who: Actor): Promise<CommandResult> => {
-    const [found] = await tx.query<Standing>(
-      `select i.*, jsonb_array_length(p.policy->'levels') as levels from incidents i join policies p on p.id = i.policy where i.id = $1 for update of i`,
-      [incident],
-    );
-    if (!found) return { outcome: 'unknown' };
-    if (found.closed_at) return { outcome: 'closed', incident: await incidentView(tx, incident) };
-    const change = changeOf(given, found);
-    if ('why' in change) return { outcome: 'refused', why: change.why };
-    if ('by' in change) {
-      return {
-        outcome: 'already',
-        incident: await incidentView(tx, incident),
-        ...(change.by ? { by: change.by } : {}),
-        begun: [],
-      };
-    }
-    await apply(tx, found, given, change, who);
-    announce('answer.written');
-    const begun = change.status ? await begunPages(tx, incident) : [];
-    return { outcome: 'done', incident: await incidentView(tx, incident), by: who.by, begun };
-  },
-);
+const decideCommand = procedure('command', decide);
+
+/** The same within a transaction that is open. */
+export async function decide(tx: Transaction, incident: string, given: Command, who: Actor): Promise<CommandResult> {
+  const [found] = await tx.query<Standing>(
+    `select i.*, jsonb_array_length(p.policy->'levels') as levels from incidents i join policies p on p.id = i.policy where i.id = $1 for update of i`,
+    [incident],
+  );
+  if (!found) return { outcome: 'unknown' };
+  if (found.closed_at) return { outcome: 'closed', incident: await incidentView(tx, incident) };
+  const change = changeOf(given, found);
+  if ('why' in change) return { outcome: 'refused', why: change.why };
+  if ('by' in change) {
+    return {
+      outcome: 'already',
+      incident: await incidentView(tx, incident),
+      ...(change.by ? { by: change.by } : {}),
+      begun: [],
+    };
+  }
+  await apply(tx, found, given, change, who);
+  announce('answer.written');
+  const begun = change.status ? await begunPages(tx, incident) : [];
+  return { outcome: 'done', incident: await incidentView(tx, incident), by: who.by, begun };
+}
 
 /** The change a command asks for; who was first when there is nothing to change; or why it makes no sense now. */
 function changeOf(

@@ -7,3 +7,4 @@ import './deliveries.ts';
 import './facts.ts';
 import './retention.ts';
 import './state.ts';
+import './tokens.ts';

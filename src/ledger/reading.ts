@@ -78,18 +78,21 @@ export interface IncidentFilter {
   q?: string;
   cursor?: string;
   limit: number;
+  /** Only those that are not closed. */
+  open?: boolean;
 }
 
 export async function listIncidents(
   db: Queryable,
-  { status, severity, service, q, cursor, limit }: IncidentFilter,
+  { status, severity, service, q, cursor, limit, open = false }: IncidentFilter,
 ): Promise<{ incidents: IncidentView[]; next?: string }> {
   const rows = await db.query<{ number: number }>(
     `select number, ${INCIDENT_COLUMNS} from incidents
       where ($1::text is null or status = $1) and ($2::text is null or severity = $2) and ($3::text is null or service = $3)
         and ($4::text is null or position(lower($4) in lower(title)) > 0 or id = upper($4)) and ($5::bigint is null or number < $5)
+        and (not $7 or closed_at is null)
       order by number desc limit $6`,
-    [status ?? null, severity ?? null, service ?? null, q ?? null, cursor ?? null, limit],
+    [status ?? null, severity ?? null, service ?? null, q ?? null, cursor ?? null, limit, open],
   );
   const last = rows.at(-1);
   return {
@@ -118,6 +121,16 @@ export interface IncidentDetail extends IncidentView {
 
 /** Rows of the timeline and deliveries that one answer shows. */
 const SHOWN = 500;
+
+/** The id of the incident of this id or number. */
+export async function incidentNamed(db: Queryable, name: string): Promise<string | undefined> {
+  const number = /^\d{1,15}$/.test(name) ? Number(name) : null;
+  const [row] = await db.query<{ id: string }>(
+    'select id from incidents where id = upper($1) or id = $1 or number = $2 order by number desc limit 1',
+    [name, number],
+  );
+  return row?.id;
+}
 
 export async function incidentOf(db: Queryable, id: string): Promise<IncidentDetail | undefined> {
   const [row] = await db.query(`select ${INCIDENT_COLUMNS} from incidents where id = $1`, [id]);

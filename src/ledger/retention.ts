@@ -108,7 +108,11 @@ const decisions: Batch = async (tx, before) => {
   return { gone: 0, after: isLast ? undefined : 0 };
 };
 
+/** Longer than any answer token is good for: one that is forgotten could be used again. */
+const USES_KEPT = '5 days';
+
 const sends: Batch = async (tx, before) => {
+  await removed(tx, 'answer_uses', `at < least($1::timestamptz, now() - interval '${USES_KEPT}')`, [before]);
   const rows = await tx.query(
     `delete from sends where id in (select id from sends where signalled_at is not null and coalesce(ended_at, signalled_at) < $1::timestamptz
       order by id limit ${ROWS_MAX}) returning id`,
