@@ -7,12 +7,13 @@ import { slack } from './slack.ts';
 import { slackWebhook } from './slack-webhook.ts';
 import { stdout } from './stdout.ts';
 import { teams } from './teams.ts';
+import { telegram } from './telegram.ts';
 import { webhook } from './webhook.ts';
 
 export type { Channel, CheckCall, Ears, Heard, Person, Ref } from './channel.ts';
 export { secretPaths } from './channel.ts';
 
-export const channels = [stdout, slack, slackWebhook, discord, teams, email, webhook] as const;
+export const channels = [stdout, slack, slackWebhook, discord, teams, email, webhook, telegram] as const;
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */
 export const channelOf = (id: string): Channel | undefined =>
