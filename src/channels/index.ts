@@ -5,6 +5,7 @@ import { email } from './email.ts';
 import { notion } from './notion.ts';
 import { slack } from './slack.ts';
 import { slackWebhook } from './slack-webhook.ts';
+import { sms } from './sms.ts';
 import { stdout } from './stdout.ts';
 import { teams } from './teams.ts';
 import { telegram } from './telegram.ts';
@@ -13,7 +14,7 @@ import { webhook } from './webhook.ts';
 export type { Channel, CheckCall, Ears, Heard, Person, Ref } from './channel.ts';
 export { secretPaths } from './channel.ts';
 
-export const channels = [stdout, slack, slackWebhook, discord, teams, email, webhook, telegram] as const;
+export const channels = [stdout, slack, slackWebhook, discord, teams, email, webhook, telegram, sms] as const;
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */
 export const channelOf = (id: string): Channel | undefined =>
