@@ -126,6 +126,8 @@ function commandOf(said: Exclude<Spoken, { kind: 'status' }>): Command | undefin
   switch (said.kind) {
     case 'snooze':
       return { kind: 'snooze', for_ms: said.for_ms };
+    case 'comment':
+      return { kind: 'comment', text: said.text };
     case 'who':
       return undefined;
     default:

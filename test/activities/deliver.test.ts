@@ -81,6 +81,7 @@ function deliveryBy(
       summaries: [],
       retention: { events: 0, incidents: 0, sends: 0, summaries: 0, audit: 0 },
       egress: { allow: [] },
+      people: new Map(),
       sources: new Map(),
       links: {},
       warnings: [],

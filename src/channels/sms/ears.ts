@@ -3,7 +3,7 @@
  * https://www.twilio.com/docs/messaging/guides/webhook-request and …/outbound-message-status-in-status-callbacks
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { commandOf } from '../../core/command.ts';
+import { commandIn } from '../../core/spoken.ts';
 import type { Heard, Posted } from '../channel.ts';
 import { wordsOf } from './twilio.ts';
 
@@ -71,7 +71,7 @@ export function read({ raw }: Posted, config: Hearing): Heard[] {
   // STOP, START, HELP and their like are no commands of ours: Twilio keeps that list, and answers.
   if (form.has('OptOutType') || !config.to.includes(from)) return [];
   // Who copies our whole line copies its code as well.
-  const words = commandOf(text.replace(/\s*#[2-9A-Z]{4}\s*$/, ''));
+  const words = commandIn(text.replace(/\s*#[2-9A-Z]{4}\s*$/, ''));
   if (words === undefined) return [];
   return [{ kind: 'command', words, person: { id: from, name: masked(from) }, reply: { to: from, message } }];
 }

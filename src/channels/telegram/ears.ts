@@ -1,7 +1,7 @@
 /** What Telegram posts to us: a button that was pressed, a command in the chat. https://core.telegram.org/bots/api#update */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { commandOf } from '../../core/command.ts';
+import { commandIn } from '../../core/spoken.ts';
 import { oneLine } from '../../core/text.ts';
 import {
   type CheckCall,
@@ -82,7 +82,7 @@ export function read({ raw }: Posted, config: Hearing): Heard[] {
   // Who writes as the group or as a channel stays nameless, and Telegram shows a bot in their place.
   if (!message?.from || message.from.is_bot || !message.text?.startsWith('/') || !isChat(message.chat, config.chat_id))
     return [];
-  const words = commandOf(message.text);
+  const words = commandIn(message.text);
   if (words === undefined) return [];
   const reply: Ref = {
     chat_id: message.chat.id,
