@@ -115,6 +115,8 @@ export interface Ears<Config> {
   refuse(posted: Posted, config: Config): string | undefined;
   /** What it says; nothing for what is none of our business. Called only with what `refuse` let through. */
   read(posted: Posted, config: Config): Heard[];
+  /** The status that thanks the provider; 200 unless it wants another. */
+  thanks?: 204;
   /** Tells the person how their answer ended (`INC-7 is acknowledged`, `bo was first`), where `reply` leads. */
   tell(reply: Ref, words: string, call: CheckCall<Config>): Promise<Outcome>;
 }

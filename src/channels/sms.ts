@@ -116,6 +116,8 @@ export const sms = defineChannel({
   // What a long code sends in the USA and Canada; Twilio queues the rest: https://www.twilio.com/docs/messaging/guides/rate-limits-and-message-queues
   rate: { count: 1, per_ms: 1_000 },
   ears: {
+    // A body would be sent to the person: https://www.twilio.com/docs/messaging/twiml
+    thanks: 204,
     refuse,
     read,
     async tell(reply, words, call) {

@@ -93,7 +93,7 @@ export const heard = (deps: Pick<Deps, 'ledger' | 'config' | 'tokens' | 'wake' |
         'The address that Slack, Telegram or Twilio is given for buttons, commands, replies and receipts of the integration of this name. Each proves itself as its provider does; no key is asked for.',
       params: z.object({ name: word(64) }),
       takes: { kind: 'raw', media: 'any', limit: POST_MAX_BYTES, schema: z.unknown() },
-      answers: { 200: { about: 'Heard', media: 'text/plain' } },
+      answers: { 200: { about: 'Heard', media: 'text/plain' }, 204: { about: 'Heard' } },
       proof({ name = '' }) {
         const found = listening(name);
         if (!found) return undefined;
@@ -108,7 +108,7 @@ export const heard = (deps: Pick<Deps, 'ledger' | 'config' | 'tokens' | 'wake' |
           { raw, headers: flat(headers), url: addressOf(name), now },
           found.integration.config,
         );
-        let body = '';
+        let body: string | undefined;
         for (const one of all) {
           if (one.kind === 'greeting') body = one.body;
           if (one.kind !== 'answer' && one.kind !== 'command') continue;
@@ -116,7 +116,7 @@ export const heard = (deps: Pick<Deps, 'ledger' | 'config' | 'tokens' | 'wake' |
           if (one.reply) tell(one.reply, words, found);
         }
         wake();
-        return { status: 200, type: 'text/plain', body };
+        return body === undefined ? { status: found.ears.thanks ?? 200 } : { status: 200, type: 'text/plain', body };
       },
     }),
   ];
