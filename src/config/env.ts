@@ -62,11 +62,11 @@ const ROWS: readonly EnvRow[] = [
   row('TOCSIN_TIMEZONE', '', '', 'timezone', 'Time zone of the daily summary at 18:00; UTC without it'),
   row('GRAFANA_URL', '', '', 'links.grafana', 'Link to Grafana in messages'),
   row('PROM_URL', '', '', 'links.prometheus', 'Link to Prometheus in messages'),
-  later('JIRA_BASE_URL', 'Jira', 'Address of Jira'),
-  later('JIRA_EMAIL', 'Jira', 'Login'),
-  later('JIRA_API_TOKEN', 'Jira', 'API token'),
-  later('JIRA_PROJECT_KEY', 'Jira', 'Project of new issues'),
-  later('JIRA_ISSUE_TYPE', 'Jira', 'Type of new issues'),
+  row('JIRA_BASE_URL', 'jira', 'jira', 'base_url', 'Address of Jira, where critical incidents get an issue'),
+  row('JIRA_EMAIL', 'jira', 'jira', 'email', 'Login'),
+  row('JIRA_API_TOKEN', 'jira', 'jira', 'api_token', 'API token'),
+  row('JIRA_PROJECT_KEY', 'jira', 'jira', 'project_key', 'Project of new issues, such as OPS'),
+  row('JIRA_ISSUE_TYPE', 'jira', 'jira', 'issue_type', 'Type of new issues: Incident, Task, Bug; Task without it'),
   later('PAGERDUTY_INTEGRATION_KEY', 'PagerDuty', 'Events API v2 key'),
   later('PAGERDUTY_API_TOKEN', 'PagerDuty', 'REST API token'),
 ];
@@ -94,6 +94,9 @@ const EVENTS_OF_USERS = {
   quiet: '10m',
   tell_resolved: false,
 };
+
+/** They hear some of it beside others; where there is nobody else, the terminal hears everything. */
+const ASIDE: ReadonlySet<string> = new Set(['notion', 'jira']);
 
 /** Integrations and routes out of the environment; with nothing set, notifications show in the terminal. */
 export function configFromEnv(env: Environment): FromEnvironment {
@@ -157,7 +160,10 @@ export function configFromEnv(env: Environment): FromEnvironment {
   else if (notion.token !== undefined) warnings.push('NOTION_DATABASE_ID is missing: no daily summary is written');
   else if (notion.database_id !== undefined) warnings.push('NOTION_API_TOKEN is missing: no daily summary is written');
 
-  if (!Object.keys(integrations).some((name) => name !== 'notion')) integrations.terminal = { type: 'stdout' };
+  const jira = jiraOf(fieldsOf('jira'), warnings);
+  if (jira) integrations.jira = jira;
+
+  if (!Object.keys(integrations).some((name) => !ASIDE.has(name))) integrations.terminal = { type: 'stdout' };
 
   const links = { grafana: single('links.grafana'), prometheus: single('links.prometheus') };
   const timezone = single('timezone') ?? 'UTC';
@@ -172,8 +178,8 @@ export function configFromEnv(env: Environment): FromEnvironment {
 }
 
 /**
- * Alerts to Slack and Discord, critical ones by mail as well, jobs as stories, user events to their own channel; Discord's
- * backup only for what is critical (seeds 000, 002, 003, 004).
+ * Alerts to Slack and Discord, critical ones by mail and to Jira as well, jobs as stories, user events to their own channel;
+ * Discord's backup only for what is critical (seeds 000, 002, 003, 004).
  */
 function routesOf(names: Set<string>) {
   const chats = ['slack', 'slack-bot', 'discord'].filter((name) => names.has(name));
@@ -200,8 +206,9 @@ function routesOf(names: Set<string>) {
   }
   const everything =
     chats.length > 0 ? chats : ['email', 'slack-users', 'terminal'].filter((name) => names.has(name)).slice(0, 1);
-  if (names.has('email') && !everything.includes('email')) {
-    routes.push({ name: 'critical', match: ['severity="critical"'], notify: [...everything, 'email'] });
+  const besides = ['email', 'jira'].filter((name) => names.has(name) && !everything.includes(name));
+  if (besides.length > 0) {
+    routes.push({ name: 'critical', match: ['severity="critical"'], notify: [...everything, ...besides] });
   }
   const failover = { discord: 'discord-backup', only: ['critical'] };
   return { routes, default: { notify: everything, ...(names.has('discord-backup') ? { failover } : {}) } };
@@ -225,6 +232,19 @@ function emailOf(fields: Fields, warnings: string[]): Fields | undefined {
     .split(',')
     .map((address) => address.trim());
   return { type: 'email', host, from, to: recipients.filter((address) => address !== ''), ...rest };
+}
+
+function jiraOf(fields: Fields, warnings: string[]): Fields | undefined {
+  const needed = {
+    base_url: 'JIRA_BASE_URL',
+    email: 'JIRA_EMAIL',
+    api_token: 'JIRA_API_TOKEN',
+    project_key: 'JIRA_PROJECT_KEY',
+  };
+  const missing = Object.entries(needed).flatMap(([field, name]) => (fields[field] === undefined ? [name] : []));
+  if (missing.length === 0) return { type: 'jira', ...fields };
+  if (Object.keys(fields).length > 0) warnings.push(`${missing.join(', ')} missing: no Jira issue is opened`);
+  return undefined;
 }
 
 function valueOfRow(

@@ -43,6 +43,12 @@ const DISCORD = {
   DISCORD_WEBHOOK_BACKUP: 'https://discord.com/api/webhooks/223456789012345678/backup-token',
 };
 const NOTION = { NOTION_API_TOKEN: 'ntn_1234567890', NOTION_DATABASE_ID: '0123456789abcdef0123456789abcdef' };
+const JIRA = {
+  JIRA_BASE_URL: 'https://your-org.atlassian.net',
+  JIRA_EMAIL: 'alerts@example.com',
+  JIRA_API_TOKEN: 'ATATT3xFf-1234567890',
+  JIRA_PROJECT_KEY: 'OPS',
+};
 const COMPLETE: Record<string, string> = {
   ...SLACK,
   SLACK_WEBHOOK_URL_INFO: hook('b'),
@@ -56,6 +62,8 @@ const COMPLETE: Record<string, string> = {
   SMTP_PORT: '465',
   SMTP_FROM: 'tocsin@example.com',
   ...NOTION,
+  ...JIRA,
+  JIRA_ISSUE_TYPE: 'Incident',
   TOCSIN_TIMEZONE: 'Asia/Seoul',
   GRAFANA_URL: 'https://grafana.example.com',
   PROM_URL: 'https://prometheus.example.com',
@@ -100,6 +108,12 @@ describe('the environment without a file', () => {
       to: ['ops@example.com', 'dev@example.com'],
     });
     expect(integrations.get('notion')).toMatchObject({ kind: 'writer', config: { token: NOTION.NOTION_API_TOKEN } });
+    expect(integrations.get('jira')?.config).toMatchObject({
+      base_url: 'https://your-org.atlassian.net',
+      email: 'alerts@example.com',
+      project_key: 'OPS',
+      issue_type: 'Incident',
+    });
     expect(summaries).toEqual([
       expect.objectContaining({ name: 'daily', at: '18:00', timezone: 'Asia/Seoul', notion: 'notion' }),
     ]);
@@ -112,6 +126,7 @@ describe('the environment without a file', () => {
         ...Object.values(DISCORD),
         'app-password',
         NOTION.NOTION_API_TOKEN,
+        JIRA.JIRA_API_TOKEN,
       ]),
     );
     expect(warnings).toEqual([]);
@@ -165,6 +180,15 @@ describe('the environment without a file', () => {
     );
   });
 
+  it('opens a Jira issue for what is critical, beside everything else; without anybody else the terminal shows all', () => {
+    expect(told({ ...SLACK, ...JIRA }, 'daily_target_reached', 'critical')).toEqual([['critical', ['slack', 'jira']]]);
+    expect(told({ ...SLACK, ...MAIL, ...JIRA }, 'x', 'critical')).toEqual([['critical', ['slack', 'email', 'jira']]]);
+    expect(told({ ...SLACK, ...JIRA }, 'x', 'error')).toEqual([['default', ['slack']]]);
+    expect(told(JIRA, 'x', 'critical')).toEqual([['critical', ['terminal', 'jira']]]);
+    expect(told(JIRA, 'x')).toEqual([['default', ['terminal']]]);
+    expect(load(JIRA).integrations.get('jira')?.config).toMatchObject({ issue_type: 'Task' });
+  });
+
   it('makes jobs stories, in the channel of the bot', () => {
     expect(told(BOT, 'job_started', 'info', { job: 'prices' })).toEqual([['jobs', ['slack-bot']]]);
     expect(load(BOT).routing.routes.find(({ name }) => name === 'jobs')?.policy.lifecycle).toBe('job');
@@ -190,6 +214,8 @@ describe('the environment without a file', () => {
     [{ ...MAIL, SMTP_USER: 'other@example.com' }, 'SMTP_USER and SMTP_USERNAME differ'],
     [{ DISCORD_WEBHOOK_BACKUP: DISCORD.DISCORD_WEBHOOK_BACKUP }, 'DISCORD_WEBHOOK_PRIMARY is missing'],
     [{ NOTION_API_TOKEN: 'ntn_1234567890' }, 'NOTION_DATABASE_ID is missing'],
+    [{ ...JIRA, JIRA_EMAIL: '' }, 'JIRA_EMAIL missing: no Jira issue is opened'],
+    [{ JIRA_BASE_URL: JIRA.JIRA_BASE_URL }, 'JIRA_EMAIL, JIRA_API_TOKEN, JIRA_PROJECT_KEY missing'],
     [{ NOTION_DATABASE_ID: NOTION.NOTION_DATABASE_ID }, 'NOTION_API_TOKEN is missing'],
   ])('warns of what is half configured: %j', (env, warning) => {
     expect(load(env).warnings).toEqual([expect.stringContaining(warning)]);
