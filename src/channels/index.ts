@@ -3,6 +3,7 @@ import type { Channel } from './channel.ts';
 import { discord } from './discord.ts';
 import { email } from './email.ts';
 import { jira } from './jira.ts';
+import { linear } from './linear.ts';
 import { notion } from './notion.ts';
 import { slack } from './slack.ts';
 import { slackWebhook } from './slack-webhook.ts';
@@ -15,7 +16,19 @@ import { webhook } from './webhook.ts';
 export type { Channel, CheckCall, Ears, Heard, Person, Ref } from './channel.ts';
 export { secretPaths } from './channel.ts';
 
-export const channels = [stdout, slack, slackWebhook, discord, teams, email, webhook, telegram, sms, jira] as const;
+export const channels = [
+  stdout,
+  slack,
+  slackWebhook,
+  discord,
+  teams,
+  email,
+  webhook,
+  telegram,
+  sms,
+  jira,
+  linear,
+] as const;
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */
 export const channelOf = (id: string): Channel | undefined =>

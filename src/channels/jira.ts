@@ -21,7 +21,10 @@ import { clientFor, oddAnswer, outcomeOf, Refused } from './jira/transport.ts';
 
 /** The newest comments that are looked through for one that may have arrived. */
 const COMMENTS_SEEN = 50;
-const PERMISSIONS = ['CREATE_ISSUES', 'ADD_COMMENTS', 'TRANSITION_ISSUES'] as const;
+const PERMISSIONS = ['CREATE_ISSUES', 'ADD_COMMENTS', 'EDIT_ISSUES', 'TRANSITION_ISSUES'] as const;
+
+/** In a service project a comment is shown to customers unless it says otherwise; elsewhere this means nothing. */
+const INTERNAL = [{ key: 'sd.public.comment', value: { internal: true } }];
 
 const priorityFor = (severity: string, name: string) =>
   z
@@ -47,7 +50,7 @@ const config = z.strictObject({
     .min(1)
     .max(255)
     .default('Task')
-    .meta({ title: 'Issue type', description: 'By name, as the project calls it: Incident, Task, Bug.' }),
+    .meta({ title: 'Issue type', description: 'By name, as the project calls it (Incident, Task, Bug), or by id.' }),
   priorities: z
     .strictObject({
       critical: priorityFor('critical', 'Highest'),
@@ -85,7 +88,7 @@ export function render(notice: Notice, config: Config): { fields: Record<string,
   return {
     fields: {
       project: { key: config.project_key },
-      issuetype: { name: config.issue_type },
+      issuetype: /^\d+$/.test(config.issue_type) ? { id: config.issue_type } : { name: config.issue_type },
       summary: summaryOf(notice),
       description: descriptionOf(notice, markOf(notice)),
       labels: labelsOf(notice, config.labels),
@@ -187,10 +190,10 @@ function issueOf(ref: Ref | undefined): string | undefined {
   return typeof key === 'string' && /^([A-Z][A-Z0-9_]*-)?\d+$/.test(key) ? key : undefined;
 }
 
-/** Once more without the fields that the project does not take: an issue without a priority is better than none. */
+/** Once more without the fields that the project does not take: an issue without them is better than none. */
 async function create(jira: Jira, { notice, config }: Call<Config>): Promise<Outcome> {
   const { fields } = render(notice, config);
-  const optional = new Set(['priority', 'labels', ...Object.keys(config.fields)]);
+  const optional = new Set(['description', 'priority', 'labels', ...Object.keys(config.fields)]);
   try {
     return created(await jira.createIssue({ fields }));
   } catch (error) {
@@ -222,7 +225,8 @@ async function follow(jira: Jira, call: Call<Config>, issue: string): Promise<Ou
   const { notice, config } = call;
   const note = await change(jira, call, issue);
   try {
-    const { id } = await jira.addComment({ issueIdOrKey: issue, body: render(notice, config).comment });
+    const body = render(notice, config).comment;
+    const { id } = await jira.addComment({ issueIdOrKey: issue, body, properties: INTERNAL });
     if (typeof id !== 'string') return oddAnswer(201);
     return delivered({ key: issue, comment: id }, note);
   } catch (error) {
@@ -287,15 +291,20 @@ async function checked(jira: Jira, { project_key, issue_type }: Config): Promise
   if (!project)
     return rejected('config', `Jira: no project ${project_key}, or the account cannot see it; give it access`);
   const asked = await jira.getMyPermissions({ projectKey: project_key, permissions: PERMISSIONS.join(',') });
-  const [may, mayComment, mayMove] = PERMISSIONS.map((name) => asked.permissions?.[name]?.havePermission === true);
-  if (!may) {
+  const lacks = (name: (typeof PERMISSIONS)[number]) => asked.permissions?.[name]?.havePermission !== true;
+  if (lacks('CREATE_ISSUES')) {
     return rejected('auth', `Jira: the account may not create issues in ${project_key}; give it a role that may`);
   }
-  const types = (project.issueTypes ?? []).flatMap(({ name, subtask }) => (name && !subtask ? [name] : []));
-  if (types.length > 0 && !types.includes(issue_type)) {
-    return rejected('config', `Jira: ${project_key} has no issue type ${issue_type}; it has ${types.join(', ')}`);
+  const types = (project.issueTypes ?? []).filter(({ subtask }) => !subtask);
+  if (types.length > 0 && !types.some(({ id, name }) => issue_type === name || issue_type === id)) {
+    const names = types.map(({ name }) => name).join(', ');
+    return rejected('config', `Jira: ${project_key} has no issue type ${issue_type}; it has ${names}`);
   }
-  const lacking = [...(mayComment ? [] : ['comment on']), ...(mayMove ? [] : ['transition'])];
+  const lacking = [
+    ...(lacks('ADD_COMMENTS') ? ['comment on'] : []),
+    ...(lacks('EDIT_ISSUES') ? ['edit'] : []),
+    ...(lacks('TRANSITION_ISSUES') ? ['transition'] : []),
+  ];
   return lacking.length === 0
     ? delivered()
     : delivered(undefined, `issues can be opened, but the account may not ${lacking.join(' or ')} them`);

@@ -6,6 +6,7 @@ import { jira as jiraChannel, render } from '../../src/channels/jira.ts';
 import type { Notice } from '../../src/core/notice.ts';
 import { callOf, NOW } from '../support/calls.ts';
 import { type FakeJira, type FakeJiraOptions, isDocument, startFakeJira } from '../support/fakes/jira.ts';
+import type { Answer } from '../support/fakes/recorder.ts';
 import { HOSTILE, noticeCases, noticeOf, sampleAlert, sampleNotice } from '../support/notices.ts';
 
 const jira = jiraChannel as unknown as Channel;
@@ -30,8 +31,8 @@ const configOf = (more: Record<string, unknown> = {}) => ({
   issue_type: 'Incident',
   ...more,
 });
-const tell = (notice: Notice, root?: Ref, more?: Record<string, unknown>, signal?: AbortSignal) =>
-  jira.send(callOf(jira, configOf(more), { notice, ...(root ? { root } : {}), ...(signal ? { signal } : {}) }));
+const tell = (notice: Notice, root?: Ref, more?: Record<string, unknown>) =>
+  jira.send(callOf(jira, configOf(more), { notice, ...(root ? { root } : {}) }));
 const find = (notice: Notice, root?: Ref) =>
   jira.find?.(callOf(jira, configOf(), { notice, ...(root ? { root } : {}) }));
 const check = (more?: Record<string, unknown>) => jira.check?.(callOf(jira, configOf(more)));
@@ -168,6 +169,23 @@ describe('the issue of an incident', () => {
     expect(fake.issues).toHaveLength(1);
   });
 
+  it('is opened without its description where Jira does not take that: the summary is news enough', async () => {
+    await restart({ offScreen: ['description'] });
+    expect(await tell(noticeOf('one'))).toMatchObject({
+      kind: 'delivered',
+      note: expect.stringContaining('without description'),
+    });
+    expect(issue().fields.summary).toBe('[availability] API gateway answers 503');
+    fake.script([{ status: 400, json: { errorMessages: ['CONTENT_LIMIT_EXCEEDED'], errors: {} } }]);
+    expect(await tell(noticeOf('one'), undefined, {})).toMatchObject({ note: expect.stringContaining('too long') });
+  });
+
+  it('is of a type given by name or by id', async () => {
+    await begin(noticeOf('one'), { issue_type: '3' });
+    expect(issue().fields.issuetype).toEqual({ id: '3' });
+    expect(await check({ issue_type: '3' })).toEqual({ kind: 'delivered' });
+  });
+
   it('is not opened to say that there is nothing to do', async () => {
     for (const name of ['acknowledged', 'snoozed', 'resolved', 'story-end'] as const) {
       expect(await tell(noticeOf(name))).toEqual({
@@ -199,6 +217,7 @@ describe('what follows', () => {
       '👀 ACKNOWLEDGED · Acknowledged by ana',
       '🔴 CRITICAL · Nobody answered: level 2',
     ]);
+    expect(issue().comments.every(({ internal }) => internal)).toBe(true);
     expect(fake.issues).toHaveLength(1);
   });
 
@@ -236,6 +255,15 @@ describe('what follows', () => {
     await tell(sampleNotice({ reason: 'severity_rose' }), root);
     expect(issue().fields.priority).toEqual({ name: 'Highest' });
     expect(issue().labels.filter((label) => label.startsWith('severity:'))).toEqual(['severity:critical']);
+    expect(issue().comments).toHaveLength(1);
+  });
+
+  it('says what it could not correct', async () => {
+    await restart({ permissions: ['CREATE_ISSUES', 'ADD_COMMENTS'] });
+    expect(await tell(sampleNotice({ reason: 'severity_rose' }), await begin())).toMatchObject({
+      kind: 'delivered',
+      note: expect.stringMatching(/^commented, but the issue was not changed: .*check its permissions/),
+    });
     expect(issue().comments).toHaveLength(1);
   });
 
@@ -310,17 +338,31 @@ describe('after a lost answer', () => {
     await expect(find(noticeOf('one'))).rejects.toThrow('HTTP 503');
   });
 
-  it.each([
-    ['before the headers', { hang: true }],
-    ['within the body', { status: 201, headers: { 'content-length': '1000' }, text: '{"id":' }],
-  ] as const)('Jira falling silent %s is told apart from a refusal', async (_when, answer) => {
-    fake.script([{ ...answer, accept: true }]);
-    expect(await tell(noticeOf('one'), undefined, {}, AbortSignal.timeout(200))).toMatchObject({
-      kind: 'retry',
-      reason: 'timeout',
-      ambiguous: true,
-    });
-    expect(fake.issues).toHaveLength(1);
+  it('Jira falling silent is told apart from a refusal, before the headers and within the body', async () => {
+    const silent = async (answer: Answer, hearing: (stop: () => void) => Promise<typeof fetch>) => {
+      const stopper = new AbortController();
+      fake.script([{ ...answer, accept: true }]);
+      const heard = await hearing(() => stopper.abort());
+      return jira.send(callOf(jira, configOf(), { notice: noticeOf('one'), fetch: heard, signal: stopper.signal }));
+    };
+    const lost = { kind: 'retry', reason: 'timeout', ambiguous: true };
+    expect(
+      await silent({ hang: true }, async (stop) => {
+        void fake.requests.waitFor(() => true).then(stop);
+        return fetch;
+      }),
+    ).toMatchObject(lost);
+    expect(
+      await silent(
+        { status: 201, headers: { 'content-length': '1000' }, text: '{"id":' },
+        async (stop) => async (url, init) => {
+          const response = await fetch(url, init);
+          setImmediate(stop);
+          return response;
+        },
+      ),
+    ).toMatchObject(lost);
+    expect(fake.issues.length).toBeGreaterThan(0);
   });
 
   it.each([
@@ -425,7 +467,7 @@ describe('the check', () => {
     await restart({ permissions: ['CREATE_ISSUES'] });
     expect(await check()).toMatchObject({
       kind: 'delivered',
-      note: expect.stringContaining('not comment on or transition'),
+      note: expect.stringContaining('not comment on or edit or transition'),
     });
   });
 });

@@ -1,10 +1,11 @@
 /** A notice as an Atlassian document (ADF): the description of an issue, and the comments below it. */
+import type { Link } from '../../core/event.ts';
 import { isPage, type Notice, REASONS } from '../../core/notice.ts';
 import { alertLine, clip, factsOf, oneLine, plural, safeLink, tidy, toneOf } from '../../core/text.ts';
 
 /**
- * Jira takes 32,767 characters in a text field. Whether that counts the text or the JSON around it is not documented,
- * so the JSON is held to it. https://support.atlassian.com/jira-cloud-administration/docs/configure-advanced-settings/
+ * Jira takes 32,767 characters in a text field (https://jira.atlassian.com/browse/JRACLOUD-78553). Whether that counts
+ * the text or the JSON around it is not documented, so the JSON is held to it.
  */
 export const DOCUMENT_MAX = 32_767;
 
@@ -47,7 +48,7 @@ export const descriptionOf = (notice: Notice, mark: string): Document =>
     ...facts(factsOf(notice), room),
     ...listed(notice, room),
     ...context(notice, room),
-    ...links(notice, room),
+    ...section('Links', pages(linksOf(notice), room)),
     footer(notice, mark),
   ]);
 
@@ -58,7 +59,7 @@ export const commentOf = (notice: Notice, mark: string): Document =>
     ...said({ ...notice, alerts: [] }, room),
     ...facts(factsOf(notice).filter(isNews(notice)), room),
     ...(isPage(notice.reason) ? listed(notice, room) : []),
-    ...links({ ...notice, links: [] }, room),
+    ...pages(answersOf(notice), room),
     footer(notice, mark),
   ]);
 
@@ -88,6 +89,9 @@ const paragraphOf = (words: string): Paragraph[] => {
 };
 
 const heading = (words: string): Block => ({ type: 'heading', attrs: { level: 3 }, content: text(words) });
+/** Nothing where there is nothing below the heading. */
+const section = (words: string, content: Block[]): Block[] =>
+  content.length === 0 ? [] : [heading(words), ...content];
 const bullets = (items: Inline[][]): Block[] =>
   items.length === 0
     ? []
@@ -173,20 +177,24 @@ function context({ alerts }: Notice, room: Room): Block[] {
   ];
 }
 
-/** Dashboards, runbooks, the incident's page, and the pages that answer it. */
-function links({ incident, links: given, answers = [] }: Notice, room: Room): Block[] {
-  const wanted = [
-    ...(incident.url ? [{ title: 'Open incident', url: incident.url }] : []),
-    ...answers.flatMap(({ label, url }) => (url === undefined ? [] : [{ title: label, url }])),
-    ...given,
-  ];
+/** The pages that answer it. */
+const answersOf = ({ answers = [] }: Notice): Link[] =>
+  answers.flatMap(({ label, url }) => (url === undefined ? [] : [{ title: label, url }]));
+
+/** The incident's page, the pages that answer it, dashboards and runbooks. */
+const linksOf = (notice: Notice): Link[] => [
+  ...(notice.incident.url ? [{ title: 'Open incident', url: notice.incident.url }] : []),
+  ...answersOf(notice),
+  ...notice.links,
+];
+
+function pages(wanted: Link[], room: Room): Block[] {
   const items = wanted.flatMap(({ title, url }): Inline[][] => {
     const href = safeLink(url);
     if (href === undefined || href.length > LINK_URL_MAX) return [];
     return [text(clip(oneLine(title) || href, LINK_TITLE_MAX), { type: 'link', attrs: { href } })];
   });
-  const shown = items.slice(0, room(LINKS_MAX));
-  return shown.length === 0 ? [] : [heading('Links'), ...bullets(shown)];
+  return bullets(items.slice(0, room(LINKS_MAX)));
 }
 
 const footer = ({ incident, reason }: Notice, mark: string): Block => ({

@@ -91,7 +91,7 @@ const ADVICE: Record<string, string> = {
   project: 'no such project, or the account may not create issues in it; check project_key',
   issuetype: 'the project has no such issue type; check issue_type',
   summary: 'the summary is not taken',
-  description: 'the description is not taken: too long, or the project takes none',
+  description: 'the text is not taken: too long, or not on the create screen',
   priority: 'the project has no such priority, or not on its create screen; check priorities',
   labels: 'labels are not on the project’s create screen',
   reporter: 'the project wants a reporter, which the account may not set',
@@ -104,7 +104,8 @@ function refusal(status: number, headers: Headers, json: Fields | undefined, now
   const said = `Jira: HTTP ${status}`;
   switch (status) {
     case 400: {
-      const fields = Object.keys((json?.errors ?? {}) as Fields).filter((name) => /^[\w.-]{1,60}$/.test(name));
+      const named = Object.keys((json?.errors ?? {}) as Fields).filter((name) => /^[\w.-]{1,60}$/.test(name));
+      const fields = named.length === 0 && isOfDocument(json) ? ['description'] : named;
       const words = fields.map((name) => `${name} (${Object.hasOwn(ADVICE, name) ? ADVICE[name] : adviceFor(name)})`);
       const reason = fields.some((name) => name === 'project' || name === 'issuetype') ? 'config' : 'payload';
       return new Refused(status, rejected(reason, words.length ? `${said}: ${words.join('; ')}` : said), fields);
@@ -133,6 +134,11 @@ function refusal(status: number, headers: Headers, json: Fields | undefined, now
       return new Refused(status, fromStatus(status, headers, now, said));
   }
 }
+
+/** Of a document that it does not take, or that is too long (JRACLOUD-78553), Jira says only so, and no field. */
+const isOfDocument = (json: Fields | undefined): boolean =>
+  Array.isArray(json?.errorMessages) &&
+  json.errorMessages.some((word) => word === 'INVALID_INPUT' || word === 'CONTENT_LIMIT_EXCEEDED');
 
 const adviceFor = (name: string): string =>
   name.startsWith('customfield_')

@@ -21,7 +21,8 @@ export interface JiraIssue {
   fields: Part;
   labels: string[];
   status: string;
-  comments: { id: string; text: string }[];
+  /** `internal`: hidden from a service project's customers. */
+  comments: { id: string; text: string; internal: boolean }[];
   /** The description's text, a line for each part. */
   text: string;
 }
@@ -63,6 +64,8 @@ class Refusal extends Error {
     this.reply = reply;
   }
 }
+/** Jira names no field when it is about the document of the description or of a comment. */
+const DOCUMENT_FAULTS = ['INVALID_INPUT', 'CONTENT_LIMIT_EXCEEDED'];
 const refuse = (status: number, errors: Record<string, string>, errorMessages: string[] = []): never => {
   throw new Refusal({ status, json: { errorMessages, errors } });
 };
@@ -75,7 +78,7 @@ export async function startFakeJira(options: FakeJiraOptions = {}): Promise<Fake
     priorities = ['Highest', 'High', 'Medium', 'Low', 'Lowest'],
     customFields = {},
     offScreen = [],
-    permissions = ['CREATE_ISSUES', 'ADD_COMMENTS', 'TRANSITION_ISSUES'],
+    permissions = ['CREATE_ISSUES', 'ADD_COMMENTS', 'EDIT_ISSUES', 'TRANSITION_ISSUES'],
     statuses = { 'To Do': 'new', 'In Progress': 'indeterminate', 'Won’t Do': 'done', Done: 'done' },
   } = options;
   const email = 'alerts@example.com';
@@ -100,7 +103,9 @@ export async function startFakeJira(options: FakeJiraOptions = {}): Promise<Fake
       case 'project':
         return (value as Part).key === project ? undefined : 'valid project is required';
       case 'issuetype':
-        return issueTypes.includes(String((value as Part).name)) ? undefined : 'Specify a valid issue type';
+        return issueTypes.includes(String((value as Part).name ?? issueTypes[Number((value as Part).id) - 1]))
+          ? undefined
+          : 'Specify a valid issue type';
       case 'summary':
         if (typeof value !== 'string' || value.trim() === '') return 'You must specify a summary of the issue.';
         if (/[\r\n]/.test(value)) return 'The summary is invalid because it contains newline characters.';
@@ -122,6 +127,8 @@ export async function startFakeJira(options: FakeJiraOptions = {}): Promise<Fake
       const fault = faultOf(name, value);
       return fault === undefined ? [] : [[name, fault]];
     });
+    const ofDocument = errors.find(([, fault]) => DOCUMENT_FAULTS.includes(fault));
+    if (ofDocument) refuse(400, {}, [ofDocument[1]]);
     if (errors.length > 0) refuse(400, Object.fromEntries(errors));
   };
 
@@ -132,7 +139,12 @@ export async function startFakeJira(options: FakeJiraOptions = {}): Promise<Fake
       /^\/rest\/api\/3\/project\/([^/]+)$/,
       ([key]) =>
         key === project
-          ? ok({ id: '1', key, name: 'Operations', issueTypes: issueTypes.map((name) => ({ name, subtask: false })) })
+          ? ok({
+              id: '1',
+              key,
+              name: 'Operations',
+              issueTypes: issueTypes.map((name, at) => ({ id: String(at + 1), name, subtask: false })),
+            })
           : missing(`No project could be found with key '${key}'.`),
     ],
     [
@@ -185,6 +197,7 @@ export async function startFakeJira(options: FakeJiraOptions = {}): Promise<Fake
       /^\/rest\/api\/3\/issue\/([^/]+)$/,
       ([key = ''], { fields = {}, update = {} }) => {
         const issue = issueAt(key);
+        if (!permissions.includes('EDIT_ISSUES')) refuse(403, {}, ['You do not have permission to edit issues.']);
         check(fields as Part);
         Object.assign(issue.fields, fields);
         for (const change of ((update as Part).labels ?? []) as { add?: string; remove?: string }[]) {
@@ -233,14 +246,17 @@ export async function startFakeJira(options: FakeJiraOptions = {}): Promise<Fake
     [
       'POST',
       /^\/rest\/api\/3\/issue\/([^/]+)\/comment$/,
-      ([key = ''], { body }) => {
+      ([key = ''], { body, properties = [] }) => {
         const issue = issueAt(key);
         if (!permissions.includes('ADD_COMMENTS'))
           refuse(403, {}, ['You do not have the permission to comment on this issue.']);
         const fault = documentFault(body);
-        if (fault !== undefined) refuse(400, { comment: fault });
+        if (fault !== undefined) refuse(400, {}, [fault]);
         comments++;
-        issue.comments.push({ id: String(20_000 + comments), text: textOf(body) });
+        const internal = (properties as Part[]).some(
+          ({ key, value }) => key === 'sd.public.comment' && (value as Part).internal === true,
+        );
+        issue.comments.push({ id: String(20_000 + comments), text: textOf(body), internal });
         issues.changed();
         return { status: 201, json: { id: String(20_000 + comments), body } };
       },
