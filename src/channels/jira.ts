@@ -59,7 +59,10 @@ const config = z.strictObject({
       info: priorityFor('info', 'Low'),
     })
     .prefault({})
-    .meta({ title: 'Priorities by severity', description: 'Left out where the project does not take it.' }),
+    .meta({
+      title: 'Priorities by severity',
+      description: 'Highest, High, Medium and Low otherwise; left out where the project does not take it.',
+    }),
   labels: z
     .array(template)
     .max(20)
@@ -141,7 +144,7 @@ export const jira = defineChannel({
     if (root === undefined) return lookup(jira, call);
     const mark = markOf(call.notice);
     const { comments } = await jira.getComments({ issueIdOrKey: root, orderBy: '-created', maxResults: COMMENTS_SEEN });
-    const found = (comments ?? []).find(({ body }) => JSON.stringify(body ?? '').includes(mark));
+    const found = listIn(comments).find(({ body }) => JSON.stringify(body ?? '').includes(mark));
     return found === undefined ? undefined : { key: root, comment: String(found.id) };
   },
 
@@ -160,10 +163,9 @@ type Jira = Awaited<ReturnType<typeof open>>;
 async function open(call: CheckCall<Config>) {
   const client: Client = clientFor(call);
   const api = await import('jira.js/cloud');
-  type With<Asked, Answer> = (asked: Asked) => Promise<Answer>;
   const over =
-    <Asked, Answer>(request: (client: Client, asked: Asked) => Promise<Answer>): With<Asked, Answer> =>
-    (asked) =>
+    <Asked, Answer>(request: (client: Client, asked: Asked) => Promise<Answer>) =>
+    (asked: Asked): Promise<Answer> =>
       request(client, asked);
   return {
     createIssue: over(api.createIssue),
@@ -211,11 +213,17 @@ function created({ id, key }: { id?: unknown; key?: unknown }): Outcome {
   return issueOf(ref) === undefined ? oddAnswer(201) : delivered(ref);
 }
 
+/** What answers without a list is not Jira's search, and has not said that nothing is there. */
+function listIn<Item>(list: Item[] | undefined): Item[] {
+  if (!Array.isArray(list)) throw new Refused(200, oddAnswer(200));
+  return list;
+}
+
 /** The issue of this incident by its label, the oldest where there are several. */
 async function lookup(jira: Jira, { notice, config }: Call<Config>): Promise<Ref | undefined> {
   const jql = `project = "${config.project_key}" AND labels = "${incidentLabel(notice)}" ORDER BY created ASC`;
   const { issues } = await jira.search({ jql, maxResults: 1, fields: ['status'] });
-  const [found] = issues ?? [];
+  const [found] = listIn(issues);
   const ref = { key: String(found?.key ?? found?.id ?? '') };
   return issueOf(ref) === undefined ? undefined : ref;
 }
@@ -261,7 +269,7 @@ function severityOf({ incident: { severity } }: Notice, { priorities }: Config) 
 }
 
 /** What most workflows call a status that is reached by work being done. */
-const DONE_NAMES = /^(done|resolved|closed|complete[d]?)$/i;
+const DONE_NAMES = /^(done|resolved|closed|completed?)$/i;
 
 /** By the category of the status, since every project names its own. Nothing is done where it is there already. */
 async function move(jira: Jira, config: Config, issue: string, done: boolean): Promise<string | undefined> {

@@ -336,6 +336,9 @@ describe('after a lost answer', () => {
   it('a search that fails does not claim that nothing is there', async () => {
     fake.script([{ status: 503 }]);
     await expect(find(noticeOf('one'))).rejects.toThrow('HTTP 503');
+    fake.script([{ json: { ok: true } }, { json: { ok: true } }]);
+    await expect(find(noticeOf('one'))).rejects.toThrow('not in the way Jira does');
+    await expect(find(noticeOf('escalated'), { key: 'OPS-1' })).rejects.toThrow('not in the way Jira does');
   });
 
   it('Jira falling silent is told apart from a refusal, before the headers and within the body', async () => {

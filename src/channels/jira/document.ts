@@ -21,7 +21,7 @@ const CONTEXT_MAX = 8_000;
 const LINKS_MAX = 8;
 const LINK_TITLE_MAX = 120;
 const LINK_URL_MAX = 2_000;
-const SHARES = [1, 0.6, 0.3, 0.1] as const;
+const SHARES = [0.6, 0.3, 0.1];
 
 type Mark = { type: 'strong' } | { type: 'link'; attrs: { href: string } };
 type Inline = { type: 'text'; text: string; marks?: Mark[] } | { type: 'hardBreak' };
@@ -72,8 +72,12 @@ function fitted(build: (room: Room) => Block[]): Document {
     version: 1,
     content: build((max) => Math.max(1, Math.floor(max * share))),
   });
-  const fitting = SHARES.map((share) => () => at(share)).find((make) => JSON.stringify(make()).length <= DOCUMENT_MAX);
-  return fitting?.() ?? at(SHARES[SHARES.length - 1] ?? 0);
+  let document = at(1);
+  for (const share of SHARES) {
+    if (JSON.stringify(document).length <= DOCUMENT_MAX) break;
+    document = at(share);
+  }
+  return document;
 }
 
 /** ADF knows no empty text. */
