@@ -32,7 +32,6 @@ const TABLE: Readonly<Record<string, Room>> = {
       '@slack/web-api',
       '@notionhq/client',
       '@pagerduty/pdjs',
-      '@linear/sdk',
       '@octokit/request',
       '@octokit/auth-app',
       'jira.js',
