@@ -185,8 +185,12 @@ describe.each(overHttp)('$id over HTTP', (channel) => {
   });
 
   it('has delivered when the vendor accepts', async () => {
-    const { status = 200, body } = vendorOf(channel).accepts ?? {};
-    expect(await send(status, body)).toMatchObject({ kind: 'delivered' });
+    const { status = 200, body = '', answer } = vendorOf(channel).accepts ?? {};
+    const vendor: typeof fetch = async (url, init) =>
+      answering(status, answer?.(init?.method ?? 'GET', new URL(String(url)).pathname) ?? body)(url);
+    expect(await channel.send(callOf(channel, channel.sample, { fetch: vendor }))).toMatchObject({
+      kind: 'delivered',
+    });
   });
 
   it('refuses to follow a redirect', async () => {

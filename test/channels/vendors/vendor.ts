@@ -1,7 +1,12 @@
 /** What the conformance tests have to know of a channel's vendor; one file for each channel, by its id. */
 export interface Vendor {
   /** What the vendor answers over HTTP when all is well; absent for channels that do not speak HTTP. */
-  accepts?: { status?: number; body: string };
+  accepts?: {
+    status?: number;
+    body: string;
+    /** Where one delivery takes several requests that are answered differently: the body for each. */
+    answer?(method: string, path: string): string;
+  };
   /** The fields of the configuration that lead to a server at this address (http://127.0.0.1:…) instead of the vendor's. */
   at?(url: string): Record<string, unknown>;
 }
