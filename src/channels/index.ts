@@ -2,6 +2,7 @@
 import type { Channel } from './channel.ts';
 import { discord } from './discord.ts';
 import { email } from './email.ts';
+import { github } from './github.ts';
 import { jira } from './jira.ts';
 import { linear } from './linear.ts';
 import { notion } from './notion.ts';
@@ -28,6 +29,7 @@ export const channels = [
   sms,
   jira,
   linear,
+  github,
 ] as const;
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */
