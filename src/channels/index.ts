@@ -6,6 +6,7 @@ import { github } from './github.ts';
 import { jira } from './jira.ts';
 import { linear } from './linear.ts';
 import { notion } from './notion.ts';
+import { pagerduty } from './pagerduty.ts';
 import { slack } from './slack.ts';
 import { slackWebhook } from './slack-webhook.ts';
 import { sms } from './sms.ts';
@@ -30,6 +31,7 @@ export const channels = [
   jira,
   linear,
   github,
+  pagerduty,
 ] as const;
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */

@@ -59,6 +59,14 @@ const ROWS: readonly EnvRow[] = [
   row('SMTP_TO', 'email', 'email', 'to', 'Recipients, separated by commas'),
   row('NOTION_API_TOKEN', 'notion', 'notion', 'token', 'Integration token, for the daily summary'),
   row('NOTION_DATABASE_ID', 'notion', 'notion', 'database_id', 'Database of the daily summary'),
+  row(
+    'PAGERDUTY_INTEGRATION_KEY',
+    'pagerduty',
+    'pagerduty',
+    'routing_key',
+    'Events API v2 key; told of critical and error',
+  ),
+  row('PAGERDUTY_API_TOKEN', 'pagerduty', 'pagerduty', 'api_token', 'REST API token, read-only, for the check alone'),
   row('TOCSIN_TIMEZONE', '', '', 'timezone', 'Time zone of the daily summary at 18:00; UTC without it'),
   row('GRAFANA_URL', '', '', 'links.grafana', 'Link to Grafana in messages'),
   row('PROM_URL', '', '', 'links.prometheus', 'Link to Prometheus in messages'),
@@ -67,8 +75,6 @@ const ROWS: readonly EnvRow[] = [
   row('JIRA_API_TOKEN', 'jira', 'jira', 'api_token', 'API token'),
   row('JIRA_PROJECT_KEY', 'jira', 'jira', 'project_key', 'Project of new issues, such as OPS'),
   row('JIRA_ISSUE_TYPE', 'jira', 'jira', 'issue_type', 'Type of new issues: Incident, Task, Bug; Task without it'),
-  later('PAGERDUTY_INTEGRATION_KEY', 'PagerDuty', 'Events API v2 key'),
-  later('PAGERDUTY_API_TOKEN', 'PagerDuty', 'REST API token'),
 ];
 
 /** Every variable of the table, for the README. */
@@ -96,7 +102,7 @@ const EVENTS_OF_USERS = {
 };
 
 /** They hear some of it beside others; where there is nobody else, the terminal hears everything. */
-const ASIDE: ReadonlySet<string> = new Set(['notion', 'jira']);
+const ASIDE: ReadonlySet<string> = new Set(['notion', 'jira', 'pagerduty']);
 
 /** Integrations and routes out of the environment; with nothing set, notifications show in the terminal. */
 export function configFromEnv(env: Environment): FromEnvironment {
@@ -163,6 +169,11 @@ export function configFromEnv(env: Environment): FromEnvironment {
   const jira = jiraOf(fieldsOf('jira'), warnings);
   if (jira) integrations.jira = jira;
 
+  const pager = fieldsOf('pagerduty');
+  if (pager.routing_key !== undefined) integrations.pagerduty = { type: 'pagerduty', ...pager };
+  else if (pager.api_token !== undefined)
+    warnings.push('PAGERDUTY_INTEGRATION_KEY is missing: the API token alone tells PagerDuty nothing');
+
   if (!Object.keys(integrations).some((name) => !ASIDE.has(name))) integrations.terminal = { type: 'stdout' };
 
   const links = { grafana: single('links.grafana'), prometheus: single('links.prometheus') };
@@ -178,8 +189,8 @@ export function configFromEnv(env: Environment): FromEnvironment {
 }
 
 /**
- * Alerts to Slack and Discord, critical ones by mail and to Jira as well, jobs as stories, user events to their own channel;
- * Discord's backup only for what is critical (seeds 000, 002, 003, 004).
+ * Alerts to Slack and Discord, critical ones by mail and to Jira as well, critical ones and errors to PagerDuty (P0 and P1),
+ * jobs as stories, user events to their own channel; Discord's backup only for what is critical (seeds 000, 002, 003, 004).
  */
 function routesOf(names: Set<string>) {
   const chats = ['slack', 'slack-bot', 'discord'].filter((name) => names.has(name));
@@ -206,10 +217,12 @@ function routesOf(names: Set<string>) {
   }
   const everything =
     chats.length > 0 ? chats : ['email', 'slack-users', 'terminal'].filter((name) => names.has(name)).slice(0, 1);
-  const besides = ['email', 'jira'].filter((name) => names.has(name) && !everything.includes(name));
+  const besides = ['email', 'jira', 'pagerduty'].filter((name) => names.has(name) && !everything.includes(name));
   if (besides.length > 0) {
     routes.push({ name: 'critical', match: ['severity="critical"'], notify: [...everything, ...besides] });
   }
+  if (names.has('pagerduty'))
+    routes.push({ name: 'error', match: ['severity="error"'], notify: [...everything, 'pagerduty'] });
   const failover = { discord: 'discord-backup', only: ['critical'] };
   return { routes, default: { notify: everything, ...(names.has('discord-backup') ? { failover } : {}) } };
 }

@@ -49,6 +49,7 @@ const JIRA = {
   JIRA_API_TOKEN: 'ATATT3xFf-1234567890',
   JIRA_PROJECT_KEY: 'OPS',
 };
+const PAGER = { PAGERDUTY_INTEGRATION_KEY: '0123456789abcdef0123456789ABCDEF' };
 const COMPLETE: Record<string, string> = {
   ...SLACK,
   SLACK_WEBHOOK_URL_INFO: hook('b'),
@@ -64,6 +65,8 @@ const COMPLETE: Record<string, string> = {
   ...NOTION,
   ...JIRA,
   JIRA_ISSUE_TYPE: 'Incident',
+  ...PAGER,
+  PAGERDUTY_API_TOKEN: 'y_1234567890abcdefgh',
   TOCSIN_TIMEZONE: 'Asia/Seoul',
   GRAFANA_URL: 'https://grafana.example.com',
   PROM_URL: 'https://prometheus.example.com',
@@ -106,6 +109,10 @@ describe('the environment without a file', () => {
       pass: 'app-password',
       from: 'tocsin@example.com',
       to: ['ops@example.com', 'dev@example.com'],
+    });
+    expect(integrations.get('pagerduty')?.config).toMatchObject({
+      routing_key: PAGER.PAGERDUTY_INTEGRATION_KEY,
+      api_token: 'y_1234567890abcdefgh',
     });
     expect(integrations.get('notion')).toMatchObject({ kind: 'writer', config: { token: NOTION.NOTION_API_TOKEN } });
     expect(integrations.get('jira')?.config).toMatchObject({
@@ -189,6 +196,15 @@ describe('the environment without a file', () => {
     expect(load(JIRA).integrations.get('jira')?.config).toMatchObject({ issue_type: 'Task' });
   });
 
+  it('tells PagerDuty of what is critical or an error, and of nothing else', () => {
+    const env = { ...SLACK, ...MAIL, ...PAGER };
+    expect(told(env, 'x', 'critical')).toEqual([['critical', ['slack', 'email', 'pagerduty']]]);
+    expect(told(env, 'x', 'error')).toEqual([['error', ['slack', 'pagerduty']]]);
+    expect(told(env, 'x', 'warning')).toEqual([['default', ['slack']]]);
+    expect(told(PAGER, 'x', 'info')).toEqual([['default', ['terminal']]]);
+    expect(told(PAGER, 'x', 'critical')).toEqual([['critical', ['terminal', 'pagerduty']]]);
+  });
+
   it('makes jobs stories, in the channel of the bot', () => {
     expect(told(BOT, 'job_started', 'info', { job: 'prices' })).toEqual([['jobs', ['slack-bot']]]);
     expect(load(BOT).routing.routes.find(({ name }) => name === 'jobs')?.policy.lifecycle).toBe('job');
@@ -217,6 +233,7 @@ describe('the environment without a file', () => {
     [{ ...JIRA, JIRA_EMAIL: '' }, 'JIRA_EMAIL missing: no Jira issue is opened'],
     [{ JIRA_BASE_URL: JIRA.JIRA_BASE_URL }, 'JIRA_EMAIL, JIRA_API_TOKEN, JIRA_PROJECT_KEY missing'],
     [{ NOTION_DATABASE_ID: NOTION.NOTION_DATABASE_ID }, 'NOTION_API_TOKEN is missing'],
+    [{ PAGERDUTY_API_TOKEN: 'y_1234567890abcdefgh' }, 'PAGERDUTY_INTEGRATION_KEY is missing'],
   ])('warns of what is half configured: %j', (env, warning) => {
     expect(load(env).warnings).toEqual([expect.stringContaining(warning)]);
   });
@@ -230,10 +247,12 @@ describe('the environment without a file', () => {
         DISCORD_WEBHOOK_PRIMARY: 'https://discord.com/channels/canary',
         TOCSIN_TIMEZONE: 'canary-zone',
         ...NOTION,
+        PAGERDUTY_INTEGRATION_KEY: 'canary-key',
       });
     expect(wrong).toThrow(/SMTP_PORT, integrations\.email\.port: must be a number/);
     expect(wrong).toThrow(/SLACK_WEBHOOK_URL, integrations\.slack\.url: /);
     expect(wrong).toThrow(/DISCORD_WEBHOOK_PRIMARY, integrations\.discord\.url: expected https:\/\/discord/);
+    expect(wrong).toThrow(/PAGERDUTY_INTEGRATION_KEY, integrations\.pagerduty\.routing_key: /);
     expect(wrong).toThrow(/TOCSIN_TIMEZONE, summaries\[0\]\.timezone: /);
     expect(wrong).not.toThrow(/canary/);
     expect(() => load({ SLACK_WEBHOOK_URL_CRITICAL: hook('a') })).toThrow('SLACK_WEBHOOK_URL is missing');
