@@ -1,4 +1,6 @@
 /** The list of channels: ids, types, forms, docs and the conformance tests are all computed from it. */
+
+import { apprise } from './apprise.ts';
 import type { Channel } from './channel.ts';
 import { discord } from './discord.ts';
 import { email } from './email.ts';
@@ -32,6 +34,7 @@ export const channels = [
   linear,
   github,
   pagerduty,
+  apprise,
 ] as const;
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */
