@@ -20,6 +20,9 @@ import {
 
 /** Keys of stored configurations: https://github.com/caronc/apprise-api#api-notes */
 const KEY = /^[\w-]{1,128}$/;
+/** Tags as the server checks them, and the word for all: without any tag it tells only addresses that have none themselves. */
+const TAG = /^[\w |,:+&-]{1,200}$/;
+const EVERYBODY = 'all';
 /** What Apprise takes unless a service takes less (`body_maxlen`): https://appriseit.com/library/python/ */
 const BODY_LIMIT = 32_768;
 const BODY_MIN = 200;
@@ -31,7 +34,11 @@ const config = z
     api_url: z
       .url({ protocol: /^https?$/ })
       .refine((url) => !/^https?:\/\/[^/?#]*@/.test(url), 'give user and pass in fields of their own')
-      .meta({ title: 'Address', description: 'Of the Apprise API server, such as http://apprise:8000.' }),
+      .meta({
+        title: 'Address',
+        description:
+          'Of the Apprise API server, such as https://apprise.example.com. Plain http only for hosts listed under egress.allow.',
+      }),
     key: z.string().regex(KEY, 'expected 1 to 128 letters, digits, _ or -').optional().meta({
       title: 'Configuration key',
       description: 'Of a configuration stored on that server. Whoever knows it can send.',
@@ -41,10 +48,15 @@ const config = z
       'Apprise URLs',
       'Where the message goes (slack://…, mailto://…), separated by commas. Instead of a key; without both the server’s own.',
     ).optional(),
-    tag: z.string().min(1).max(200).optional().meta({
-      title: 'Tag',
-      description: 'Only the addresses of the key that have it: "a, b" is either, "a b" both. All of them without it.',
-    }),
+    tag: z
+      .string()
+      .regex(TAG, 'expected names of letters, digits, _ and -, with commas or spaces between them')
+      .optional()
+      .meta({
+        title: 'Tag',
+        description:
+          'Only the addresses of the key that have it: "a, b" is either, "a b" both. All of them without it.',
+      }),
     format: z.enum(FORMATS).default('text').meta({
       title: 'Format',
       description:
@@ -99,7 +111,7 @@ export const apprise = defineChannel({
     'Run the Apprise API server (1.2.1 or newer), store the addresses to notify under a key, and give its address and the key. If it is on your own network, list that under egress.allow.',
   config,
   sample: {
-    api_url: 'http://apprise.example.com:8000',
+    api_url: 'https://apprise.example.com',
     key: 'sample-key-not-a-real-one',
     tag: 'ops',
     user: 'tocsin',
@@ -111,8 +123,9 @@ export const apprise = defineChannel({
 
   // No `find`: the server keeps nothing of what it has sent.
   async send({ config, notice, fetch, signal, now }) {
-    const { key, urls, tag } = config;
-    const body = { ...render(notice, config), ...(urls ? { urls } : {}), ...(tag ? { tag } : {}) };
+    const { key, urls, tag = EVERYBODY } = config;
+    const to = key === undefined ? { ...(urls === undefined ? {} : { urls }) } : { tag };
+    const body = { ...render(notice, config), ...to };
     try {
       const response = await fetch(addressOf(config, key === undefined ? 'notify' : `notify/${key}`), {
         method: 'POST',
@@ -233,23 +246,38 @@ function otherwise(status: number, headers: Headers, now: Date): Outcome {
   return outcome.kind === 'delivered' ? strange(status) : outcome;
 }
 
-const Stored = z.object({ urls: z.array(z.object({ enabled: z.boolean().optional() })) });
+const Stored = z.object({ urls: z.array(z.object({ enabled: z.boolean().optional(), tags: z.array(z.string()) })) });
 
 async function checkKey({ config, fetch, signal, now }: CheckCall<Config>, key: string): Promise<Outcome> {
-  const tag = config.tag === undefined ? '' : `&tag=${encodeURIComponent(config.tag)}`;
-  const url = addressOf(config, `json/urls/${key}?privacy=1${tag}`);
+  const url = addressOf(config, `json/urls/${key}?privacy=1`);
   const response = await fetch(url, { headers: headersOf(config), redirect: 'manual', signal });
   const text = await response.text();
   if (response.status === 204) return noConfiguration();
   if (response.status !== 200) return otherwise(response.status, response.headers, now);
   const stored = Stored.safeParse(jsonOf(text));
   if (!stored.success) return strange(200);
-  const addresses = stored.data.urls.filter(({ enabled }) => enabled !== false).length;
+  const { tag = EVERYBODY } = config;
+  const addresses = stored.data.urls.filter(({ enabled, tags }) => enabled !== false && matches(tags, tag)).length;
   if (addresses > 0)
     return delivered(undefined, `${addresses} ${addresses === 1 ? 'address' : 'addresses'} will be notified`);
   return rejected(
     'config',
     `Apprise: no address ${config.tag === undefined ? 'is stored under this key' : 'has this tag'}`,
+  );
+}
+
+/**
+ * Whether a notification with this tag reaches an address with those: a comma is "either", a space "both". Looked at here
+ * because the server's own list takes a space for "either" (1.5.2). https://github.com/caronc/apprise-api#tagging
+ */
+function matches(tags: string[], wanted: string): boolean {
+  if (tags.includes('always')) return true;
+  return wanted.split(/[|,]/).some((group) =>
+    group
+      .split(/[\s&+]+/)
+      .filter((one) => one !== '')
+      .map((one) => one.replace(/^\d+:/, ''))
+      .every((one) => one === EVERYBODY || tags.includes(one)),
   );
 }
 

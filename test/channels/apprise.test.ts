@@ -102,6 +102,7 @@ describe('the configuration', () => {
     [{ key: undefined, tag: 'ops' }, 'tag', 'those of a key'],
     [{ user: 'tocsin' }, 'pass', 'user and pass'],
     [{ key: 'a/b' }, 'key', 'letters'],
+    [{ tag: '$ops' }, 'tag', 'letters'],
     [{ api_url: 'http://user:pass@apprise.example.com' }, 'api_url', 'fields of their own'],
     [{ body_max: 10 }, 'body_max', ''],
   ])('%j is refused at %s', (more, field, words) => {
@@ -144,11 +145,19 @@ describe('hostile text', () => {
     const { title, body } = render(noticeOf('hostile'), { format, body_max: 32_768 });
     for (const text of [title, body]) {
       expect(text).not.toMatch(/@(?:here|everyone)|<[!@#]/);
+      // Out of these Apprise makes mentions and links for Slack.
+      if (format === 'text') expect(text).not.toMatch(/[@!][^|\s\u200b][^|\s]*[|>]|\|[^\n]*>/);
       if (format !== 'text') expect(text).not.toMatch(/<script|<https/);
     }
     if (format === 'markdown') expect(body).toContain('\\*bold\\*');
     if (format === 'html')
       expect(body.replace(/<\/?(?:p|ul|li|b|br|a)(?: href="https?:[^"<>]*")?>/g, '')).not.toMatch(/[<>]/);
+  });
+
+  it('leaves addresses of mail as they are', () => {
+    const lines = ['ask ops@example.com, not @all, x@U1> or <at>bo</at>'];
+    const { body } = render(sampleNotice({ lines }), { format: 'text', body_max: 2_000 });
+    expect(body).toContain('ask ops@example.com, not @\u200ball, x@\u200bU1> or <\u200bat>bo<\u200b/at>');
   });
 
   it('begins no list and no heading in Markdown', () => {
@@ -177,22 +186,23 @@ describe('what Apprise refuses', () => {
     }
   });
 
-  it('a tag that no address has, and one that is none', async () => {
+  it('a tag that no address has', async () => {
     expect(await tell(noticeOf('one'), { tag: 'nobody' })).toMatchObject({
       kind: 'rejected',
       reason: 'config',
       detail: expect.stringContaining('none has this tag'),
     });
-    expect(await tell(noticeOf('one'), { tag: '$ops' })).toMatchObject({
-      kind: 'rejected',
-      reason: 'config',
-      detail: expect.stringContaining('the tag is not valid'),
-    });
+    expect(await tell(noticeOf('one'), { tag: 'ops mail' })).toMatchObject({ kind: 'rejected', reason: 'config' });
     expect(fake.messages).toEqual([]);
   });
 
   it.each([
     [{ status: 400, json: { error: 'Payload lacks minimum requirements' } }, 'payload', 'HTTP 400'],
+    [
+      { status: 400, json: { error: 'Unsupported characters found in tag definition' } },
+      'config',
+      'the tag is not valid',
+    ],
     [{ status: 401, text: '' }, 'auth', 'login'],
     [{ status: 404, text: '<html>' }, 'gone', 'no Apprise API'],
     [{ status: 405, json: { error: 'The recursion limit has been reached' } }, 'config', 'too often'],
@@ -283,14 +293,17 @@ describe('what passes', () => {
 describe('the check', () => {
   it('counts the addresses of the key, without asking for their secrets and without sending', async () => {
     expect(await check()).toEqual({ kind: 'delivered', note: '2 addresses will be notified' });
-    expect(await check({ tag: 'mail' })).toEqual({ kind: 'delivered', note: '1 address will be notified' });
-    expect(fake.requests.items.map(({ query }) => query.get('privacy'))).toEqual(['1', '1']);
+    for (const tag of ['mail', 'ops chat', 'ops+chat', '1:mail'])
+      expect(await check({ tag })).toEqual({ kind: 'delivered', note: '1 address will be notified' });
+    expect(await check({ tag: 'ops|mail' })).toEqual({ kind: 'delivered', note: '2 addresses will be notified' });
+    expect(fake.requests.items.every(({ query }) => query.get('privacy') === '1')).toBe(true);
     expect(fake.messages).toEqual([]);
   });
 
   it.each([
     [{ key: 'another' }, 'store one there'],
     [{ tag: 'nobody' }, 'no address has this tag'],
+    [{ tag: 'ops mail' }, 'no address has this tag'],
   ])('says what is wrong with %j', async (more, words) => {
     expect(await check(more)).toMatchObject({
       kind: 'rejected',
@@ -338,7 +351,7 @@ describe('the real library', () => {
       return { status: 200, text: 'ok' };
     });
     const at = receiver.url.replace('http://', 'json://');
-    const config = `ops=${at}/plain\nrich=${at}/rich?format=html\nmixed=${at}/plain\nmixed=${at}/broken\nbroken=${at}/broken\n`;
+    const config = `ops=${at}/plain\nrich=${at}/rich?format=html\nmixed=${at}/plain\nmixed=${at}/broken\nbroken=${at}/broken\n${at}/untagged\n`;
     try {
       real = await startApprise(config);
     } catch (error) {
@@ -389,6 +402,11 @@ describe('the real library', () => {
     expect(await send({ ...stateless('nonsense') })).toMatchObject({ kind: 'rejected', reason: 'config' });
   });
 
+  it('reaches every address of the key where no tag is given', async () => {
+    expect(await send({})).toMatchObject({ kind: 'retry', ambiguous: true }); // Two of them are broken.
+    expect(got.items.map(({ path }) => path).sort()).toEqual(['/plain', '/plain', '/rich', '/untagged']);
+  });
+
   it('says by the lines of its answer who got it', async () => {
     expect(await send({ tag: 'mixed' })).toMatchObject({
       kind: 'retry',
@@ -403,6 +421,8 @@ describe('the real library', () => {
   it('is found by the check', async () => {
     const to = { api_url: real?.url, key: real?.key };
     expect(await check({ ...to, tag: 'mixed' })).toEqual({ kind: 'delivered', note: '2 addresses will be notified' });
+    expect(await check({ ...to, tag: 'ops mixed' })).toMatchObject({ kind: 'rejected', reason: 'config' });
+    expect(await check(to)).toEqual({ kind: 'delivered', note: '6 addresses will be notified' });
     expect(await check({ ...to, tag: 'nobody' })).toMatchObject({ kind: 'rejected', reason: 'config' });
     expect(await check({ ...to, key: 'another' })).toMatchObject({ kind: 'rejected', reason: 'config' });
   });

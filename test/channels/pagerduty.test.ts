@@ -306,6 +306,17 @@ describe('what passes', () => {
   });
 });
 
+it('a job that counts something called Severity does not overwrite the severity', () => {
+  const counts = { Severity: '0', Why: '1', 'rows left': '2' };
+  const story = { name: 'export', phase: 'end' as const, ok: false, counts };
+  const { posts } = render(sampleNotice({ reason: 'story', story }), { routing_key: fake.key });
+  expect(posts[0]?.event.payload?.custom_details).toMatchObject({
+    Severity: 'critical (P0)',
+    Why: 'told the next chapter of a job or a deployment',
+    'rows left': '2',
+  });
+});
+
 describe('the limits of an event', () => {
   it.each(noticeCases)('hold for the case %s', async (name) => {
     expect(await tell(noticeOf(name))).toMatchObject({ kind: 'delivered' });

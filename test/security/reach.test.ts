@@ -65,8 +65,11 @@ egress: ${egress}`;
 describe('the fields that take an address', () => {
   it('are all called so by their schemas', () => {
     expect(places.map(({ id, field }) => `${id}.${field}`).sort()).toEqual([
+      'apprise.api_url',
       'email.host',
       'notion.base_url',
+      'pagerduty.api_url',
+      'pagerduty.rest_url',
       'slack-webhook.url',
       'slack-webhook.urls.critical',
       'slack-webhook.urls.error',
@@ -122,6 +125,9 @@ describe.each(places)('$id, $field', ({ id, field, kind }) => {
 /** What the schema of a server's name lets pass. */
 const isServerName = (host: string): boolean => /^[\w.:-]{1,253}$/.test(host);
 
+/** Addresses that are called by the check of an integration, and never with a message. */
+const CHECKED_ONLY = new Set(['pagerduty.rest_url']);
+
 describe('at the moment of sending', () => {
   let server: Server;
   let port = 0;
@@ -164,6 +170,7 @@ describe('at the moment of sending', () => {
       // Of several addresses the one of the severity is called.
       const severity = (field.split('.')[1] ?? 'info') as 'info';
       const notice = { ...call.notice, incident: { ...call.notice.incident, severity } };
+      if (CHECKED_ONLY.has(`${id}.${field}`) && channel.check) return await channel.check(call);
       return await channel.send({ ...call, notice });
     } finally {
       await egress.close();

@@ -46,8 +46,8 @@ def pass_on(content, key):
 
 
 def listed(query):
-    found = stored_services().find(either_of(query.get("tag", ["all"])[0]))
-    urls = [{"url": one.url(privacy="privacy" in query), "enabled": one.enabled, "tags": sorted(map(str, one.tags))} for one in found]
+    found = stored_services().find(query.get("tag", ["all"])[0])
+    urls = [{"url": one.url(privacy="privacy" in query), "enabled": one.enabled, "tags": sorted(str(tag) for tag in one.tags)} for one in found]
     return 200, {"tags": [], "urls": urls}
 
 

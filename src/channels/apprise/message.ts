@@ -29,11 +29,16 @@ const ALERT_TITLE_MAX = 100;
 const LINKS_MAX = 8;
 const URL_MAX = 1_000;
 
-/** What a service would call people by, or take for a command: nobody knows here which one will show it. */
-const MENTION = /@(?=(?:everyone|here|channel|all|room)\b)|<(?=[@!#])/gi;
+/**
+ * What some service would call people by (`@here`, `<@U1>`, `<!channel>`, `<at>bo</at>`); nobody knows here which one will show
+ * it. Apprise itself makes such out of less for Slack: `!channel>` is enough, and `https://example.com|pay>` is a link.
+ * Addresses of mail stay whole.
+ */
+const MENTION = /(?<![\w.+-])@(?=[\w&!])|[@!](?=[^|\s]+[|>])|<(?=[@!#]|\/?at>)/gi;
+const NAMED_LINK = /\|(?=[^\n]*>)/g;
 /** Breaks a word without being seen. */
 const GAP = '\u200b';
-const defused = (text: string): string => text.replace(MENTION, `$&${GAP}`);
+const defused = (text: string): string => text.replace(MENTION, `$&${GAP}`).replace(NAMED_LINK, '¦');
 
 /** Where title and text become one, Apprise takes the title for text of the same format: then nothing in it may be markup. */
 const UNMARKED: Readonly<Record<string, string>> = { '<': '‹', '>': '›', '[': '(', ']': ')', '`': "'" };
@@ -42,7 +47,7 @@ const UNMARKED: Readonly<Record<string, string>> = { '<': '‹', '>': '›', '['
 export function titleOf(notice: Notice, format: Format): string {
   const { emoji, word } = toneOf(notice);
   const id = ` (${clip(oneLine(notice.incident.id), ID_MAX)})`;
-  const title = defused(`${emoji} ${word}: ${oneLine(notice.headline)}`);
+  const title = defused(`${emoji} ${word}: ${clip(oneLine(notice.headline), TITLE_MAX)}`);
   const shown = format === 'text' ? title : title.replace(/[<>[\]`]/g, (found) => UNMARKED[found] ?? found);
   // UTF-16 units are the strictest way a service may count.
   return `${clipEscaped(shown, TITLE_MAX - id.length, (part) => part)}${id}`;
@@ -162,7 +167,7 @@ function linksOf(
     ...(isWhole || reason === 'summary' ? links : []),
   ];
   return wanted.slice(0, LINKS_MAX).flatMap(({ title, url }) => {
-    const href = safeLink(url);
+    const href = safeLink(url)?.replaceAll('|', '%7C');
     return href === undefined || href.length > URL_MAX ? [] : [{ title, href }];
   });
 }

@@ -165,6 +165,8 @@ function detailsOf(notice: Notice): { [name: string]: Json } {
   const lone = alerts.length + more === 1 ? alerts[0] : undefined;
   const said = notice.lines.slice(0, LINES_MAX).map((line) => clip(oneLine(line), VALUE_MAX));
   const facts = factsOf(notice)
+    // A job may count what it likes: it does not overwrite what stands before it.
+    .filter(([name], at, all) => all.findIndex(([other]) => other === name) === at)
     .slice(0, FACTS_MAX)
     .map(([name, value]): [string, Json] => [clip(name, NAME_MAX), clip(value, VALUE_MAX)]);
   return {

@@ -5,7 +5,7 @@ import { type Answer, createRecorder, type Hit, type Recorder, type Reply, start
 const SIZE_MAX = 3 * 1_024 * 1_024;
 const TYPES = ['info', 'success', 'warning', 'failure'];
 const FORMATS = ['text', 'markdown', 'html'];
-const TAG = /^[\w\-, ]+$/;
+const TAG = /^[\w |,:+&-]+$/;
 /** The schemas of addresses that it understands, with the name of the service. */
 const SERVICES: Readonly<Record<string, string>> = {
   json: 'JSON',
@@ -94,7 +94,8 @@ export async function startFakeApprise(login?: { user: string; pass: string }): 
 
   const list = (given: string, query: URLSearchParams): Reply => {
     if (given !== key) return { status: 204 };
-    const shown = tagged(addresses, query.get('tag') ?? undefined);
+    // Here, other than for a notification, a space is "either" as well.
+    const shown = tagged(addresses, (query.get('tag') ?? 'all').replace(/\s+/g, ','));
     const urls = shown.map(({ url, tags }) => ({
       id: 'efa313ab',
       enabled: true,
@@ -134,10 +135,11 @@ const refuse = (status: number, error: string): Reply => ({ status, json: { erro
 
 const serviceOf = (url: string): string | undefined => SERVICES[url.split('://')[0] ?? ''];
 
-/** A comma is "either", a space "both". */
+/** Without a tag only those that have none; a comma is "either", a space "both". */
 function tagged(addresses: AppriseAddress[], tag: string | undefined): AppriseAddress[] {
-  if (tag === undefined) return addresses;
-  const groups = tag.split(',').map((group) => group.trim().split(/\s+/));
+  if (tag === undefined) return addresses.filter(({ tags }) => tags.length === 0);
+  if (tag === 'all') return addresses;
+  const groups = tag.split(/[|,]/).map((group) => group.trim().split(/[\s&+]+/));
   return addresses.filter(({ tags }) => groups.some((group) => group.every((one) => tags.includes(one))));
 }
 
