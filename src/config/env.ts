@@ -12,8 +12,6 @@ export interface EnvRow {
   /** The field of their configuration. */
   field: string;
   words: string;
-  /** This version has no such channel: the variable is recognised and a warning says that nothing comes of it. */
-  later?: true;
 }
 
 const row = (names: string, channel: string, integrations: string, field: string, words: string): EnvRow => ({
@@ -22,10 +20,6 @@ const row = (names: string, channel: string, integrations: string, field: string
   integrations: integrations === '' ? [] : integrations.split(' '),
   field,
   words,
-});
-const later = (name: string, channel: string, words: string): EnvRow => ({
-  ...row(name, channel, '', '', words),
-  later: true,
 });
 
 const ROWS: readonly EnvRow[] = [
@@ -113,11 +107,7 @@ export function configFromEnv(env: Environment): FromEnvironment {
   for (const entry of ROWS) {
     const value = valueOfRow(env, entry, warnings, problems);
     if (value === undefined) continue;
-    if (entry.later)
-      warnings.push(
-        `${value.name} is set, but this version has no channel for ${entry.channel}: nothing is sent there`,
-      );
-    else values.set(entry, value.value);
+    values.set(entry, value.value);
     for (const integration of entry.integrations)
       variables.set(pathText(['integrations', integration, entry.field]), value.name);
     if (entry.integrations.length === 0) variables.set(entry.field, value.name);

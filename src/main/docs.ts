@@ -39,10 +39,7 @@ export const tables = (): Record<string, string> => ({
   source_settings: sources.map(({ id, config }) => `\`${id}\`\n\n${settingsOf(config)}`).join('\n\n'),
   environment: table(
     ['variable (each also as `…_FILE`)', 'configures'],
-    envTable().map(({ names, words, channel, later }) => [
-      names.map((name) => `\`${name}\``).join(', '),
-      later ? `${channel}: not in this version, a warning says so` : words,
-    ]),
+    envTable().map(({ names, words }) => [names.map((name) => `\`${name}\``).join(', '), words]),
   ),
   reasons: table(
     ['reason', 'meaning'],

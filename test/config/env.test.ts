@@ -139,11 +139,7 @@ describe('the environment without a file', () => {
     expect(warnings).toEqual([]);
   });
 
-  it.each(
-    envTable()
-      .filter(({ later }) => !later)
-      .flatMap(({ names }) => names),
-  )('is the same with %s in a file', (name) => {
+  it.each(envTable().flatMap(({ names }) => names))('is the same with %s in a file', (name) => {
     // Of two spellings the complete environment holds one, so the other takes its place first.
     const { names } = envTable().find((row) => row.names.includes(name)) ?? { names: [] };
     const { [names.find((spelling) => spelling in COMPLETE) ?? '']: value = '', ...rest } = COMPLETE;
@@ -154,17 +150,6 @@ describe('the environment without a file', () => {
     expect(() => load({ ...rest, [name]: value, [`${name}_FILE`]: path })).toThrow(
       `both ${name} and ${name}_FILE are set`,
     );
-  });
-
-  it.each(
-    envTable()
-      .filter(({ later }) => later)
-      .flatMap(({ names }) => names),
-  )('says that nothing comes of %s', (name) => {
-    expect(load({ [name]: 'canary-value' }).warnings).toEqual([
-      expect.stringContaining(`${name} is set, but this version has no channel for`),
-    ]);
-    expect(load({ [name]: 'canary-value' }).warnings.join()).not.toContain('canary');
   });
 
   it('tells Slack of everything, and the mailbox of what is critical', () => {
