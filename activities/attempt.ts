@@ -1,11 +1,10 @@
 /** One attempt at a channel: the call it needs, its deadline, and an outcome for whatever happens. */
 import { Context } from '@temporalio/activity';
-import { type Channel, fromError, type Outcome, type Ref, rejected } from '../src/channels/channel.ts';
+import { type Channel, delivered, fromError, type Outcome, type Ref, rejected } from '../src/channels/channel.ts';
 import type { Integration } from '../src/config/integrations.ts';
 import { composeNotice } from '../src/core/compose.ts';
 import type { Notice } from '../src/core/notice.ts';
 import { factsOf, type Told } from '../src/ledger/facts.ts';
-import { createRedactor } from '../src/observe/redact.ts';
 import type { Deps } from './deps.ts';
 
 /** A backup that is told after the usual 15 s has still heard before 30 (requirements K6). */
@@ -41,28 +40,13 @@ export async function attempt(
     Context.current().cancellationSignal,
     AbortSignal.timeout(timeoutOf(integration, notice)),
   ]);
-  const { fetch, resolve } = deps.egress;
-  const call = {
-    config: integration.config as never,
-    notice,
-    fetch,
-    resolve,
-    signal,
-    print: deps.print,
-    now: deps.now(),
-    ...(root ? { root } : {}),
-  };
+  const call = { ...checkCall(deps, integration, signal), notice, print: deps.print, ...(root ? { root } : {}) };
   const sent = await send(channel, call, lost, integration).catch((error: unknown): Outcome => {
     // A channel that throws has met what nobody foresaw: it is told to engineers and treated as the network would be.
     deps.log.error({ err: error, channel: channel.id, delivery: notice.delivery.key }, 'the channel threw');
     return fromError(error, signal);
   });
-  const outcome =
-    sent.kind !== 'delivered'
-      ? { ...sent, detail: safe(deps, sent.detail) }
-      : sent.note === undefined
-        ? sent
-        : { ...sent, note: safe(deps, sent.note) };
+  const outcome = withoutSecrets(deps, sent);
   const reason = outcome.kind === 'delivered' ? 'none' : outcome.reason;
   deps.metrics.attempts.inc({ channel: channel.id, outcome: outcome.kind, reason });
   deps.log.info(
@@ -80,6 +64,28 @@ export async function attempt(
   );
   return outcome;
 }
+
+/** Asks the channel whether the credentials are good and the destination is there; nothing is sent. For channels that can tell. */
+export async function checkOnce(deps: Deps, integration: Integration, channel: Channel): Promise<Outcome> {
+  const signal = AbortSignal.any([
+    Context.current().cancellationSignal,
+    AbortSignal.timeout(integration.patience.timeout_ms),
+  ]);
+  const asked = channel.check?.(checkCall(deps, integration, signal)) ?? Promise.resolve(delivered());
+  const outcome = await asked.catch((error: unknown): Outcome => {
+    deps.log.error({ err: error, channel: channel.id, target: integration.name }, 'the check of a channel threw');
+    return fromError(error, signal);
+  });
+  return withoutSecrets(deps, outcome);
+}
+
+const checkCall = ({ egress: { fetch, resolve }, now }: Deps, { config }: Integration, signal: AbortSignal) => ({
+  config: config as never,
+  fetch,
+  resolve,
+  signal,
+  now: now(),
+});
 
 const timeoutOf = ({ patience }: Integration, { reason }: Notice): number =>
   reason === 'failover' ? Math.min(patience.timeout_ms, FAILOVER_TIMEOUT_MS) : patience.timeout_ms;
@@ -102,6 +108,8 @@ async function send(channel: Channel, call: AnyCall, lost: boolean, { on_ambiguo
 }
 
 /** Details reach the ledger, the API and the log: no secret may be in them, whoever wrote them. */
-function safe({ config }: Deps, detail: string): string {
-  return createRedactor(config.secrets).text(detail).replace(/\s+/g, ' ').slice(0, DETAIL_MAX);
+function withoutSecrets({ redactor }: Deps, outcome: Outcome): Outcome {
+  const safe = (text: string): string => redactor.text(text).replace(/\s+/g, ' ').slice(0, DETAIL_MAX);
+  if (outcome.kind !== 'delivered') return { ...outcome, detail: safe(outcome.detail) };
+  return outcome.note === undefined ? outcome : { ...outcome, note: safe(outcome.note) };
 }

@@ -7,7 +7,9 @@ import { isWorse } from '../src/core/event.ts';
 import type { Incident, Outgoing } from '../src/core/incident.ts';
 import { isPage } from '../src/core/notice.ts';
 import { type Ended, isGivenUp, isLastRound, roundWait } from '../src/core/rounds.ts';
+import { isAnyOff, switchedOff } from '../src/core/toggles.ts';
 import { type AttemptEnd, beginAttempt, buryDelivery, recordAttempt, skipDelivery } from '../src/ledger/deliveries.ts';
+import { typesOf } from '../src/ledger/facts.ts';
 import { takeTurn } from '../src/ledger/rates.ts';
 import { announce } from '../src/ledger/steps.ts';
 import { createAside } from './aside.ts';
@@ -36,6 +38,8 @@ const GIVE_UP_WEBHOOK_MS = 75 * 3_600_000;
 /** Tries of the record itself inside the activity, before the workflow takes over. */
 const RECORD_TRIES = 3;
 const RECORD_WAIT_MS = 200;
+/** What an attempt may take where the incident's policy says nothing: core/policy.ts. */
+const TIMEOUT_MS = 10_000;
 /** An attempt that comes this much before its time is put off to it; less is only clocks that differ. */
 const EARLY_MS = 500;
 
@@ -46,14 +50,20 @@ export function createDeliver(deps: Deps, aside = createAside()) {
 
   return async function deliver(input: DeliverInput): Promise<Delivered> {
     const { incident, target, out, snapshot } = input;
-    const integration = deps.config.integrations.get(target);
-    const channel = integration && deps.channelOf(integration.type);
+    const found = await deps.integrationNamed(target);
+    const channel = 'missing' in found ? undefined : deps.channelOf(found.type);
     const begin = { incident, target, channel: channel?.id ?? '', out };
-    if (!integration || !channel) {
-      const missing = `no integration named ${target} is configured: add it, or take it out of the routes`;
-      return before(await buryDelivery(deps.ledger, begin, 'config', missing));
+    if ('missing' in found || !channel) {
+      const why = 'missing' in found ? found.missing : `${target} is of type ${found.type}, which takes no messages`;
+      return before(await buryDelivery(deps.ledger, begin, 'config', why));
     }
-    const skipped = whySkipped(integration, input);
+    // The activity ends when the policy of the incident says; a timeout that was raised since must not outlast it.
+    const timeout_ms = Math.min(
+      found.patience.timeout_ms,
+      snapshot.policy.patience?.[target]?.timeout_ms ?? TIMEOUT_MS,
+    );
+    const integration = { ...found, patience: { ...found.patience, timeout_ms } };
+    const skipped = whySkipped(integration, input) ?? (await whyUnwanted(integration, input));
     if (skipped) {
       await skipDelivery(deps.ledger, begin, skipped);
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'skipped' });
@@ -93,6 +103,14 @@ export function createDeliver(deps: Deps, aside = createAside()) {
     announce('attempt.sent');
     return afterwards(input, integration, channel, outcome, begun);
   };
+
+  /** The switches of this integration that keep it from being told, in words; undefined where one of the types is wanted. */
+  async function whyUnwanted({ events }: Integration, input: DeliverInput): Promise<string | undefined> {
+    if (!events || !isAnyOff(events) || !isAsked(input, true)) return undefined;
+    const { incident, out } = input;
+    const off = switchedOff(await typesOf(deps.ledger, incident, out.through, out.from), events);
+    return off.length === 0 ? undefined : `the integration has ${off.join(', ')} off`;
+  }
 
   async function afterwards(
     input: DeliverInput,
@@ -200,19 +218,24 @@ function before(outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stal
 }
 
 /** Why a notice is not for this integration, in words; undefined when it is. */
-function whySkipped(integration: Integration, { target, out: { reason }, snapshot }: DeliverInput): string | undefined {
+function whySkipped(integration: Integration, input: DeliverInput): string | undefined {
+  const { worst, answered_worst } = input.snapshot;
   if (!integration.enabled) return 'the integration is switched off';
-  if (reason === 'resolved' && integration.config.send_resolved === false)
+  if (input.out.reason === 'resolved' && integration.config.send_resolved === false)
     return 'the integration has send_resolved: false';
-  const { worst, answered_worst, targets } = snapshot;
   const severity = worst ?? answered_worst;
-  const told = targets[target]?.told;
-  // Whoever heard a page hears also how it ended, however mild it has become; a story is told whole.
-  const isAsked = isPage(reason) || ((!told || told.skipped) && reason !== 'story');
-  if (isAsked && integration.threshold && severity && isWorse(integration.threshold, severity)) {
+  // A story is told whole, however mild a chapter of it is.
+  if (isAsked(input, false) && integration.threshold && severity && isWorse(integration.threshold, severity)) {
     return `${severity} is below the integration's threshold ${integration.threshold}`;
   }
   return undefined;
+}
+
+/** Whether its wishes are asked for: whoever heard a page hears also how it ended, whatever has become of it. */
+function isAsked({ target, out: { reason }, snapshot }: DeliverInput, chapters: boolean): boolean {
+  if (reason === 'story') return chapters;
+  const told = snapshot.targets[target]?.told;
+  return isPage(reason) || !told || told.skipped === true;
 }
 
 /** Told to Temporal as a failure that it repeats after exactly this wait. */

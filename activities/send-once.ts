@@ -1,6 +1,6 @@
-/** sendOnce: a test of an integration, or a delivery sent again by hand. */
+/** sendOnce: a test of an integration or of its credentials, or a delivery sent again by hand. */
 import { activityInfo } from '@temporalio/activity';
-import type { Outcome } from '../src/channels/channel.ts';
+import type { Failure, Outcome } from '../src/channels/channel.ts';
 import type { Notice } from '../src/core/notice.ts';
 import {
   endSend,
@@ -11,12 +11,26 @@ import {
   type Send,
   sendOf,
 } from '../src/ledger/sends.ts';
-import { attempt, noticeOf } from './attempt.ts';
+import { attempt, checkOnce, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
 
 /** As many attempts as the workflow's retry policy makes. */
 const ATTEMPTS = 4;
+
+/** What a person can do who asked for a send that failed so. */
+const ADVICE: Readonly<Record<Failure, string>> = {
+  rate_limited: 'the provider wants fewer messages: wait and try again',
+  timeout: 'it did not answer in time: check the address, and that it is up',
+  network: 'check the host and the port, that it is up, and that it can be reached from the worker',
+  server: 'the provider has trouble: try again, and look at its status page',
+  auth: 'check the credentials and what they may do',
+  config: 'check the settings of the integration',
+  payload: 'the provider did not take this message: check the settings of the integration',
+  gone: 'what it leads to is not there any more: make it anew at the provider, and give the new address here',
+  blocked: 'if this address is meant, list it under egress.allow',
+  unforeseen: 'the log of the worker has all of it',
+};
 
 export function createSendOnce(deps: Deps) {
   const noticeAgain = ({
@@ -40,14 +54,15 @@ export function createSendOnce(deps: Deps) {
   return async function sendOnce({ send: id }: { send: number }): Promise<{ outcome: string }> {
     const send = await sendOf(deps.ledger, id);
     if (!send) return { outcome: 'unknown' };
-    const integration = deps.config.integrations.get(send.target);
-    const channel = integration && deps.channelOf(integration.type);
-    if (!integration || !channel)
+    const integration = await deps.integrationNamed(send.target);
+    const channel = 'missing' in integration ? undefined : deps.channelOf(integration.type);
+    if ('missing' in integration || !channel)
       return end(send, undefined, {
         kind: 'rejected',
         reason: 'config',
-        detail: `no integration named ${send.target} is configured`,
+        detail: 'missing' in integration ? integration.missing : `${integration.type} takes no messages`,
       });
+    if (send.kind === 'check') return end(send, undefined, await checkOnce(deps, integration, channel));
 
     const delivery = send.delivery === null ? undefined : await redeliverableByKey(deps.ledger, send.delivery);
     const notice = delivery ? await noticeAgain(delivery) : testNotice(send);
@@ -66,7 +81,9 @@ export function createSendOnce(deps: Deps) {
       const ref = isDelivered && outcome.ref ? { ref: outcome.ref } : {};
       await recordRedelivery(deps.ledger, delivery, { status: isDelivered ? 'delivered' : 'dead', ...why, ...ref });
     }
-    await endSend(deps.ledger, send.id, { delivered: isDelivered, ...why });
+    const error = isDelivered ? {} : { error: `${outcome.detail}. What to do: ${ADVICE[outcome.reason]}` };
+    const note = isDelivered && outcome.note !== undefined ? { note: outcome.note } : {};
+    await endSend(deps.ledger, send.id, { delivered: isDelivered, ...why, ...error, ...note });
     return { outcome: isDelivered ? 'delivered' : outcome.reason };
   }
 }

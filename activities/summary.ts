@@ -44,8 +44,13 @@ export function createSummary(deps: Deps) {
     /** One page for a date: made once, written anew by a second run. Its address stays in the ledger. */
     async writeSummary({ name, date }: { name: string; date: string }): Promise<void> {
       const summary = configured(name);
-      const integration = summary?.notion === undefined ? undefined : deps.config.integrations.get(summary.notion);
-      if (!integration?.enabled) return;
+      if (summary?.notion === undefined) return;
+      const integration = await deps.integrationNamed(summary.notion);
+      if ('missing' in integration) {
+        await storePage(deps.ledger, name, date, 'failed', undefined, integration.missing);
+        throw failureOf('config', 'the integration that keeps the page cannot be used', { final: true });
+      }
+      if (!integration.enabled) return;
       const { totals } = await stored(name, date);
       const outcome = await writerOf(integration, {
         fetch: deps.egress.fetch,
@@ -73,9 +78,13 @@ export function createSummary(deps: Deps) {
 
     /** The day in a few lines, with the page where there is one. */
     async tellSummary({ name, date, target }: { name: string; date: string; target: string }): Promise<void> {
-      const integration = deps.config.integrations.get(target);
-      const channel = integration && deps.channelOf(integration.type);
-      if (!integration?.enabled || !channel) return;
+      const integration = await deps.integrationNamed(target);
+      if ('missing' in integration) {
+        deps.log.error({ summary: name, target }, integration.missing);
+        throw failureOf('config', 'an integration that is told of it cannot be used', { final: true });
+      }
+      const channel = deps.channelOf(integration.type);
+      if (!integration.enabled || !channel) return;
       const outcome = await attempt(deps, integration, channel, summaryNotice(await stored(name, date)));
       if (outcome.kind !== 'delivered') throw failure(outcome);
     },

@@ -8,29 +8,21 @@ export interface Reach {
   checkServer(host: string, port: number): string | undefined;
 }
 
-/** Every address that is refused among the fields of an integration, which its schema marks as `uri` or `hostname`. */
-export function refusedAddresses(
-  { config }: Integration,
-  kind: Kind,
-  reach: Reach,
-): { path: string[]; problem: string }[] {
-  const walk = (
-    node: unknown,
-    value: unknown,
-    path: string[],
-    around: unknown,
-  ): { path: string[]; problem: string }[] => {
+export interface Address {
+  path: string[];
+  format: 'uri' | 'hostname';
+  text: string;
+  /** Of a server, where a port stands beside its host. */
+  port: number;
+}
+
+/** Every address among the fields of an integration, which its schema marks as `uri` or `hostname`. */
+export function addressesIn(config: unknown, kind: Pick<Kind, 'config'>): Address[] {
+  const walk = (node: unknown, value: unknown, path: string[], around: unknown): Address[] => {
     if (typeof node !== 'object' || node === null || value === undefined) return [];
     const { format, properties, additionalProperties, items, anyOf } = node as Record<string, unknown>;
-    if (typeof value === 'string') {
-      const problem =
-        format === 'uri'
-          ? reach.check(value)
-          : format === 'hostname'
-            ? reach.checkServer(value, Number((around as { port?: unknown } | undefined)?.port))
-            : undefined;
-      if (problem !== undefined) return [{ path, problem }];
-    }
+    if (typeof value === 'string' && (format === 'uri' || format === 'hostname'))
+      return [{ path, format, text: value, port: Number((around as { port?: unknown } | undefined)?.port) }];
     const within = (inner: unknown): [string, unknown][] =>
       typeof inner === 'object' && inner !== null ? Object.entries(inner) : [];
     return [
@@ -46,3 +38,18 @@ export function refusedAddresses(
   };
   return walk(z.toJSONSchema(kind.config, { io: 'input', unrepresentable: 'any' }), config, [], undefined);
 }
+
+/** Every address that is refused among the fields of an integration. */
+export const refusedAddresses = (
+  { config }: Pick<Integration, 'config'>,
+  kind: Pick<Kind, 'config'>,
+  reach: Reach,
+): { path: string[]; problem: string }[] =>
+  addressesIn(config, kind).flatMap(({ path, format, text, port }) => {
+    const problem = format === 'uri' ? reach.check(text) : reach.checkServer(text, port);
+    return problem === undefined ? [] : [{ path, problem }];
+  });
+
+/** Whom an address leads to: what is given to one must not be sent to another. */
+export const originOf = ({ format, text }: Pick<Address, 'format' | 'text'>): string =>
+  format === 'uri' ? (URL.parse(text)?.origin ?? text) : text.toLowerCase();

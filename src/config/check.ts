@@ -10,6 +10,8 @@ type Check = <Schema extends z.ZodType>(schema: Schema, value: unknown, path: Pa
 export interface Findings {
   check: Check;
   note(path: Path, problem: string): void;
+  /** Where this stands: `line 7, routes[0].notify[1]`. */
+  placeOf(path: Path): string;
   /** Every problem as one line, in the order of the file. */
   lines(): string[];
 }
@@ -17,7 +19,9 @@ export interface Findings {
 /** `isHidden` says where a value must not be repeated in a problem. */
 export function createFindings(document: Document, isHidden: (path: Path) => boolean): Findings {
   const problems: Problem[] = [...document.problems];
+  const placeOf = (path: Path): string => [document.whereIs(path), pathText(path)].filter(Boolean).join(', ');
   return {
+    placeOf,
     check: (schema, value, path) => {
       const filled = withKinds(schema, value, path, document);
       const result = schema.safeParse(filled, { error: inOurWords });
@@ -32,7 +36,7 @@ export function createFindings(document: Document, isHidden: (path: Path) => boo
     lines: () => {
       const placed = problems.map(({ path, problem, shown }) => {
         const where = document.whereIs(path);
-        const place = [where, pathText(path)].filter(Boolean).join(', ');
+        const place = placeOf(path);
         const value = valueAt(document.value, path);
         const hidden = isHidden(path) || document.isFilledIn(path);
         const found = hidden ? withoutValue(problem, value) : `${problem}${shown ? foundText(value, problem) : ''}`;

@@ -35,8 +35,8 @@ const ORDINARY = { timeout_ms: 10_000, backoff_ms: 5_000 };
 
 /** What the routing has to know of integrations. */
 export interface Targets {
-  /** The problem with telling this one, in words; undefined where there is none. */
-  problemWith(name: string): string | undefined;
+  /** The problem with telling this one, which is named at `path`, in words; undefined where there is none. */
+  problemWith(name: string, path: Path): string | undefined;
   patienceOf(name: string): { timeout_ms: number; backoff_ms: number } | undefined;
 }
 
@@ -67,7 +67,7 @@ export function compileRouting(written: Written, targets: Targets, findings: Fin
   const { problemWith } = targets;
   const tellable = (names: string[] | undefined, path: Path): void => {
     names?.forEach((target, at) => {
-      const problem = problemWith(target);
+      const problem = problemWith(target, [...path, at]);
       if (problem) findings.note([...path, at], problem);
     });
   };
@@ -75,9 +75,12 @@ export function compileRouting(written: Written, targets: Targets, findings: Fin
   const checkNames = ({ notify, failover, escalate, active, mute, severity_during }: Settings, path: Path): void => {
     tellable(notify, [...path, 'notify']);
     for (const [from, to] of failoversOf(failover)) {
+      const at = [...path, 'failover', from];
       const problem =
-        problemWith(from) ?? problemWith(to) ?? (from === to ? `${from} cannot stand in for itself` : undefined);
-      if (problem) findings.note([...path, 'failover', from], problem);
+        problemWith(from, at) ??
+        problemWith(to, at) ??
+        (from === to ? `${from} cannot stand in for itself` : undefined);
+      if (problem) findings.note(at, problem);
     }
     if (escalate !== undefined && escalate !== 'none' && !escalations.has(escalate)) {
       findings.note([...path, 'escalate'], unknownName('escalation', escalate, escalations.keys()));
@@ -194,7 +197,10 @@ function built(
 }
 
 /** Everyone the policy may tell whose attempts are not made in the ordinary way: the workflow reads it, so it stays small. */
-function patienceOf({ notify, levels, failover }: Policy, targets: Targets): NonNullable<Policy['patience']> {
+function patienceOf(
+  { notify, levels, failover }: Policy,
+  targets: Pick<Targets, 'patienceOf'>,
+): NonNullable<Policy['patience']> {
   const names = [...notify, ...levels.flatMap((level) => level.notify), ...Object.values(failover).map(({ to }) => to)];
   const pairs = [...new Set(names)].flatMap((name) => {
     const { timeout_ms, backoff_ms } = targets.patienceOf(name) ?? ORDINARY;
@@ -202,6 +208,16 @@ function patienceOf({ notify, levels, failover }: Policy, targets: Targets): Non
     return isOrdinary ? [] : [[name, { timeout_ms, backoff_ms }] as const];
   });
   return Object.fromEntries(pairs);
+}
+
+/** The routing with the patience of integrations that were not known when it was compiled. */
+export function withPatience(routing: Routing, targets: Pick<Targets, 'patienceOf'>): Routing {
+  const route = (one: Route): Route => {
+    const patience = { ...one.policy.patience, ...patienceOf(one.policy, targets) };
+    const policy = Object.keys(patience).length > 0 ? { ...one.policy, patience } : one.policy;
+    return { ...one, policy, children: one.children.map(route) };
+  };
+  return { ...routing, routes: routing.routes.map(route), fallback: route(routing.fallback) };
 }
 
 /** The pairs of a failover, without the two words that are no integrations. */
@@ -239,7 +255,7 @@ function escalationsOf(
           'must name an integration: a level that tells nobody only delays the next',
         );
       notify.forEach((target, at) => {
-        const problem = problemWith(target);
+        const problem = problemWith(target, [...path, 'levels', level, 'notify', at]);
         if (problem) findings.note([...path, 'levels', level, 'notify', at], problem);
       });
     });

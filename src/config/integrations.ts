@@ -1,6 +1,7 @@
 /** The configured integrations and sources: each validated by the channel, writer or source that it is of. */
 import type { z } from 'zod';
 import type { Severity } from '../core/event.ts';
+import type { Toggles } from '../core/toggles.ts';
 import type { Reach } from './addresses.ts';
 import { entriesOf, type Findings } from './check.ts';
 import type { Rate } from './duration.ts';
@@ -27,6 +28,10 @@ export interface Integration {
   on_ambiguous: 'resend' | 'drop';
   patience: Patience;
   rate?: Rate;
+  /** What it is not told of, by type of event; absent: told of all. */
+  events?: Toggles;
+  /** Whose it is, where it is somebody's. */
+  owner?: string;
 }
 
 export interface ConfiguredSource {
@@ -80,35 +85,49 @@ export function integrationsOf(value: unknown, registry: Registry, findings: Fin
       path,
     );
     if (!shared || !config) continue;
-    const own = kind.patience ?? PATIENCE;
-    const patience: Patience = {
-      timeout_ms: shared.timeout ?? own.timeout_ms,
-      max_attempts: shared.max_attempts ?? own.max_attempts,
-      backoff_ms: shared.backoff ?? own.backoff_ms,
-    };
-    const round_ms =
-      patience.max_attempts * patience.timeout_ms + patience.backoff_ms * (2 ** (patience.max_attempts - 1) - 1);
-    if (round_ms > ROUND_MAX_MS) {
-      findings.note(
-        path,
-        `its attempts may take ${Math.ceil(round_ms / 1000)} s together, more than ${ROUND_MAX_MS / 1000} s: lower timeout, max_attempts or backoff`,
-      );
-    }
-    const { enabled, threshold, on_ambiguous, rate = kind.rate } = shared;
-    const integration: Integration = {
-      name,
-      type: kind.id,
-      kind: registry.writers.includes(kind) ? 'writer' : 'channel',
-      config,
-      enabled,
-      on_ambiguous,
-      patience,
-    };
-    if (threshold) integration.threshold = threshold;
-    if (rate) integration.rate = rate;
+    const integration = integrationOf(name, kind, registry, shared, config);
+    const tooLong = roundProblem(integration);
+    if (tooLong !== undefined) findings.note(path, tooLong);
     integrations.set(name, integration);
   }
   return integrations;
+}
+
+/** An integration from its parts, all of them valid by themselves. */
+export function integrationOf(
+  name: string,
+  kind: Kind,
+  { writers }: Pick<Registry, 'writers'>,
+  shared: z.output<typeof SharedFields>,
+  config: Record<string, unknown>,
+): Integration {
+  const own = kind.patience ?? PATIENCE;
+  const { enabled, threshold, on_ambiguous, rate = kind.rate, events, owner } = shared;
+  const integration: Integration = {
+    name,
+    type: kind.id,
+    kind: writers.includes(kind) ? 'writer' : 'channel',
+    config,
+    enabled,
+    on_ambiguous,
+    patience: {
+      timeout_ms: shared.timeout ?? own.timeout_ms,
+      max_attempts: shared.max_attempts ?? own.max_attempts,
+      backoff_ms: shared.backoff ?? own.backoff_ms,
+    },
+  };
+  if (threshold) integration.threshold = threshold;
+  if (rate) integration.rate = rate;
+  if (events) integration.events = events;
+  if (owner !== undefined) integration.owner = owner;
+  return integration;
+}
+
+/** Why its attempts do not fit into a round; undefined where they do. */
+export function roundProblem({ patience: { timeout_ms, max_attempts, backoff_ms } }: Integration): string | undefined {
+  const round_ms = max_attempts * timeout_ms + backoff_ms * (2 ** (max_attempts - 1) - 1);
+  if (round_ms <= ROUND_MAX_MS) return undefined;
+  return `its attempts may take ${Math.ceil(round_ms / 1000)} s together, more than ${ROUND_MAX_MS / 1000} s: lower timeout, max_attempts or backoff`;
 }
 
 /** Every valid named source. */

@@ -45,18 +45,31 @@ export interface Config {
   publicUrl?: string;
   /** The operator who a person is in a channel: `slack U0123` → `ana`. */
   people: Map<string, string>;
+  /** Names that the file has no integration of: each must be stored in the ledger. */
+  unresolved: Unresolved[];
   /** For the log at start; none keeps it from starting. */
   warnings: string[];
   /** Live secret values, for the log's scrubber. */
   secrets: string[];
 }
 
+export interface Unresolved {
+  name: string;
+  /** Where it is named: `line 7, routes[0].notify[1]`. */
+  place: string;
+  /** What it is named for: to be told, or to keep daily pages. */
+  use: 'tell' | 'write';
+}
+
+/** Integrations beside those of the file: their names, or `later` where the ledger that has them is not open yet. */
+export type StoredNames = readonly string[] | 'later';
+
 const DEFAULT_FILE = 'tocsin.yaml';
 /** Shorter values are no secrets, and scrubbing them would cut words out of the log. */
 const SECRET_MIN = 6;
 
 /** All that can be configured in this version. */
-const REGISTRY: Registry = { channels, writers, sources };
+export const REGISTRY: Registry = { channels, writers, sources };
 
 /**
  * The configuration in the file `path`, else in `TOCSIN_CONFIG`, else in tocsin.yaml of the working folder where there is
@@ -67,15 +80,18 @@ export async function loadConfig({
   path,
   env,
   reach,
+  stored = [],
 }: {
   path?: string | undefined;
   env: Environment;
+  /** A name that is neither in the file nor here is a mistake; `later`: it is among `unresolved`. */
+  stored?: StoredNames;
   /** The egress rules: with them, an address that would never be called is a mistake of the configuration. */
   reach?: Registry['reach'];
 }): Promise<Config> {
   const registry: Registry = reach ? { ...REGISTRY, reach } : REGISTRY;
   const file = path ?? (env.TOCSIN_CONFIG || (existsSync(DEFAULT_FILE) ? DEFAULT_FILE : undefined));
-  if (file === undefined) return fromEnvironment(env, registry);
+  if (file === undefined) return fromEnvironment(env, registry, stored);
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -83,16 +99,22 @@ export async function loadConfig({
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
     throw new ConfigError(file, [`cannot be read (${code}): name the file with --config or TOCSIN_CONFIG`]);
   }
-  return { file, ...fromText(text, file, env, registry) };
+  return { file, ...fromText(text, file, env, registry, stored) };
 }
 
 /** The configuration written in `text`; `name` is what errors call it. */
-export function fromText(text: string, name: string, env: Environment, registry: Registry): Config {
-  return checked(name, readDocument(text, env), registry);
+export function fromText(
+  text: string,
+  name: string,
+  env: Environment,
+  registry: Registry,
+  stored: StoredNames = [],
+): Config {
+  return checked(name, readDocument(text, env), registry, stored);
 }
 
 /** The configuration out of the environment alone. */
-export function fromEnvironment(env: Environment, registry: Registry): Config {
+export function fromEnvironment(env: Environment, registry: Registry, stored: StoredNames = []): Config {
   const { written, warnings, problems, variables } = configFromEnv(env);
   if (problems.length > 0) throw new ConfigError('the environment', problems);
   const document: Document = {
@@ -105,11 +127,11 @@ export function fromEnvironment(env: Environment, registry: Registry): Config {
         .map((_, length) => variables.get(pathText(at.slice(0, at.length - length))))
         .find((variable) => variable !== undefined),
   };
-  const config = checked('the environment', document, registry);
+  const config = checked('the environment', document, registry, stored);
   return { ...config, warnings: [...warnings, ...config.warnings] };
 }
 
-function checked(name: string, document: Document, registry: Registry): Config {
+function checked(name: string, document: Document, registry: Registry, stored: StoredNames): Config {
   if (document.value === undefined && document.problems.length > 0)
     throw new ConfigError(
       name,
@@ -142,18 +164,18 @@ function checked(name: string, document: Document, registry: Registry): Config {
   // A broken integration is a problem of its own, not one of every route that names it.
   const writerIds = new Set(registry.writers.map(({ id }) => id));
   const typeOf = new Map(namedTypes(file.integrations));
-  const mayTell = (target: string): string | undefined => {
-    const type = typeOf.get(target);
-    if (type === undefined) return unknownName('integration', target, typeOf.keys());
-    return writerIds.has(type)
-      ? `${target} is of type ${type}, which keeps daily pages: only a summary can name it`
-      : undefined;
-  };
-  const mayWrite = (target: string): string | undefined => {
-    const type = typeOf.get(target);
-    if (type === undefined) return unknownName('integration', target, typeOf.keys());
-    return writerIds.has(type) ? undefined : `${target} is of type ${type}, which keeps no daily pages`;
-  };
+  const unresolved: Unresolved[] = [];
+  const mayBeNamed =
+    (use: Unresolved['use']): MayBeNamed =>
+    (target, path) => {
+      const type = typeOf.get(target);
+      if (type !== undefined) return useProblem(use, { name: target, type }, writerIds);
+      if (stored !== 'later' && !stored.includes(target))
+        return unknownName('integration', target, [...typeOf.keys(), ...stored]);
+      unresolved.push({ name: target, place: findings.placeOf(path), use });
+      return undefined;
+    };
+  const mayTell = mayBeNamed('tell');
 
   const sections = {
     escalations: file.escalations,
@@ -167,7 +189,7 @@ function checked(name: string, document: Document, registry: Registry): Config {
     { problemWith: mayTell, patienceOf: (target) => integrations.get(target)?.patience },
     findings,
   );
-  const summaries = summariesOf(file.summaries, mayTell, mayWrite, findings);
+  const summaries = summariesOf(file.summaries, mayTell, mayBeNamed('write'), findings);
   const named = sourcesOf(file.sources, registry, findings);
   const egress = findings.check(Egress, file.egress ?? {}, ['egress']);
   if (egress && registry.reach) {
@@ -202,6 +224,7 @@ function checked(name: string, document: Document, registry: Registry): Config {
     links,
     retention,
     people,
+    unresolved,
     warnings: [...warnings, ...contradictions(integrations), ...silences(integrations, routing)],
     secrets: [...new Set([...secrets, ...document.secrets])].filter((secret) => secret.length >= SECRET_MIN),
   };
@@ -235,12 +258,23 @@ function* namedTypes(value: unknown): Generator<[string, string]> {
   for (const [name, entry] of Object.entries(value)) yield [name, String((entry as { type?: unknown } | null)?.type)];
 }
 
-function summariesOf(
-  value: unknown,
-  mayTell: (name: string) => string | undefined,
-  mayWrite: (name: string) => string | undefined,
-  findings: Findings,
-): Summary[] {
+/** The problem with naming this integration at this place; undefined where there is none. */
+type MayBeNamed = (name: string, path: Path) => string | undefined;
+
+/** Why an integration of this type is not for this use. */
+export function useProblem(
+  use: Unresolved['use'],
+  { name, type }: Pick<Integration, 'name' | 'type'>,
+  writerIds: ReadonlySet<string>,
+): string | undefined {
+  if (use === 'write')
+    return writerIds.has(type) ? undefined : `${name} is of type ${type}, which keeps no daily pages`;
+  return writerIds.has(type)
+    ? `${name} is of type ${type}, which keeps daily pages: only a summary can name it`
+    : undefined;
+}
+
+function summariesOf(value: unknown, mayTell: MayBeNamed, mayWrite: MayBeNamed, findings: Findings): Summary[] {
   const names = new Set<string>();
   return listOf('summaries', value, findings).flatMap((written, at) => {
     const path = ['summaries', at];
@@ -250,10 +284,10 @@ function summariesOf(
       findings.note([...path, 'name'], `there is another summary ${entry.name}: names are unique`);
     names.add(entry.name);
     const { notion, notify, jitter, catch_up, ...rest } = entry;
-    const problem = notion === undefined ? undefined : mayWrite(notion);
+    const problem = notion === undefined ? undefined : mayWrite(notion, [...path, 'notion']);
     if (problem) findings.note([...path, 'notion'], problem);
     notify.forEach((target, index) => {
-      const wrong = mayTell(target);
+      const wrong = mayTell(target, [...path, 'notify', index]);
       if (wrong) findings.note([...path, 'notify', index], wrong);
     });
     const summary: Summary = { ...rest, notify, catch_up_ms: catch_up };
@@ -282,7 +316,8 @@ function silences(integrations: Map<string, Integration>, { routes, fallback }: 
   ];
   return all.flatMap(({ name, policy, children }) => {
     const targets = [...policy.notify, ...policy.levels.flatMap(({ notify }) => notify)];
-    if (children.length > 0 || targets.some((target) => integrations.get(target)?.enabled)) return [];
+    // One that is not in the file is stored, and may be switched on at any time.
+    if (children.length > 0 || targets.some((target) => integrations.get(target)?.enabled ?? true)) return [];
     return [
       `route ${name} tells nobody: ${targets.length === 0 ? 'it names no integration in notify' : `${targets.join(', ')} is switched off`}`,
     ];

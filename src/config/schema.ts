@@ -13,6 +13,7 @@ import {
   parseWeekdays,
 } from '../core/interval.ts';
 import { type Compile, globTest, parseMatcher } from '../core/match.ts';
+import { TOGGLES, type Toggle } from '../core/toggles.ts';
 import { duration, rate } from './duration.ts';
 
 /** A user's regular expression by RE2, which takes linear time whatever is written, over the whole value as in Alertmanager. */
@@ -47,6 +48,21 @@ const many = <T extends z.ZodType>(one: T) =>
 const matchers = many(parsed((text) => parseMatcher(text, compile)));
 const webAddress = z.url({ protocol: /^https?$/, error: 'must be an http or https address' });
 
+const OWNER_MAX = 100;
+
+/** One switch for each kind of event that has one. */
+const events = z.strictObject(
+  Object.fromEntries(
+    Object.entries(TOGGLES).map(([type, toggle]) => [
+      toggle,
+      z
+        .boolean()
+        .optional()
+        .meta({ title: type, description: `Off: ${type} is not told here.` }),
+    ]),
+  ) as Record<Toggle, z.ZodOptional<z.ZodBoolean>>,
+);
+
 /** The fields every integration has besides those of its channel. A round of attempts is one activity of ≤ 5 minutes. */
 export const SharedFields = z.strictObject({
   type: z.string(),
@@ -72,6 +88,21 @@ export const SharedFields = z.strictObject({
     .boolean()
     .default(true)
     .meta({ title: 'Enabled', description: 'Off: nothing is sent, and each delivery says so.' }),
+  events: events.optional().meta({
+    title: 'Events',
+    description: `Switches by type of event, each on unless it is set: ${Object.values(TOGGLES).join(', ')}.`,
+  }),
+  owner: z
+    .string()
+    .min(1)
+    .max(OWNER_MAX)
+    .refine((owner) => !/\p{Cc}/u.test(owner), 'must not hold control characters')
+    .optional()
+    .meta({
+      title: 'Owner',
+      description: 'Whose it is, where it is somebody’s.',
+      pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
+    }),
 });
 
 export const Escalation = z.strictObject({

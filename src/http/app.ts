@@ -6,6 +6,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { audit } from './audit.ts';
 import { createAuth } from './auth.ts';
+import { channels } from './channels.ts';
 import { limitConnections } from './connections.ts';
 import { deliveries } from './deliveries.ts';
 import type { Deps } from './deps.ts';
@@ -41,6 +42,7 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
     ...heard(deps),
     ...deliveries(deps),
     ...integrations(deps),
+    ...channels(),
     ...routes(deps),
     ...summaries(deps),
     ...keys({ ...deps, auth }),

@@ -7,7 +7,11 @@ import { type Endpoint, endpoint, ok, paging, word } from './endpoint.ts';
 import { Problem } from './problem.ts';
 import { DELIVERY_STATUSES, DeliveryView, pageOf, SendAnswer } from './views.ts';
 
-export const deliveries = ({ ledger, config, wake }: Pick<Deps, 'ledger' | 'config' | 'wake'>): Endpoint[] => [
+export const deliveries = ({
+  ledger,
+  integrations,
+  wake,
+}: Pick<Deps, 'ledger' | 'integrations' | 'wake'>): Endpoint[] => [
   endpoint({
     method: 'get',
     path: '/v1/deliveries',
@@ -43,8 +47,8 @@ export const deliveries = ({ ledger, config, wake }: Pick<Deps, 'ledger' | 'conf
       const { key, target, status } = found;
       if (status === 'sending' || status === 'retrying')
         throw new Problem('conflict', `the delivery is ${status}: it is tried again by itself`);
-      if (!config.integrations.has(target))
-        throw new Problem('conflict', 'its integration is no longer in the configuration');
+      const integration = await integrations.named(target);
+      if ('missing' in integration) throw new Problem('conflict', integration.missing);
       const send = await requestSend(ledger, { kind: 'redeliver', target, delivery: key }, actorOf(caller, request_id));
       wake();
       return { status: 202, body: { send, ended: false } };

@@ -1,8 +1,10 @@
 /** What the API is given, once, by whoever wires it. */
 import type { Config } from '../config/load.ts';
+import type { Integrations } from '../config/stored.ts';
 import type { Actor } from '../ledger/audit.ts';
 import type { Ledger } from '../ledger/db.ts';
 import type { Door } from '../ledger/door.ts';
+import type { Sealer } from '../ledger/sealing.ts';
 import type { Tokens } from '../ledger/tokens.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -13,6 +15,9 @@ export interface Deps {
   ledger: Ledger;
   door: Door;
   config: Config;
+  integrations: Integrations;
+  /** Seals the secrets of integrations that are made here; absent where no key is given. */
+  sealer?: Sealer;
   log: Log;
   metrics: Metrics;
   now: () => Date;

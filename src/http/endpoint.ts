@@ -42,7 +42,7 @@ type Takes<Body extends z.ZodType> =
   | { kind: 'raw'; schema: z.ZodType; limit: number; media: 'json' | 'any' };
 
 interface Described {
-  method: 'get' | 'post' | 'delete';
+  method: 'get' | 'post' | 'patch' | 'delete';
   /** As OpenAPI writes it: `/v1/events/{id}`. */
   path: string;
   access: Access;
@@ -51,6 +51,8 @@ interface Described {
   about?: string;
   /** By status; the problems every endpoint can answer with are not repeated here. */
   answers: Record<number, { about: string; schema?: z.ZodType; media?: string }>;
+  /** Statuses of problems besides those that every endpoint of its kind can answer with. */
+  also?: readonly number[];
   /** The key may also be the password of Basic authentication. */
   basic?: boolean;
   /** Where a request proves itself by something other than a key: the check to run on it, or undefined where a key is needed. */

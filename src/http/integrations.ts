@@ -1,36 +1,109 @@
-/** Integrations as they are configured, without their secrets, and a test of each on request. */
+/** Integrations: those of the file to be seen, those of the ledger made, changed and removed here; and a test of each. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
-import { channels, writers } from '../channels/index.ts';
-import type { Integration } from '../config/integrations.ts';
-import { secretPaths } from '../config/secrets.ts';
-import type { Ledger } from '../ledger/db.ts';
+import { channelOf } from '../channels/index.ts';
+import { refusedAddresses } from '../config/addresses.ts';
+import { merged, strayedSecrets, without, withoutSecrets, withSecrets } from '../config/change.ts';
+import type { Integration, Kind } from '../config/integrations.ts';
+import { REGISTRY } from '../config/load.ts';
+import type { Problem as Found } from '../config/problems.ts';
+import { pathText } from '../config/problems.ts';
+import { checkWritten, type Listed, NO_KEYS, readStored } from '../config/stored.ts';
+import type { Json } from '../core/event.ts';
+import { boundTo, type SecretField, type StoredIntegration } from '../core/stored.ts';
+import { createRules } from '../egress/rules.ts';
+import { addIntegration, changeIntegration, removeIntegration } from '../ledger/integrations.ts';
 import { requestSend, sendResult } from '../ledger/sends.ts';
 import { actorOf, type Deps } from './deps.ts';
 import { type Answer, type Endpoint, endpoint, ok, word } from './endpoint.ts';
-import { Problem } from './problem.ts';
-import { IntegrationView, SendAnswer } from './views.ts';
+import { Changed, shown, Written } from './integration-views.ts';
+import { invalid, nameOf, Problem } from './problem.ts';
+import { IntegrationView, TestAnswer } from './views.ts';
 
 /** A test that has not ended by then is answered as under way. */
 const TEST_WAIT_MS = 10_000;
 const TEST_ASK_MS = 100;
 
-export const integrations = ({ ledger, config, wake }: Pick<Deps, 'ledger' | 'config' | 'wake'>): Endpoint[] => {
-  const named = (name: string): Integration => {
-    const integration = config.integrations.get(name);
-    if (!integration) throw new Problem('not-found', 'no integration has this name in the configuration');
-    return integration;
+type Given = Pick<Deps, 'ledger' | 'config' | 'integrations' | 'sealer' | 'wake'>;
+type Stored = Extract<Listed, { origin: 'api' }>;
+type Fields = { [field: string]: Json };
+
+const params = z.object({ name: word(64) });
+const MATCH = 'With If-Match only where nobody has changed it since: else 412.';
+
+export const integrations = (deps: Given): Endpoint[] => {
+  const { ledger, config, integrations: known, wake } = deps;
+  const listed = async (name: string): Promise<Listed> => {
+    const found = (await known.list()).find((one) => nameIn(one) === name);
+    if (!found) throw new Problem('not-found', 'no integration has this name');
+    return found;
   };
-  const params = z.object({ name: word(64) });
+  const stored = async (name: string): Promise<Stored> => {
+    const found = await listed(name);
+    if (found.origin === 'file') throw new Problem('conflict', IN_FILE);
+    return found;
+  };
+  const reach = createRules(config.egress);
+  const seen = (one: Listed, more: Record<string, unknown> = {}, status = 200): Answer => ({
+    status,
+    body: { ...shown(one, known.masked), ...more },
+    ...(one.origin === 'api' ? { headers: { etag: etagOf(one.row) } } : {}),
+  });
+  /** As the row is read from now on; what it was known as is forgotten. */
+  const kept = (row: StoredIntegration): Stored => {
+    known.forget();
+    return { origin: 'api', row, ...readStored(row, REGISTRY, deps.sealer?.open) };
+  };
+  const boxed = (row: Pick<StoredIntegration, 'name' | 'type'>, secrets: SecretField[]): string | null => {
+    if (secrets.length === 0) return null;
+    if (!deps.sealer) throw new Problem('conflict', NO_KEYS);
+    known.hide(secrets);
+    return deps.sealer.seal(JSON.stringify(secrets), boundTo(row));
+  };
+  /** What was written, by the rules of its type and of the way out. */
+  const checked = (written: Parameters<typeof checkWritten>[0]): { integration: Integration; kind: Kind } => {
+    const result = checkWritten(written, REGISTRY);
+    const kind = kindOf(written.type);
+    if ('problems' in result || !kind) throw wrong('problems' in result ? result.problems : []);
+    const refused = refusedAddresses(result.integration, kind, reach);
+    if (refused.length > 0) throw wrong(refused.map(({ path, problem }) => ({ path: ['config', ...path], problem })));
+    return { ...result, kind };
+  };
 
   return [
     endpoint({
       method: 'get',
       path: '/v1/integrations',
       access: 'operator',
-      summary: 'List the configured integrations',
+      summary: 'List the integrations, those of the file first',
       answers: { 200: { about: 'All of them', schema: z.object({ integrations: z.array(IntegrationView) }) } },
-      handle: async () => ok({ integrations: [...config.integrations.values()].map(shown) }),
+      handle: async () => ok({ integrations: (await known.list()).map((one) => shown(one, known.masked)) }),
+    }),
+    endpoint({
+      method: 'post',
+      path: '/v1/integrations',
+      access: 'admin',
+      summary: 'Make an integration',
+      about:
+        'GET /v1/channels says what each type has under config. A change is in force within 5 seconds in every process; a route may name it from the next start on.',
+      takes: { kind: 'json', required: true, schema: Written },
+      answers: { 201: { about: 'As it is kept', schema: IntegrationView } },
+      also: [409],
+      async handle({ body: { name, type, owner = null, config: whole, ...settings }, caller, request_id }) {
+        if (config.integrations.has(name)) throw new Problem('conflict', IN_FILE);
+        const given = { name, type, owner, settings: plain(settings), config: whole };
+        const { kind } = checked(given);
+        const { config: shownFields, secrets } = withoutSecrets(whole, kind);
+        const row = await addIntegration(
+          ledger,
+          { ...given, config: shownFields, secrets: boxed(given, secrets) },
+          { fields: fieldsOf({ owner: owner ?? undefined, ...settings }, whole) },
+          actorOf(caller, request_id),
+        );
+        if (!row) throw new Problem('conflict', 'there is an integration of this name already');
+        const answer = seen(kept(row), {}, 201);
+        return { ...answer, headers: { ...answer.headers, location: `/v1/integrations/${encodeURIComponent(name)}` } };
+      },
     }),
     endpoint({
       method: 'get',
@@ -39,75 +112,164 @@ export const integrations = ({ ledger, config, wake }: Pick<Deps, 'ledger' | 'co
       summary: 'See one integration',
       params,
       answers: { 200: { about: 'The integration', schema: IntegrationView } },
-      handle: async ({ params: { name } }) => ok(shown(named(name))),
+      handle: async ({ params: { name } }) => seen(await listed(name)),
+    }),
+    endpoint({
+      method: 'patch',
+      path: '/v1/integrations/{name}',
+      access: 'admin',
+      summary: 'Change an integration',
+      about: `A merge patch (RFC 7396): what is left out stays, a secret too; null takes away. Where an address then leads to another host, the secrets that were kept are cleared, and \`cleared\` names them. Name and type stay. ${MATCH}`,
+      params,
+      takes: { kind: 'json', required: true, schema: Changed },
+      answers: { 200: { about: 'As it is kept now', schema: IntegrationView } },
+      also: [409, 412],
+      async handle({ params: { name }, body, headers, caller, request_id }) {
+        const { row, integration, secrets } = await stored(name);
+        mustMatch(headers['if-match'], row);
+        if (row.secrets !== null && !deps.sealer) throw new Problem('conflict', NO_KEYS);
+        const { config: patch = {}, owner = row.owner, ...settings } = body;
+        const written = { name, type: row.type, owner, settings: merged(row.settings, plain(settings)) as Fields };
+        const whole = merged(withSecrets(row.config, secrets), patch) as Fields;
+        const { integration: wanted, kind } = checked({ ...written, config: whole });
+        const before = { config: 'missing' in integration ? undefined : integration.config, secrets };
+        const cleared = strayedSecrets(before, { config: wanted.config, patch }, kind);
+        const left = without(whole, cleared);
+        if (cleared.length > 0) mustStand({ ...written, config: left }, cleared);
+        const { config: shownFields, secrets: keptSecrets } = withoutSecrets(left, kind);
+        const names = cleared.map((path) => path.join('.'));
+        const changed = await changeIntegration(
+          ledger,
+          { ...written, config: shownFields, secrets: boxed(row, keptSecrets) },
+          { revision: row.revision, fields: fieldsOf({ ...settings, owner: body.owner }, patch), cleared: names },
+          actorOf(caller, request_id),
+        );
+        if (!changed) throw new Problem('changed', CHANGED);
+        return seen(kept(changed), names.length > 0 ? { cleared: names } : {});
+      },
+    }),
+    endpoint({
+      method: 'delete',
+      path: '/v1/integrations/{name}',
+      access: 'admin',
+      summary: 'Remove an integration',
+      about: `One that the configuration names is not removed. ${MATCH}`,
+      params,
+      answers: { 204: { about: 'Removed' } },
+      also: [409, 412],
+      async handle({ params: { name }, headers, caller, request_id }) {
+        const { row } = await stored(name);
+        mustMatch(headers['if-match'], row);
+        const places = config.unresolved.filter((one) => one.name === name).map(({ place }) => place);
+        if (places.length > 0)
+          throw new Problem('conflict', `the configuration names it: ${places.join('; ')}. Take it out there first`);
+        const isRemoved = await removeIntegration(ledger, name, row.revision, actorOf(caller, request_id));
+        known.forget();
+        if (!isRemoved) throw new Problem('changed', CHANGED);
+        return { status: 204 };
+      },
     }),
     endpoint({
       method: 'post',
       path: '/v1/integrations/{name}/test',
       access: 'operator',
-      summary: 'Send a test message',
-      about: `Waits up to ${TEST_WAIT_MS / 1_000} seconds for the outcome; 202 when it is still under way then.`,
+      summary: 'Test an integration',
+      about: `Asks the provider whether the credentials are good, where that can be asked without sending anything; else, and with message: true, sends a test message. From where notices are sent. Waits up to ${TEST_WAIT_MS / 1_000} seconds for the outcome; 202 when it is still under way then.`,
       params,
-      takes: { kind: 'json', schema: z.strictObject({}), required: false },
-      answers: {
-        200: { about: 'How it ended', schema: SendAnswer },
-        202: { about: 'Still under way', schema: SendAnswer },
+      takes: {
+        kind: 'json',
+        schema: z.strictObject({
+          message: z.boolean().exactOptional().meta({ description: 'Send a test message in any case.' }),
+        }),
+        required: false,
       },
-      async handle({ params: { name }, caller, request_id, signal }) {
-        const { enabled, kind } = named(name);
+      answers: {
+        200: { about: 'How it ended', schema: TestAnswer },
+        202: { about: 'Still under way', schema: TestAnswer },
+      },
+      async handle({ params: { name }, body, caller, request_id, signal }) {
+        const { integration } = await listed(name);
+        if ('missing' in integration) throw new Problem('conflict', integration.missing);
+        const { enabled, kind, type } = integration;
         if (kind === 'writer')
           throw new Problem('conflict', 'it keeps daily pages and takes no messages: run a summary instead');
-        if (!enabled) throw new Problem('conflict', 'the integration is disabled in the configuration');
-        const send = await requestSend(ledger, { kind: 'test', target: name }, actorOf(caller, request_id));
+        if (!enabled) throw new Problem('conflict', 'the integration is switched off (enabled: false)');
+        const asks = channelOf(type)?.check !== undefined && body.message !== true;
+        const actor = actorOf(caller, request_id);
+        const send = await requestSend(ledger, { kind: asks ? 'check' : 'test', target: name }, actor);
         wake();
-        return outcomeOf(ledger, send, signal);
+        const about = { integrationType: type, integrationId: name, checked: asks ? 'credentials' : 'message', send };
+        return outcomeOf(deps, send, about, signal);
       },
     }),
   ];
 };
 
+const IN_FILE = 'an integration of this name is in the configuration file: change it there';
+const CHANGED = 'somebody has changed it meanwhile: look at it again, then ask again';
+
+const kindOf = (type: string): Kind | undefined =>
+  [...REGISTRY.channels, ...REGISTRY.writers].find(({ id }) => id === type);
+const nameIn = (one: Listed): string => (one.origin === 'file' ? one.integration.name : one.row.name);
+
 /** The answer once the send has ended, or when the time is up or the caller gone. */
-async function outcomeOf(ledger: Ledger, send: number, signal: AbortSignal): Promise<Answer> {
+async function outcomeOf(
+  { ledger }: Pick<Deps, 'ledger'>,
+  send: number,
+  about: Record<string, unknown>,
+  signal: AbortSignal,
+): Promise<Answer> {
   const until = performance.now() + TEST_WAIT_MS;
   while (performance.now() < until && !signal.aborted) {
     const { ended, outcome } = await sendResult(ledger, send);
-    if (ended) return ok({ send, ended, ...(outcome !== undefined && { outcome }) });
+    if (ended) {
+      const { delivered, error } = (outcome ?? {}) as { delivered?: unknown; error?: unknown };
+      const success = delivered === true;
+      const why = success ? {} : { error: typeof error === 'string' ? error : 'it failed, and nobody has said why' };
+      return ok({ ...about, success, ...why, ended, ...(outcome !== undefined && { outcome }) });
+    }
     await wait(TEST_ASK_MS);
   }
-  return { status: 202, body: { send, ended: false } };
+  const error = `it has not ended within ${TEST_WAIT_MS / 1_000} seconds: see whether a worker runs, and ask again`;
+  return { status: 202, body: { ...about, success: false, error, ended: false } };
 }
 
-/** What people may see of an integration: of its own fields only whether the secrets are set. */
-function shown({
-  name,
-  type,
-  config,
-  enabled,
-  threshold,
-  on_ambiguous,
-  patience,
-  rate,
-}: Integration): z.output<typeof IntegrationView> {
-  const described = [...channels, ...writers].find(({ id }) => id === type);
-  const fields = described ? secretPaths(described.config) : [];
-  return {
-    name,
-    type,
-    enabled,
-    ...(threshold && { threshold }),
-    on_ambiguous,
-    patience,
-    ...(rate && { rate }),
-    has_secret: Object.fromEntries(fields.flatMap((field) => namesWithin(config, field, []))),
-  };
-}
+/** Problems by field; what was found there is not repeated. */
+const wrong = (problems: readonly Found[]): Problem =>
+  invalid(
+    problems.map(({ path, problem }) => ({
+      field: pathText(path.map((step) => (typeof step === 'string' ? nameOf(step) : step))),
+      problem,
+    })),
+    'body',
+  );
 
-/** `urls.critical` is set or not; `headers.*` stands for every name that is there. */
-function namesWithin(value: unknown, [step, ...rest]: string[], path: string[]): [string, boolean][] {
-  if (step === undefined) return [[path.join('.'), value !== undefined && value !== null]];
-  const object = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  const names = step === '*' ? Object.keys(object) : [step];
-  return names.flatMap((name) =>
-    namesWithin(Object.hasOwn(object, name) ? object[name] : undefined, rest, [...path, name]),
+/** Throws where it cannot be without the secrets that were cleared. */
+function mustStand(written: Parameters<typeof checkWritten>[0], cleared: readonly string[][]): void {
+  const result = checkWritten(written, REGISTRY);
+  if ('integration' in result) return;
+  throw wrong(
+    cleared.map((path) => ({
+      path: ['config', ...path],
+      problem: 'has to be given again, because an address now leads to another host',
+    })),
   );
 }
+
+const etagOf = ({ revision }: StoredIntegration): string => `"${revision}"`;
+
+/** RFC 9110 section 13.1.1. */
+function mustMatch(given: string | undefined, row: StoredIntegration): void {
+  if (given === undefined || given.trim() === '*') return;
+  if (!given.split(',').some((tag) => tag.trim() === etagOf(row))) throw new Problem('changed', CHANGED);
+}
+
+/** What was given of the settings; what was not is not there at all. */
+const plain = (settings: Record<string, unknown>): Fields =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Fields;
+
+/** The names of what was written, for the audit. */
+const fieldsOf = (settings: Record<string, unknown>, config: Fields): string[] => [
+  ...Object.keys(plain(settings)),
+  ...Object.keys(config).map((field) => `config.${field}`),
+];

@@ -133,7 +133,7 @@ const answersOf = (
   );
 
 /** The problems an endpoint can answer with, by what it asks for. */
-function problemsOf({ access, params, query, takes, method, path }: Endpoint): Operation['responses'] {
+function problemsOf({ access, params, query, takes, method, path, also = [] }: Endpoint): Operation['responses'] {
   const isCommand = method === 'post' && path.includes('{id}/');
   const statuses = [
     ...(query || takes ? [400] : []),
@@ -141,6 +141,7 @@ function problemsOf({ access, params, query, takes, method, path }: Endpoint): O
     ...(params ? [404] : []),
     ...(isCommand || path.endsWith('/test') || path.endsWith('/run') ? [409] : []),
     ...(takes ? [413, 415] : []),
+    ...also,
     500,
     503,
   ];

@@ -12,6 +12,7 @@ const PROBLEMS = {
   'method-not-allowed': { status: 405, title: 'Not with this method' },
   conflict: { status: 409, title: 'Not in this state' },
   closed: { status: 409, title: 'The incident is closed' },
+  changed: { status: 412, title: 'It has been changed meanwhile' },
   'too-large': { status: 413, title: 'The body is too large' },
   'media-type': { status: 415, title: 'Not a body this API reads' },
   'too-many-requests': { status: 429, title: 'Too many requests' },

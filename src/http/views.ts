@@ -89,14 +89,55 @@ export const StoredEventView = z.looseObject({
 export const IntegrationView = z.object({
   name: z.string(),
   type: z.string(),
+  origin: z.enum(['file', 'api']).meta({ description: 'Where it is kept; what is in the file is changed there.' }),
+  owner: z.string().optional(),
   enabled: z.boolean(),
+  problem: z.string().optional().meta({ description: 'Why it cannot be used; absent where it can.' }),
   threshold: z.enum(SEVERITIES).optional(),
-  on_ambiguous: z.enum(['resend', 'drop']),
-  patience: z.object({ timeout_ms: z.number(), max_attempts: z.int(), backoff_ms: z.number() }),
+  on_ambiguous: z.enum(['resend', 'drop']).optional(),
+  patience: z.object({ timeout_ms: z.number(), max_attempts: z.int(), backoff_ms: z.number() }).optional(),
   rate: z.object({ count: z.number(), per_ms: z.number() }).optional(),
-  has_secret: z
+  events: z
     .record(z.string(), z.boolean())
-    .meta({ description: 'By field: whether the secret is set. Values are never shown.' }),
+    .meta({ description: 'The switches by type of event: whether such an event is told here.' }),
+  config: z.record(z.string(), any).meta({ description: 'The fields of its channel that are no secrets.' }),
+  secrets: z
+    .record(z.string(), z.object({ set: z.boolean(), last4: z.string().optional() }))
+    .meta({ description: 'By field: whether the secret is set, and its end where it is long enough. Never more.' }),
+  settings: z
+    .record(z.string(), any)
+    .optional()
+    .meta({ description: 'Of one that is kept here: the settings as they were written, for a change.' }),
+  revision: z.int().optional().meta({ description: 'Also its ETag, for If-Match.' }),
+  made_at: time.optional(),
+  made_by: z.string().optional(),
+  changed_at: time.optional(),
+  changed_by: z.string().optional(),
+  cleared: z
+    .array(z.string())
+    .optional()
+    .meta({ description: 'Of a change: secrets that were cleared because an address now leads somewhere else.' }),
+});
+
+const form = z.record(z.string(), any).meta({ description: 'JSON Schema, with titles and help.' });
+export const ChannelsAnswer = z.object({
+  channels: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      kind: z.enum(['channel', 'writer']).meta({ description: 'A writer keeps daily pages and is told nothing.' }),
+      setup: z.string().meta({ description: 'What to do at the vendor before it works.' }),
+      can: z
+        .object({ thread: z.boolean(), update: z.boolean(), answer: z.boolean(), check: z.boolean() })
+        .meta({ description: 'check: its credentials can be asked about without sending anything.' }),
+      form: form,
+      secrets: z
+        .array(z.string())
+        .meta({ description: 'Fields that are never shown again; `*` stands for any name: `headers.*`.' }),
+      sample: z.record(z.string(), any).meta({ description: 'A complete configuration with invented values.' }),
+    }),
+  ),
+  settings: form.meta({ description: 'JSON Schema of what every integration may have besides.' }),
 });
 
 export const KeyView = z.looseObject({
@@ -131,6 +172,16 @@ export const SendAnswer = z.object({
   send: z.int(),
   ended: z.boolean().meta({ description: 'false: it is under way, and its outcome is not known yet.' }),
   outcome: any.optional(),
+});
+
+export const TestAnswer = SendAnswer.extend({
+  success: z.boolean().meta({ description: 'Whether it went well; false also while it is under way.' }),
+  integrationType: z.string(),
+  integrationId: z.string().meta({ description: 'Its name.' }),
+  error: z.string().optional().meta({ description: 'What went wrong, and what to do about it.' }),
+  checked: z
+    .enum(['credentials', 'message'])
+    .meta({ description: 'credentials: nothing was sent. message: a test message was.' }),
 });
 
 export const ProblemView = z.object({

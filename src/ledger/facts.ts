@@ -62,6 +62,18 @@ export async function alertsOf(db: Queryable, incident: string, limit = ALERTS_S
   return rows.map((row) => tidy<AlertFact>(row));
 }
 
+/** The types of what a notice is about, each once: of the incident's alerts, or of the chapters from `from` to `through`. */
+export async function typesOf(db: Queryable, incident: string, through: number, from?: number): Promise<string[]> {
+  const rows = await db.query<{ type: string }>(
+    from === undefined
+      ? `select distinct e.event->>'type' as type from alerts a join events e on e.seq = a.event where a.incident = $1`
+      : `select distinct e.event->>'type' as type from inbox i join events e on e.seq = i.event
+          where i.incident = $1 and i.kind = 'chapter' and i.seq between $2 and $3`,
+    from === undefined ? [incident] : [incident, from, through],
+  );
+  return rows.map(({ type }) => type);
+}
+
 async function chapterOf(
   db: Queryable,
   incident: string,

@@ -3,7 +3,8 @@ import type { Json } from '../core/event.ts';
 import { type Actor, audit } from './audit.ts';
 import type { Ledger, Queryable } from './db.ts';
 
-export type SendKind = 'test' | 'redeliver' | 'summary';
+/** `check`: the credentials of an integration are asked about, and nothing is sent. */
+export type SendKind = 'test' | 'check' | 'redeliver' | 'summary';
 
 export interface Send {
   id: number;

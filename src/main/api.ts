@@ -13,7 +13,7 @@ const PORT = 8080;
 const HOST = '127.0.0.1';
 
 export async function startApi(
-  { env, config, ledger, log, metrics, version }: Foundation,
+  { env, config, ledger, integrations, sealer, log, metrics, version }: Foundation,
   ui?: { temporal: string },
 ): Promise<RunningApi> {
   const door = createDoor(ledger, { routing: config.routing });
@@ -21,6 +21,8 @@ export async function startApi(
     ledger,
     door,
     config,
+    integrations,
+    ...(sealer ? { sealer } : {}),
     log,
     metrics,
     now: () => new Date(),

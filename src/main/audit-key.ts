@@ -1,8 +1,7 @@
 /** Where the key that signs the audit is found: the environment, or a file beside the embedded ledger. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type AuditKey, auditKey, newAuditKey } from '../ledger/chain/signing.ts';
-import { type Env, setting } from './foundation.ts';
+import type { Env } from './foundation.ts';
+import { keyText } from './key-file.ts';
 
 const KEY_FILE = 'audit.key';
 const KEY_VARIABLE = 'TOCSIN_AUDIT_KEY';
@@ -12,21 +11,12 @@ const KEY_VARIABLE = 'TOCSIN_AUDIT_KEY';
  * missing and `make` says so; undefined where there is none. Throws where what is given is no key.
  */
 export function auditKeyFor(env: Env, stateDir: string | undefined, make = false): AuditKey | undefined {
-  const given = setting(env, KEY_VARIABLE);
-  if (given !== undefined) return keyIn(given, KEY_VARIABLE);
-  if (stateDir === undefined) return undefined;
-  const file = join(stateDir, KEY_FILE);
-  if (!existsSync(file)) {
-    if (!make) return undefined;
-    writeFileSync(file, newAuditKey(), { mode: 0o600, flag: 'wx' });
-  }
-  return keyIn(readFileSync(file, 'utf8'), file);
-}
-
-function keyIn(pem: string, where: string): AuditKey {
+  const kept = { dir: stateDir, file: KEY_FILE, make: make ? newAuditKey : undefined };
+  const found = keyText(env, KEY_VARIABLE, kept);
+  if (found === undefined) return undefined;
   try {
-    return auditKey(pem);
+    return auditKey(found.text);
   } catch (error) {
-    throw new Error(`${where} ${(error as Error).message}`);
+    throw new Error(`${found.where} ${(error as Error).message}`);
   }
 }

@@ -1,17 +1,13 @@
 /** `tocsin audit verify` and `tocsin audit export`: the audit's chain held against itself, its signatures, and heads that were kept. */
 import { closeSync, createReadStream, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Head, headsIn, headText } from '../ledger/chain/link.ts';
 import { exportLedger, verifyLedger, verifyLines } from '../ledger/chain/read.ts';
 import { publicKeyIn } from '../ledger/chain/signing.ts';
 import type { Known, Report } from '../ledger/chain/verify.ts';
-import { type Ledger, openLedger } from '../ledger/db.ts';
-import { checkSchema, renewEpoch } from '../ledger/migrate.ts';
 import { auditKeyFor } from './audit-key.ts';
-import { type Env, setting } from './foundation.ts';
-import { ledgerAt, STATE_DIR } from './start.ts';
-import { takeStateDir } from './state-dir.ts';
+import type { Env } from './foundation.ts';
+import { stateDirOf, withLedger } from './own-ledger.ts';
 
 export interface AuditOptions {
   /** An export to verify instead of the ledger. */
@@ -89,28 +85,5 @@ function publicKeyFrom(text: string): string {
     return publicKeyIn(readOr(text));
   } catch {
     throw new Error(`--public-key ${text}: is neither 64 hex digits nor an ed25519 key in PEM, nor a file with one`);
-  }
-}
-
-/** Of the embedded mode; undefined where the ledger is Postgres. */
-const stateDirOf = (env: Env): string | undefined =>
-  setting(env, 'DATABASE_URL') ? undefined : env.TOCSIN_STATE_DIR || STATE_DIR;
-
-/** Opens the ledger as it is, does the work, and leaves it so. An embedded one must have nobody else. */
-async function withLedger<T>(env: Env, work: (ledger: Ledger) => Promise<T>): Promise<T> {
-  const dir = stateDirOf(env);
-  if (dir !== undefined && !existsSync(join(dir, 'ledger')))
-    throw new Error(`there is no ledger in ${dir}: set TOCSIN_STATE_DIR, or DATABASE_URL for one on Postgres`);
-  const state = dir === undefined ? undefined : takeStateDir(dir);
-  const undo: (() => Promise<void> | void)[] = [() => state?.release()];
-  try {
-    const ledger = await openLedger(ledgerAt(env, state));
-    undo.push(() => ledger.close());
-    // Else the mark of the unclean end would be gone with us, and the next start would not know of it.
-    if (state && !state.cleanStart) await renewEpoch(ledger);
-    await checkSchema(ledger);
-    return await work(ledger);
-  } finally {
-    for (const step of undo.reverse()) await step();
   }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: start everything, only the API, or only a worker; check a configuration or the audit; print the tables. */
+/** The command line: start everything, only the API, or only a worker; check a configuration or the audit; rotate keys; print the tables. */
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
 import { createRules } from '../egress/rules.ts';
@@ -9,6 +9,7 @@ import { auditCommand } from './audit.ts';
 import { writeDocs } from './docs.ts';
 import { layFoundation, setting, version } from './foundation.ts';
 import { startHands } from './hands.ts';
+import { secretsCommand } from './secrets.ts';
 import { type Running, start } from './start.ts';
 
 const USAGE = `tocsin ${version}
@@ -16,10 +17,13 @@ const USAGE = `tocsin ${version}
   tocsin start           everything in one process, with a Temporal of its own
   tocsin api             the HTTP API; needs DATABASE_URL
   tocsin worker          relay and worker; needs DATABASE_URL and TEMPORAL_ADDRESS
-  tocsin check           reads the configuration and says what is wrong with it
+  tocsin check           reads the configuration and says what is wrong with it (--stored NAME for an integration that
+                         is in the ledger, not in the file)
   tocsin audit verify    whether the audit's chain holds (--head HEAD or a file with heads, --public-key KEY,
                          --file EXPORT to need no ledger)
   tocsin audit export    the audit as JSON lines (--write FILE)
+  tocsin secrets rotate  seals stored secrets anew with the first key of TOCSIN_SECRET_KEYS
+  tocsin secrets new-key prints a key for that list
   tocsin docs            prints the tables of the README (--write FILE puts them in)
 
   --config FILE          the configuration (else TOCSIN_CONFIG, else ./tocsin.yaml, else the environment)
@@ -37,6 +41,7 @@ async function main(): Promise<void> {
       write: { type: 'string' },
       file: { type: 'string' },
       head: { type: 'string', multiple: true },
+      stored: { type: 'string', multiple: true },
       'public-key': { type: 'string', multiple: true },
       help: { type: 'boolean', short: 'h' },
     },
@@ -75,7 +80,12 @@ async function main(): Promise<void> {
         return { stop };
       });
     case 'check': {
-      const config = await loadConfig({ path: values.config, env, reach: createRules });
+      const config = await loadConfig({
+        path: values.config,
+        env,
+        reach: createRules,
+        stored: values.stored ?? [],
+      });
       for (const warning of config.warnings) say(`warning: ${warning}`);
       return say(
         `${config.file ?? 'the environment'} is a good configuration: ${config.integrations.size} integrations, ${config.routing.routes.length} routes`,
@@ -83,6 +93,9 @@ async function main(): Promise<void> {
     }
     case 'audit':
       process.exitCode = await auditCommand(part, values, { env, say });
+      return;
+    case 'secrets':
+      process.exitCode = await secretsCommand(part, { env, say });
       return;
     case 'docs':
       return say(writeDocs(values.write));

@@ -3,17 +3,23 @@ import { createRequire } from 'node:module';
 import { destination } from 'pino';
 import { FAILURES } from '../channels/channel.ts';
 import { channels } from '../channels/index.ts';
-import { type Config, loadConfig } from '../config/load.ts';
+import { withPatience } from '../config/compile.ts';
+import type { Integration } from '../config/integrations.ts';
+import { type Config, loadConfig, REGISTRY } from '../config/load.ts';
 import { readVariable } from '../config/secrets.ts';
+import { checkNames, createIntegrations, type Integrations } from '../config/stored.ts';
 import { REASONS } from '../core/notice.ts';
 import { createEgress, type Egress } from '../egress/guard.ts';
 import { createRules } from '../egress/rules.ts';
 import { whenItAnswers } from '../ledger/away.ts';
 import { type Ledger, openLedger } from '../ledger/db.ts';
+import { storedIntegrations } from '../ledger/integrations.ts';
 import { stats } from '../ledger/reading.ts';
+import type { Sealer } from '../ledger/sealing.ts';
 import { createLog, type Log, type LogLevel } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
-import { createRedactor } from '../observe/redact.ts';
+import { createRedactor, type Redactor } from '../observe/redact.ts';
+import { secretKeysFor } from './secret-keys.ts';
 
 /** A variable of the process, or the content of the file that `NAME_FILE` names. Throws with what is wrong with it. */
 export function setting(env: Env, name: string): string | undefined {
@@ -31,6 +37,12 @@ export interface Foundation {
   metrics: Metrics;
   ledger: Ledger;
   egress: Egress;
+  /** Those of the configuration and those that the ledger keeps. */
+  integrations: Integrations;
+  /** Seals the secrets of stored ones; absent where no key is given. */
+  sealer?: Sealer;
+  /** Knows every secret: those of the configuration, and stored ones as they are read. */
+  redactor: Redactor;
   version: string;
   close(): Promise<void>;
 }
@@ -46,20 +58,25 @@ export async function layFoundation(input: {
   configPath?: string | undefined;
   ledger: { url: string } | { folder: string };
   level: LogLevel;
+  /** The folder of the embedded ledger, which has the keys for stored secrets where the environment gives none. */
+  stateDir?: string | undefined;
 }): Promise<Foundation> {
   const { env, configPath } = input;
-  const config = await loadConfig({ path: configPath, env, reach: createRules });
+  const written = await loadConfig({ path: configPath, env, reach: createRules, stored: 'later' });
+  const secretKeys = secretKeysFor(env, input.stateDir, true);
   const secrets = [
-    ...config.secrets,
+    ...written.secrets,
+    ...(secretKeys?.keys ?? []),
     ...['TOCSIN_API_KEY', 'TEMPORAL_API_KEY'].map((name) => setting(env, name)),
     ...withPassword(setting(env, 'DATABASE_URL')),
   ].filter((value) => value !== undefined);
+  const redactor = createRedactor(secrets);
   const log = createLog({
     level: levelOf(env, input.level),
-    secrets: createRedactor(secrets),
+    secrets: redactor,
     destination: destination({ dest: STDERR, sync: true }),
   });
-  const routes = [config.routing.fallback.name, ...namesOf(config.routing.routes)];
+  const routes = [written.routing.fallback.name, ...namesOf(written.routing.routes)];
   const metrics = createMetrics({
     reasons: Object.keys(REASONS),
     channels: channels.map(({ id }) => id),
@@ -78,6 +95,17 @@ export async function layFoundation(input: {
       });
     },
   );
+  const integrations = createIntegrations({
+    file: written.integrations,
+    registry: REGISTRY,
+    rows: () => storedIntegrations(ledger),
+    open: secretKeys?.sealer.open,
+    redactor,
+  });
+  const config = await withStored(written, integrations, ledger, log).catch(async (error: unknown) => {
+    await ledger.close().catch(() => undefined);
+    throw error;
+  });
   metrics.beforeScrape(async () => {
     const { waiting, open, dead } = await stats(ledger);
     metrics.inboxWaiting.set(waiting);
@@ -94,7 +122,31 @@ export async function layFoundation(input: {
     await egress.close();
     await ledger.close();
   };
-  return { env, config, log, metrics, ledger, egress, version, close };
+  return {
+    env,
+    config,
+    log,
+    metrics,
+    ledger,
+    egress,
+    integrations,
+    ...(secretKeys ? { sealer: secretKeys.sealer } : {}),
+    redactor,
+    version,
+    close,
+  };
+}
+
+/** The configuration once the ledger has told which integrations it keeps; throws ConfigError for names of neither. */
+async function withStored(config: Config, { list }: Integrations, ledger: Ledger, log: Log): Promise<Config> {
+  const warnings = checkNames(config, await storedIntegrations(ledger), REGISTRY);
+  const patience = new Map<string, Integration['patience']>();
+  for (const { integration } of await list()) {
+    if ('missing' in integration) log.error(integration.missing);
+    else patience.set(integration.name, integration.patience);
+  }
+  const routing = withPatience(config.routing, { patienceOf: (name) => patience.get(name) });
+  return { ...config, routing, warnings: [...config.warnings, ...warnings] };
 }
 
 /** The address of a database, and the password in it, which may be told of alone. */

@@ -20,7 +20,7 @@ export interface RunningHands {
 const WORKER_AGAIN_MS = 1_000;
 
 export async function startHands(
-  { env, config, ledger, egress, log, metrics }: Foundation,
+  { env, config, ledger, egress, integrations, redactor, log, metrics }: Foundation,
   options: { address?: string; print: (text: string) => void; isOurs: boolean; bundlePath?: string; stateDir?: string },
 ): Promise<RunningHands> {
   installRuntime();
@@ -35,8 +35,10 @@ export async function startHands(
   const activities = createActivities({
     ledger,
     config,
+    integrationNamed: integrations.named,
     channelOf,
     egress,
+    redactor,
     log,
     metrics,
     print: options.print,

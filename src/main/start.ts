@@ -47,7 +47,14 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
       setting(env, 'DATABASE_URL') && namesServer(env) ? undefined : takeStateDir(env.TOCSIN_STATE_DIR || STATE_DIR);
     let isClean = true;
     if (state) undo.push(() => state.release(isClean));
-    const foundation = await layFoundation({ env, configPath, ledger: ledgerAt(env, state), level: 'warn' });
+    const foundation = await layFoundation({
+      env,
+      configPath,
+      ledger: ledgerAt(env, state),
+      level: 'warn',
+      // A ledger on Postgres may have other processes, which cannot know a key that is only here.
+      ...(setting(env, 'DATABASE_URL') ? {} : { stateDir: state?.dir }),
+    });
     undo.push(() => foundation.close());
     const { failed } = foundation.ledger;
     void failed?.then(() => {

@@ -15,6 +15,7 @@ import type { Ledger } from '../../src/ledger/db.ts';
 import { beginAttempt, recordAttempt } from '../../src/ledger/deliveries.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
+import { createRedactor } from '../../src/observe/redact.ts';
 import { one, opened, openTestLedger, routing } from '../support/ledger.ts';
 import { HOUR, MINUTE, SECOND } from '../support/policies.ts';
 
@@ -84,9 +85,12 @@ function deliveryBy(
       people: new Map(),
       sources: new Map(),
       links: {},
+      unresolved: [],
       warnings: [],
       secrets: [SECRET],
     },
+    integrationNamed: async (name) => (name === 'chat' ? integration : { missing: `no integration named ${name}` }),
+    redactor: createRedactor([SECRET]),
     channelOf: (id) => (id === channel.id ? channel : undefined),
     egress: { fetch, resolve: async (host) => host },
     log: createLog({

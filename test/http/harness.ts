@@ -1,15 +1,19 @@
 /** The API as its callers meet it: real HTTP on a port of its own, over a ledger in memory that nobody else has. */
 import { channels, writers } from '../../src/channels/index.ts';
-import { fromText } from '../../src/config/load.ts';
+import { fromText, REGISTRY } from '../../src/config/load.ts';
+import { createIntegrations } from '../../src/config/stored.ts';
 import { createApp, listen } from '../../src/http/app.ts';
 import type { Deps } from '../../src/http/deps.ts';
 import { claim, waitingInboxes } from '../../src/ledger/claim.ts';
 import { type Ledger, openLedger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
+import { storedIntegrations } from '../../src/ledger/integrations.ts';
 import { makeKey, type Scope } from '../../src/ledger/keys.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
+import { createSealer, newSealingKey } from '../../src/ledger/sealing.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
+import { createRedactor } from '../../src/observe/redact.ts';
 import { sources } from '../../src/sources/index.ts';
 
 const CONFIG = `
@@ -71,7 +75,9 @@ const OWNER = { by: 'the tests', key: 'none' };
 export async function startApi(more: Partial<Deps> = {}): Promise<Api> {
   const ledger = await openLedger({ folder: 'memory://' });
   await migrate(ledger);
-  const config = fromText(CONFIG, 'the tests', {}, { channels, writers, sources });
+  const config = more.config ?? fromText(CONFIG, 'the tests', {}, { channels, writers, sources });
+  const redactor = createRedactor(config.secrets);
+  const sealer = createSealer(newSealingKey());
   const logged: string[] = [];
   const clock = { now: new Date() };
   const ran: Api['ran'] = [];
@@ -79,10 +85,18 @@ export async function startApi(more: Partial<Deps> = {}): Promise<Api> {
   const deps: Deps = {
     ledger,
     config,
+    integrations: createIntegrations({
+      file: config.integrations,
+      registry: REGISTRY,
+      rows: () => storedIntegrations(ledger),
+      open: sealer.open,
+      redactor,
+    }),
+    sealer,
     door: createDoor(ledger, { routing: config.routing }),
     log: createLog({
       level: 'debug',
-      secrets: config.secrets,
+      secrets: redactor,
       destination: { write: (line) => void logged.push(line) },
     }),
     metrics: createMetrics({ reasons: [], channels: [], failures: [] }),

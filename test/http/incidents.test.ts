@@ -189,14 +189,15 @@ describe('integrations', () => {
   it('are shown with which of their secrets are set, and never with a value', async () => {
     const { body, text } = await get('/v1/integrations');
     expect(pick(body, 'integrations')).toMatchObject([
-      { name: 'terminal', type: 'stdout', enabled: true, has_secret: {} },
+      { name: 'terminal', type: 'stdout', enabled: true, origin: 'file', secrets: {} },
       { name: 'off', enabled: false },
       { name: 'hook' },
     ]);
     expect((await get('/v1/integrations/hook')).body).toMatchObject({
       name: 'hook',
       type: 'webhook',
-      has_secret: { url: true, secret: true },
+      config: { format: 'tocsin', send_resolved: true },
+      secrets: { url: { set: true, last4: 'hook' }, secret: { set: true, last4: 'MjM0' } },
       patience: { max_attempts: 4 },
     });
     expect(text).not.toMatch(/whsec_|example\.com/);
@@ -214,8 +215,11 @@ describe('integrations', () => {
         return send;
       })
       .toBeGreaterThan(0);
-    await endSend(api.ledger, send, { kind: 'delivered' });
-    expect(await answer).toMatchObject({ status: 200, body: { send, ended: true, outcome: { kind: 'delivered' } } });
+    await endSend(api.ledger, send, { delivered: true });
+    expect(await answer).toMatchObject({
+      status: 200,
+      body: { send, ended: true, success: true, integrationType: 'stdout', integrationId: 'terminal' },
+    });
   });
 
   it('that are switched off or unknown are not tested', async () => {

@@ -54,7 +54,7 @@ await api.ledger.query(
 );
 // Nobody carries what is sent here: a test of an integration would wait its ten seconds for an outcome, each time.
 api.ledger.onWake(() => {
-  const outcome = `update sends set signalled_at = now(), ended_at = now(), outcome = '{"status":"delivered"}' where ended_at is null`;
+  const outcome = `update sends set signalled_at = now(), ended_at = now(), outcome = '{"delivered":true}' where ended_at is null`;
   api.ledger.query(outcome).catch((error: unknown) => console.error(error));
 });
 const args = ['--config-file', CONFIG, 'run', `${api.url}/openapi.json`, '--seed', SEED, ...process.argv.slice(2)];

@@ -25,7 +25,7 @@ const NUL = 'a\u0000b';
 const SURROGATE = 'a\ud800b';
 const EVENT = { source: 'tests', type: 'broken', title: 'it broke' };
 const keyOf = (path: string): string =>
-  /events|sources/.test(path) ? api.keys.admin : path.startsWith('/v1/keys') ? api.keys.admin : api.keys.operator;
+  /events|sources|^\/v1\/keys|^\/v1\/integrations/.test(path) ? api.keys.admin : api.keys.operator;
 
 const fieldsOf = (answer: unknown): unknown[] =>
   ((pick(answer, 'errors') ?? []) as { field: string }[]).map(({ field }) => field);
@@ -77,6 +77,7 @@ async function bodies(): Promise<{ path: string; texts: (string | number)[][]; b
     '/v1/events': EVENT,
     '/v1/routes/explain': EVENT,
     '/v1/keys': { name: 'x', scopes: ['ingest'] },
+    '/v1/integrations': { name: 'made-here', type: 'stdout' },
     '/v1/incidents/{id}/comment': { text: 'x' },
     '/v1/incidents/{id}/snooze': { for: '1h' },
     '/v1/incidents/{id}/state': { state: null },

@@ -1,0 +1,418 @@
+/** Integrations over HTTP: made, seen without their secrets, changed, tested and removed; those of the file only seen. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { channelOf, channels, writers } from '../../src/channels/index.ts';
+import { fromText } from '../../src/config/load.ts';
+import { createApp, listen } from '../../src/http/app.ts';
+import { endSend } from '../../src/ledger/sends.ts';
+import { sources } from '../../src/sources/index.ts';
+import { until } from '../support/until.ts';
+import { type Api, pick, type Sent, startApi } from './harness.ts';
+
+const CONFIG = `
+integrations:
+  terminal: { type: stdout }
+  hook: { type: webhook, url: 'https://example.com/hook', secret: whsec_c2VjcmV0LW9mLXRoZS10ZXN0cy0xMjM0 }
+routes:
+  - { name: night, match: [ 'type="backup_failed"' ], notify: [named] }
+default: { notify: [terminal] }
+`;
+const SECRET = 'xoxb-canary-0123456789-wxyz';
+const SLACK = { token: SECRET, channel: '#ops' };
+const MAIL = {
+  host: 'mail.example.com',
+  user: 'a',
+  pass: 'canary-password-1234',
+  from: 'a@example.com',
+  to: ['b@example.com'],
+};
+
+let api: Api;
+beforeAll(async () => {
+  api = await startApi({ config: fromText(CONFIG, 'the tests', {}, { channels, writers, sources }, 'later') });
+});
+afterAll(() => api.stop());
+
+const as = (key: 'admin' | 'operator' | 'ingest', method: string, path: string, sent: Sent = {}) =>
+  api.call(method, path, { key: api.keys[key], ...sent });
+const make = (name: string, type: string, config: object, more: object = {}) =>
+  as('admin', 'POST', '/v1/integrations', { body: { name, type, config, ...more } });
+const see = (name: string) => as('operator', 'GET', `/v1/integrations/${name}`);
+const change = (name: string, body: object, headers: Record<string, string> = {}) =>
+  as('admin', 'PATCH', `/v1/integrations/${name}`, { body, headers });
+const remove = (name: string, headers: Record<string, string> = {}) =>
+  as('admin', 'DELETE', `/v1/integrations/${name}`, { headers });
+const fieldsOf = (body: unknown): unknown => (pick(body, 'errors') as { field: string }[]).map(({ field }) => field);
+const auditOf = async (name: string) =>
+  pick((await as('operator', 'GET', `/v1/audit?object=${name}`)).body, 'audit') as { action: string; detail: object }[];
+const configOf = async (name: string) => {
+  const found = await api.deps.integrations.named(name);
+  return 'missing' in found ? found : found.config;
+};
+
+describe('an integration made through the API', () => {
+  it('is shown as it was written, of its secrets only whether they are set and how they end', async () => {
+    const made = await make('bot', 'slack', SLACK, {
+      owner: 'ana',
+      threshold: 'error',
+      timeout: '3s',
+      rate: '30/m',
+      events: { log_gpu_oom: false },
+    });
+    expect(made.status).toBe(201);
+    expect([made.headers.get('location'), made.headers.get('etag')]).toEqual(['/v1/integrations/bot', '"1"']);
+    expect(made.body).toMatchObject({
+      name: 'bot',
+      type: 'slack',
+      origin: 'api',
+      owner: 'ana',
+      enabled: true,
+      threshold: 'error',
+      patience: { timeout_ms: 3_000 },
+      rate: { count: 30, per_ms: 60_000 },
+      events: { log_gpu_oom: false, log_job_failed: true },
+      config: { channel: '#ops' },
+      secrets: { token: { set: true, last4: 'wxyz' } },
+      revision: 1,
+      made_by: 'admin key',
+    });
+    expect(await see('bot')).toMatchObject({ status: 200, body: made.body as object });
+    const list = await as('operator', 'GET', '/v1/integrations');
+    expect((pick(list.body, 'integrations') as { name: string }[]).map(({ name }) => name)).toEqual([
+      'terminal',
+      'hook',
+      'bot',
+    ]);
+    for (const { text } of [made, list]) expect(text).not.toContain('canary');
+  });
+
+  it('is found by who sends, whole', async () => {
+    expect(await configOf('bot')).toMatchObject(SLACK);
+    expect(await api.deps.integrations.named('bot')).toMatchObject({
+      threshold: 'error',
+      events: { log_gpu_oom: false },
+    });
+  });
+
+  it('is nowhere in clear: not in its row, in the audit, or in what is logged from then on', async () => {
+    const tables = await api.ledger.query<{ name: string }>(
+      `select table_name as name from information_schema.tables where table_schema = 'public'`,
+    );
+    for (const { name } of tables) {
+      const rows = await api.ledger.query<{ row: string }>(`select row_to_json(t)::text as row from "${name}" t`);
+      expect([name, rows.filter(({ row }) => /canary|xoxb/.test(row))]).toEqual([name, []]);
+    }
+    api.deps.log.info({ said: `token=${SECRET}` }, `the vendor said ${SECRET}`);
+    expect(api.logged.join('')).not.toContain('canary');
+    expect(await auditOf('bot')).toMatchObject([
+      {
+        action: 'integration.make',
+        detail: {
+          type: 'slack',
+          fields: expect.arrayContaining(['owner', 'threshold', 'events', 'config.token', 'config.channel']),
+        },
+      },
+    ]);
+  });
+
+  it('whose secret is short shows nothing of it', async () => {
+    await make('short', 'email', { ...MAIL, pass: 'elevenchars' });
+    expect((await see('short')).body).toMatchObject({ secrets: { pass: { set: true } } });
+    expect(pick((await see('short')).body, 'secrets', 'pass', 'last4')).toBeUndefined();
+  });
+
+  it('shows each secret of a table of them by its name', async () => {
+    const config = { url: 'https://example.com/x', headers: { authorization: 'Bearer canary-0123456789abcd' } };
+    const { body } = await make('many', 'webhook', config);
+    expect(body).toMatchObject({
+      config: {},
+      secrets: { 'headers.authorization': { set: true, last4: 'abcd' }, secret: { set: false } },
+    });
+    expect(await configOf('many')).toMatchObject(config);
+  });
+
+  it('has a name that nobody else has, in the file or in the ledger', async () => {
+    expect(await make('hook', 'stdout', {})).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('configuration file') },
+    });
+    expect(await make('bot', 'stdout', {})).toMatchObject({ status: 409 });
+  });
+
+  it.each<[string, object, string[]]>([
+    ['a name of other letters', { name: 'a b', type: 'stdout' }, ['name']],
+    ['a type that nobody knows', { name: 'x', type: 'pigeon' }, ['type']],
+    ['a field that is missing', { name: 'x', type: 'slack', config: { channel: '#a' } }, ['config.token']],
+    ['a field that is none', { name: 'x', type: 'stdout', config: { colour: true } }, ['config.colour']],
+    ['a field of no integration', { name: 'x', type: 'stdout', volume: 11 }, ['volume']],
+    ['a setting that is wrong', { name: 'x', type: 'stdout', timeout: 5 }, ['timeout']],
+    ['a switch that is none', { name: 'x', type: 'stdout', events: { log_x: false } }, ['events.log_x']],
+    [
+      'a NUL',
+      { name: 'x', type: 'webhook', config: { url: 'https://a.example', headers: { a: 'b\0' } } },
+      ['config.headers.a'],
+    ],
+    ['an address inside', { name: 'x', type: 'webhook', config: { url: 'https://127.0.0.1/x' } }, ['config.url']],
+    ['a server inside', { name: 'x', type: 'email', config: { ...MAIL, host: '10.0.0.1' } }, ['config.host']],
+    ['attempts that take too long', { name: 'x', type: 'stdout', timeout: '60s', max_attempts: 10 }, ['']],
+  ])('with %s is refused by the name of the field', async (_words, body, fields) => {
+    const answer = await as('admin', 'POST', '/v1/integrations', { body });
+    expect([answer.status, fieldsOf(answer.body)]).toEqual([400, fields]);
+  });
+
+  it('never has what was wrong repeated', async () => {
+    const { status, text } = await make('x', 'webhook', { url: 'canary-no-url', secret: 'canary', wrong: 'canary' });
+    expect(status).toBe(400);
+    expect(text).not.toContain('canary');
+  });
+
+  it('needs a key to seal with, where it has a secret', async () => {
+    const { sealer: _, ...deps } = api.deps;
+    const { url, close } = await listen(createApp(deps), { host: '127.0.0.1', port: 0 });
+    const post = (body: object) =>
+      fetch(`${url}/v1/integrations`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${api.keys.admin}`, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    const refused = await post({ name: 'keyless', type: 'slack', config: SLACK });
+    expect([refused.status, await refused.text()]).toEqual([409, expect.stringContaining('TOCSIN_SECRET_KEYS_FILE')]);
+    expect((await post({ name: 'keyless', type: 'stdout' })).status).toBe(201);
+    await close();
+  });
+});
+
+describe('a change', () => {
+  const remake = async (name: string, type: string, config: object, more: object = {}) => {
+    await remove(name);
+    expect((await make(name, type, config, more)).status).toBe(201);
+  };
+
+  it('keeps what is left out, a secret too, and takes away what is null', async () => {
+    await remake('bot', 'slack', SLACK, { threshold: 'error', owner: 'ana' });
+    const { status, body, headers } = await change('bot', { config: { channel: '#other' }, threshold: null });
+    expect([status, headers.get('etag')]).toEqual([200, '"2"']);
+    expect(body).toMatchObject({ owner: 'ana', config: { channel: '#other' }, secrets: { token: { set: true } } });
+    expect(pick(body, 'threshold')).toBeUndefined();
+    expect(pick(body, 'cleared')).toBeUndefined();
+    expect(await configOf('bot')).toMatchObject({ token: SECRET, channel: '#other' });
+    expect((await change('bot', { config: { token: null } })).body).toMatchObject({
+      errors: [{ field: 'config.token' }],
+    });
+    expect((await change('bot', { owner: null, enabled: false })).body).toMatchObject({ enabled: false });
+    expect(pick((await see('bot')).body, 'owner')).toBeUndefined();
+  });
+
+  it('of a secret shows its new end, and the old one is gone', async () => {
+    await remake('bot', 'slack', SLACK);
+    expect((await change('bot', { config: { token: 'xoxb-canary-another-7890' } })).body).toMatchObject({
+      secrets: { token: { last4: '7890' } },
+    });
+    expect(await configOf('bot')).toMatchObject({ token: 'xoxb-canary-another-7890' });
+  });
+
+  it('that leads to another host clears the secret, and says so', async () => {
+    await remake('mail', 'webhook', {
+      url: 'https://a.example/x',
+      secret: 'canary-signing-secret-0123456789',
+      headers: { 'x-key': 'canary-key-012345' },
+    });
+    const moved = await change('mail', {
+      config: { url: 'https://b.example/x', headers: { 'x-key': 'canary-new-67890' } },
+    });
+    expect(moved.body).toMatchObject({
+      cleared: ['secret'],
+      secrets: { secret: { set: false }, 'headers.x-key': { set: true } },
+    });
+    expect(await configOf('mail')).toMatchObject({
+      url: 'https://b.example/x',
+      headers: { 'x-key': 'canary-new-67890' },
+    });
+    expect((await auditOf('mail'))[0]).toMatchObject({ action: 'integration.change', detail: { cleared: ['secret'] } });
+    expect(JSON.stringify(await auditOf('mail'))).not.toContain('canary');
+  });
+
+  it('that leads to another host without a secret it cannot be without is refused, and asks for it', async () => {
+    await remake('bot', 'slack', SLACK);
+    const moved = await change('bot', { config: { api_url: 'https://elsewhere.example/api/' } });
+    expect(moved).toMatchObject({
+      status: 400,
+      body: { errors: [{ field: 'config.token', problem: expect.stringContaining('given again') }] },
+    });
+    expect(await configOf('bot')).toMatchObject({ token: SECRET, api_url: 'https://slack.com/api/' });
+    const given = { api_url: 'https://elsewhere.example/api/', token: 'xoxb-canary-for-elsewhere' };
+    expect((await change('bot', { config: given })).status).toBe(200);
+  });
+
+  it('to an address inside is refused, as at the beginning', async () => {
+    await remake('mail', 'webhook', { url: 'https://a.example/x' });
+    for (const url of ['https://169.254.169.254/latest', 'http://localhost/x', 'https://[::1]/'])
+      expect(fieldsOf((await change('mail', { config: { url } })).body)).toEqual(['config.url']);
+  });
+
+  it('of name or type is refused: make another', async () => {
+    expect(fieldsOf((await change('mail', { name: 'post' })).body)).toEqual(['name']);
+    expect(fieldsOf((await change('mail', { type: 'stdout' })).body)).toEqual(['type']);
+  });
+
+  it('is lost where somebody was faster, and the caller is told', async () => {
+    await remake('bot', 'slack', SLACK);
+    expect((await change('bot', { enabled: false }, { 'if-match': '"1"' })).status).toBe(200);
+    for (const tag of ['"1"', '1', 'W/"2"', '"x", "3"'])
+      expect(await change('bot', { enabled: true }, { 'if-match': tag })).toMatchObject({
+        status: 412,
+        body: { type: 'urn:tocsin:problem:changed' },
+      });
+    expect((await remove('bot', { 'if-match': '"1"' })).status).toBe(412);
+    for (const tag of ['*', '"7", "2"'])
+      expect((await change('bot', {}, { 'if-match': tag })).status).toBeLessThan(413);
+    const both = await Promise.all([change('bot', { owner: 'a' }), change('bot', { owner: 'b' })]);
+    expect(both.map(({ status }) => status).sort()).toEqual([200, expect.toBeOneOf([200, 412])]);
+  });
+
+  it('mends what no key opens, once its secret is given anew', async () => {
+    await remake('bot', 'slack', SLACK);
+    await api.ledger.query(`update integrations set secrets = 'v1.00000000.AAAA' where name = 'bot'`);
+    expect(await see('bot')).toMatchObject({
+      status: 200,
+      body: {
+        enabled: false,
+        problem: expect.stringContaining('no key opens its secrets'),
+        config: { channel: '#ops' },
+      },
+    });
+    expect((await as('operator', 'POST', '/v1/integrations/bot/test')).status).toBe(409);
+    expect((await as('operator', 'GET', '/v1/integrations')).status).toBe(200);
+    expect(fieldsOf((await change('bot', { owner: 'bo' })).body)).toEqual(['config.token']);
+    expect((await change('bot', { config: { token: SECRET } })).status).toBe(200);
+    expect(await configOf('bot')).toMatchObject(SLACK);
+  });
+});
+
+describe('an integration of the file', () => {
+  it('is read-only here', async () => {
+    for (const answer of [await change('hook', { enabled: false }), await remove('hook')])
+      expect(answer).toMatchObject({ status: 409, body: { detail: expect.stringContaining('change it there') } });
+    expect((await see('hook')).body).toMatchObject({ origin: 'file', secrets: { url: { set: true, last4: 'hook' } } });
+    expect((await see('hook')).headers.get('etag')).toBeNull();
+  });
+});
+
+describe('removing', () => {
+  it('ends it: it is found no more, and its name is free', async () => {
+    await make('gone', 'stdout', {});
+    expect((await remove('gone')).status).toBe(204);
+    expect((await see('gone')).status).toBe(404);
+    expect((await remove('gone')).status).toBe(404);
+    expect(await configOf('gone')).toMatchObject({ missing: expect.stringContaining('gone') });
+    expect((await make('gone', 'stdout', {})).status).toBe(201);
+  });
+
+  it('is refused for what a route names, with the place', async () => {
+    expect((await make('named', 'stdout', {})).status).toBe(201);
+    expect(await remove('named')).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('routes[0].notify[0]') },
+    });
+    expect((await see('named')).status).toBe(200);
+  });
+});
+
+describe('who may', () => {
+  it.each<['operator' | 'ingest', string, string, number]>([
+    ['operator', 'POST', '/v1/integrations', 403],
+    ['operator', 'PATCH', '/v1/integrations/named', 403],
+    ['operator', 'DELETE', '/v1/integrations/named', 403],
+    ['operator', 'GET', '/v1/integrations', 200],
+    ['operator', 'GET', '/v1/channels', 200],
+    ['ingest', 'GET', '/v1/integrations', 403],
+    ['ingest', 'GET', '/v1/channels', 403],
+    ['ingest', 'POST', '/v1/integrations/named/test', 403],
+  ])('%s: %s %s is %i', async (key, method, path, status) => {
+    const body = method === 'POST' || method === 'PATCH' ? { body: {} } : {};
+    expect((await as(key, method, path, body)).status).toBe(status);
+  });
+});
+
+describe('a test', () => {
+  /** Answers the next row that waits as the worker would. */
+  async function answered(path: string, body: object, outcome: Record<string, string | boolean>) {
+    const answer = as('operator', 'POST', path, { body });
+    const { id, kind } = await until('a row for the worker', async () => {
+      const [row] = await api.ledger.query<{ id: number; kind: string }>(
+        'select id, kind from sends where ended_at is null',
+      );
+      return row;
+    });
+    await endSend(api.ledger, id, outcome);
+    return { kind, ...(await answer) };
+  }
+
+  it('sends a message where the channel cannot ask, and says how that ended', async () => {
+    expect(await answered('/v1/integrations/named/test', {}, { delivered: true })).toMatchObject({
+      kind: 'test',
+      status: 200,
+      body: { success: true, integrationType: 'stdout', integrationId: 'named', checked: 'message', ended: true },
+    });
+  });
+
+  it('asks about the credentials where the channel can, and sends a message only when told to', async () => {
+    const channel = channelOf('slack') as { check?: unknown };
+    const { check } = channel;
+    channel.check = async () => ({ kind: 'delivered' });
+    try {
+      await make('asked', 'slack', SLACK);
+      const error = 'Slack: invalid_auth. What to do: check the credentials and what they may do';
+      const failed = await answered('/v1/integrations/asked/test', {}, { delivered: false, reason: 'auth', error });
+      expect(failed).toMatchObject({
+        kind: 'check',
+        status: 200,
+        body: { success: false, integrationType: 'slack', integrationId: 'asked', error, checked: 'credentials' },
+      });
+      expect(await answered('/v1/integrations/asked/test', { message: true }, { delivered: true })).toMatchObject({
+        kind: 'test',
+        body: { success: true, checked: 'message' },
+      });
+    } finally {
+      if (check === undefined) delete channel.check;
+      else channel.check = check;
+    }
+  });
+
+  it('of what is switched off or not there is refused', async () => {
+    await change('named', { enabled: false });
+    expect((await as('operator', 'POST', '/v1/integrations/named/test')).status).toBe(409);
+    expect((await as('operator', 'POST', '/v1/integrations/nobody/test')).status).toBe(404);
+  });
+});
+
+describe('the catalogue', () => {
+  it('has every channel and writer with its form, its secrets and a sample that fits', async () => {
+    const { body } = await as('operator', 'GET', '/v1/channels');
+    const list = pick(body, 'channels') as {
+      id: string;
+      form: object;
+      secrets: string[];
+      sample: object;
+      kind: string;
+    }[];
+    expect(list.map(({ id }) => id)).toEqual([...channels, ...writers].map(({ id }) => id));
+    for (const { form } of list) expect(form).toMatchObject({ type: 'object', properties: expect.any(Object) });
+    expect(list.find(({ id }) => id === 'webhook')?.secrets).toEqual(['url', 'secret', 'headers.*']);
+    expect(pick(list.find(({ id }) => id === 'slack')?.form, 'properties', 'token')).toMatchObject({
+      title: 'Bot token',
+      writeOnly: true,
+    });
+    expect(pick(body, 'settings', 'properties')).toMatchObject({
+      threshold: expect.anything(),
+      events: expect.anything(),
+    });
+  });
+
+  it.each([...channels, ...writers].map((one) => [one.id, one.sample] as const))(
+    'has a sample of %s that can be made',
+    async (id, sample) => {
+      const { status, text } = await make(`sample-of-${id}`, id, sample);
+      expect([status, text]).toEqual([201, expect.not.stringContaining('not_a_real_one')]);
+    },
+  );
+});
