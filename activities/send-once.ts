@@ -54,7 +54,8 @@ export function createSendOnce(deps: Deps) {
   return async function sendOnce({ send: id }: { send: number }): Promise<{ outcome: string }> {
     const send = await sendOf(deps.ledger, id);
     if (!send) return { outcome: 'unknown' };
-    const integration = await deps.integrationNamed(send.target);
+    // Who asks has perhaps just changed it, in another process.
+    const integration = await deps.integrationNamed(send.target, 'now');
     const channel = 'missing' in integration ? undefined : deps.channelOf(integration.type);
     if ('missing' in integration || !channel)
       return end(send, undefined, {

@@ -17,8 +17,8 @@ export type Listed =
   | { origin: 'api'; row: StoredIntegration; integration: Integration | Missing; secrets: SecretField[] };
 
 export interface Integrations {
-  /** The one of this name: what a change made of it is seen by every process within FRESH_MS. */
-  named(name: string): Promise<Integration | Missing>;
+  /** The one of this name: what a change made of it is seen by every process within FRESH_MS; `now`: at once. */
+  named(name: string, when?: 'now'): Promise<Integration | Missing>;
   /** All of them as they are at this moment. */
   list(): Promise<Listed[]>;
   /** From now on these values are secrets to the log too. */
@@ -54,9 +54,13 @@ export function createIntegrations(input: {
   const { file, registry, rows, open, redactor, now = () => performance.now() } = input;
   let read: { at: number; found: Promise<ReadonlyMap<string, Listed>> } | undefined;
 
+  const hidden = new Set<string>();
   const hide = (secrets: readonly SecretField[]): void => {
-    for (const secret of secrets.flatMap(([, value]) => textsIn(value)))
-      if (secret.length >= SECRET_MIN) redactor.add(secret);
+    for (const secret of secrets.flatMap(([, value]) => textsIn(value))) {
+      if (secret.length < SECRET_MIN || hidden.has(secret)) continue;
+      hidden.add(secret);
+      redactor.add(secret);
+    }
   };
 
   const ask = async (): Promise<ReadonlyMap<string, Listed>> => {
@@ -82,10 +86,11 @@ export function createIntegrations(input: {
   };
 
   return {
-    async named(name) {
+    async named(name, when) {
       const own = file.get(name);
       if (own) return own;
-      const found = (await stored(FRESH_MS)).get(name);
+      // One that is not known yet may have been made this moment.
+      const found = (when === 'now' ? undefined : (await stored(FRESH_MS)).get(name)) ?? (await stored(0)).get(name);
       return (
         found?.integration ?? {
           missing: `no integration named ${name} is configured: add it, or take it out of the routes`,

@@ -19,7 +19,7 @@ const LAST4 = 4;
 
 /** JSON that the ledger can keep: well-formed texts, none with a NUL. */
 const kept = z
-  .record(z.string(), z.json())
+  .record(z.string(), z.unknown())
   .superRefine((fields, context) => {
     for (const path of nulsIn(fields, []))
       context.addIssue({ code: 'custom', message: 'must not hold a NUL character', path, input: fields });

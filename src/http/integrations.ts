@@ -205,7 +205,7 @@ export const integrations = (deps: Given): Endpoint[] => {
   ];
 };
 
-const IN_FILE = 'an integration of this name is in the configuration file: change it there';
+const IN_FILE = 'an integration of this name is in the configuration: change it there';
 const CHANGED = 'somebody has changed it meanwhile: look at it again, then ask again';
 
 const kindOf = (type: string): Kind | undefined =>

@@ -10,11 +10,6 @@ const COLUMNS = 'name, type, owner, config, secrets, settings, made_at, made_by,
 export const storedIntegrations = (db: Queryable): Promise<StoredIntegration[]> =>
   db.query<StoredIntegration>(`select ${COLUMNS} from integrations order by name`);
 
-export async function storedIntegration(db: Queryable, name: string): Promise<StoredIntegration | undefined> {
-  const [row] = await db.query<StoredIntegration>(`select ${COLUMNS} from integrations where name = $1`, [name]);
-  return row;
-}
-
 /** The names of fields, for the audit: what is in them is not written there. */
 export interface Fields {
   fields: string[];

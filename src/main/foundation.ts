@@ -52,7 +52,10 @@ const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 export const version = (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
 
-/** Reads the configuration whole before anything is opened; throws ConfigError with every problem in it. */
+/**
+ * Reads the configuration whole before anything is opened, and asks the ledger for the integrations that it names and does
+ * not have. Throws ConfigError with every problem.
+ */
 export async function layFoundation(input: {
   env: Env;
   configPath?: string | undefined;

@@ -275,6 +275,18 @@ sources: { am: { type: alert } }
     ]);
   });
 
+  it('in the switches by type of event are found by name', () => {
+    const written = (events: string) => `integrations: { a: { type: post, url: u, owner: ana, events: ${events} } }`;
+    expect(load(written('{ log_gpu_oom: false, log_job_failed: true }')).integrations.get('a')).toMatchObject({
+      owner: 'ana',
+      events: { log_gpu_oom: false, log_job_failed: true },
+    });
+    expect(problems(written('{ log_gpu_om: false, log_job_failed: maybe }'))).toEqual([
+      'line 1, integrations.a.events.log_job_failed: must be true or false, not a text (found "maybe")',
+      'line 1, integrations.a.events.log_gpu_om: is not a field: did you mean log_gpu_oom?',
+    ]);
+  });
+
   it('of one integration are no mistakes of the routes that name it', () => {
     expect(problems('integrations: { ops: { type: post } }\ndefault: { notify: ops }')).toEqual([
       'line 1, integrations.ops.url: is required',

@@ -94,7 +94,7 @@ describe('an integration by its name', () => {
 
   it('is asked for once in five seconds, then anew: a change is seen by then', async () => {
     const { state, known } = world([row('chat', [URL_FIELD])]);
-    await Promise.all([known.named('chat'), known.named('chat'), known.named('other')]);
+    await Promise.all([known.named('chat'), known.named('chat'), known.named('chat')]);
     state.rows = [row('chat', [[['url'], 'https://y.example/moved']])];
     state.now += 4_999;
     expect(await known.named('chat')).toMatchObject({ config: { url: 'https://x.example/of-the-ledger' } });
@@ -102,6 +102,15 @@ describe('an integration by its name', () => {
     state.now += 1;
     expect(await known.named('chat')).toMatchObject({ config: { url: 'https://y.example/moved' } });
     expect(state.asked).toBe(2);
+  });
+
+  it('that is not known yet, or is asked for as it is now, is looked for at once', async () => {
+    const { state, known } = world([]);
+    expect(await known.named('chat')).toHaveProperty('missing');
+    state.rows = [row('chat', [URL_FIELD])];
+    expect(await known.named('chat')).toMatchObject({ name: 'chat' });
+    state.rows = [row('chat', [[['url'], 'https://y.example/moved']])];
+    expect(await known.named('chat', 'now')).toMatchObject({ config: { url: 'https://y.example/moved' } });
   });
 
   it('is asked for anew at once where it was changed here', async () => {

@@ -133,7 +133,7 @@ describe('an integration made through the API', () => {
   it('has a name that nobody else has, in the file or in the ledger', async () => {
     expect(await make('hook', 'stdout', {})).toMatchObject({
       status: 409,
-      body: { detail: expect.stringContaining('configuration file') },
+      body: { detail: expect.stringContaining('in the configuration') },
     });
     expect(await make('bot', 'stdout', {})).toMatchObject({ status: 409 });
   });

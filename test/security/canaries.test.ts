@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ledger, openLedger } from '../../src/ledger/db.ts';
+import { newSealingKey } from '../../src/ledger/sealing.ts';
 import type { IncidentView } from '../../src/ledger/views.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { createAuthority } from '../support/authority.ts';
@@ -23,6 +24,9 @@ function canary(name: string, end = '/+?&='): string {
   canaries.set(name, value);
   return value;
 }
+/** A key of ours is as secret as what it seals. */
+const sealingKey = newSealingKey();
+canaries.set('sealing-key', sealingKey);
 const inUrl = (name: string): string => encodeURIComponent(canary(name));
 
 /** As it may be met: as it is, in a URL, and in base64 wherever it began there. */
@@ -106,6 +110,7 @@ egress: { allow: ['127.0.0.0/8'] }
       TEMPORAL_PORT: String(temporalPort),
       PLAIN_TOKEN_FILE: secretFile,
       MAIL_PASSWORD: canary('mail-password'),
+      TOCSIN_SECRET_KEYS: sealingKey,
       ...(url && { DATABASE_URL: url }),
     },
   });
@@ -169,6 +174,35 @@ describe('with vendors that repeat in their errors what they were sent', () => {
     );
   });
 
+  it('and so do integrations that are made and changed through the API', async () => {
+    const vendor = `http://127.0.0.1:${echo.port}`;
+    const config = {
+      url: `${vendor}/kept/${canary('kept-path', '')}?token=${inUrl('kept-query')}`,
+      secret: canary('kept-secret'),
+      headers: { 'x-api-key': canary('kept-header') },
+    };
+    const body = { name: 'kept', type: 'webhook', config, max_attempts: 2, backoff: '100ms' };
+    expect(await ask('POST', '/v1/integrations', body)).toBe(201);
+    expect(await ask('POST', '/v1/integrations', body)).toBe(409);
+    expect(await ask('POST', '/v1/integrations/kept/test', { message: true })).toBe(200);
+    const wrong = {
+      config: { headers: { 'x-api-key': `${canary('no-header', '')}\n` }, secret: `whsec_${canary('no-secret', '!')}` },
+    };
+    expect(await ask('PATCH', '/v1/integrations/kept', wrong)).toBe(400);
+    expect(
+      await ask('PATCH', '/v1/integrations/kept', { config: { headers: { 'x-api-key': canary('kept-anew') } } }),
+    ).toBe(200);
+    expect(await ask('POST', '/v1/integrations/kept/test')).toBe(200);
+    const bot = { token: canary('kept-token', ''), channel: '#ops', api_url: `${vendor}/api/` };
+    expect(await ask('POST', '/v1/integrations', { name: 'kept-bot', type: 'slack', config: bot })).toBe(201);
+    expect(await ask('POST', '/v1/integrations/kept-bot/test', { message: true })).toBe(200);
+    expect(await ask('DELETE', '/v1/integrations/kept-bot')).toBe(204);
+    expect(answers.filter((answer) => answer.includes('"integrationId":"kept"'))).toEqual([
+      expect.stringContaining('"success":false'),
+      expect.stringContaining('"success":'),
+    ]);
+  });
+
   it('and every secret was really sent to those it was for', () => {
     const seen = echo.seen() + smtp.seen();
     for (const name of [
@@ -181,6 +215,11 @@ describe('with vendors that repeat in their errors what they were sent', () => {
       'mounted-file',
       'mail-password',
       'notion-token',
+      'kept-path',
+      'kept-query',
+      'kept-header',
+      'kept-anew',
+      'kept-token',
     ])
       expect([name, formsOf(secret(name)).some((form) => seen.includes(form))]).toEqual([name, true]);
     expect(untrusted.seen()).toBe('');
@@ -284,7 +323,7 @@ describe('none of them is', () => {
     const fill: Record<string, string[]> = {
       '/v1/incidents/{id}': incidents.map(({ id }) => id),
       '/v1/events/{id}': accepted.map(({ id }) => id),
-      '/v1/integrations/{name}': [...TARGETS, 'pages'],
+      '/v1/integrations/{name}': [...TARGETS, 'pages', 'kept'],
       '/v1/summaries/{date}': ['2026-01-15'],
     };
     const document = await api().taken<{ paths: Record<string, { get?: unknown }> }>('GET', '/openapi.json');
@@ -343,9 +382,10 @@ describe('none of them is', () => {
     }
     await ledger.close();
     expect(tables.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(['keys', 'events', 'deliveries', 'attempts', 'audit']),
+      expect.arrayContaining(['keys', 'events', 'deliveries', 'attempts', 'audit', 'integrations']),
     );
-    for (const word of ['attempts {', 'keys {', 'summaries {', 'ECONNREFUSED']) expect(text).toContain(word);
+    for (const word of ['attempts {', 'keys {', 'summaries {', 'integrations {', 'ECONNREFUSED'])
+      expect(text).toContain(word);
     expect(found(text)).toEqual([]);
   });
 
