@@ -111,8 +111,7 @@ const SECURITY: Parameters<typeof helmet>[0] = {
       defaultSrc: ["'none'"],
       styleSrc: [STYLE_SOURCE],
       baseUri: ["'none'"],
-      // The page behind a link posts to where it came from.
-      formAction: ["'self'"],
+      formAction: ["'none'"],
       frameAncestors: ["'none'"],
     },
   },

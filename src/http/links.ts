@@ -5,7 +5,7 @@ import { clip, oneLine } from '../core/text.ts';
 import { type Asked, answerByToken, askedBy, type TokenResult } from '../ledger/tokens.ts';
 import type { Deps } from './deps.ts';
 import { type Answer, type Endpoint, endpoint } from './endpoint.ts';
-import { escaped, pageOf } from './page.ts';
+import { escaped, pageOf, STYLE_SOURCE } from './page.ts';
 
 /** A form with one short field. */
 const FORM_MAX_BYTES = 4 * 1_024;
@@ -52,9 +52,13 @@ export const links = ({ ledger, tokens, wake }: Pick<Deps, 'ledger' | 'tokens' |
   }),
 ];
 
+/** As for every page of ours, and the button posts to where the page came from. */
+const POLICY = `default-src 'none';style-src ${STYLE_SOURCE};base-uri 'none';form-action 'self';frame-ancestors 'none'`;
+
 const page = (status: number, title: string, body: string): Answer => ({
   status,
   type: HTML,
+  headers: { 'content-security-policy': POLICY },
   body: pageOf(title, body),
 });
 

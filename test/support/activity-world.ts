@@ -28,6 +28,7 @@ export function depsFor(input: {
       retention: { events: 0, incidents: 0, sends: 0, summaries: 0, audit: 0 },
       egress: { allow: [] },
       sources: new Map(),
+      people: new Map(),
       links: {},
       unresolved: [],
       warnings: [],
