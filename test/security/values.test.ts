@@ -16,6 +16,8 @@ sources:
 let api: Api;
 beforeAll(async () => {
   api = await startApi({ config: fromText(CONFIG, 'the tests', {}, { channels, writers, sources }) });
+  const kept = { name: 'kept', type: 'webhook', config: { url: 'https://example.com/x' } };
+  await api.call('POST', '/v1/integrations', { key: api.keys.admin, body: kept });
 });
 afterAll(async () => {
   await api.stop();
@@ -71,7 +73,7 @@ function withText(base: unknown, [step, ...rest]: (string | number)[], value: st
 }
 
 /** Every operation that takes a JSON body, and a valid one to start from. */
-async function bodies(): Promise<{ path: string; texts: (string | number)[][]; base: object }[]> {
+async function bodies(): Promise<{ path: string; method: string; texts: (string | number)[][]; base: object }[]> {
   const { body: document } = await api.call('GET', '/openapi.json');
   const bases: Record<string, object> = {
     '/v1/events': EVENT,
@@ -82,22 +84,33 @@ async function bodies(): Promise<{ path: string; texts: (string | number)[][]; b
     '/v1/incidents/{id}/snooze': { for: '1h' },
     '/v1/incidents/{id}/state': { state: null },
   };
-  return Object.entries(pick(document, 'paths') as object).flatMap(([path, methods]) => {
-    const schema = pick(methods, 'post', 'requestBody', 'content', 'application/json', 'schema') as Schema | undefined;
-    if (!schema || path.startsWith('/v1/sources')) return [];
-    const texts = textsIn(schema, document).filter((one) => one[0] !== 0);
-    return [{ path, texts, base: bases[path] ?? {} }];
-  });
+  /** What a type has of its own is in no document: a few places that a text may stand in. */
+  const own = [
+    ['config', 'url'],
+    ['config', 'headers', 'x'],
+  ];
+  return Object.entries(pick(document, 'paths') as object).flatMap(([path, methods]) =>
+    ['post', 'patch'].flatMap((method) => {
+      const body = pick(methods, method, 'requestBody', 'content', 'application/json', 'schema') as Schema | undefined;
+      if (!body || path.startsWith('/v1/sources')) return [];
+      const texts = textsIn(body, document).filter((one) => one[0] !== 0);
+      const more = body.properties?.config ? own : [];
+      return [{ path, method: method.toUpperCase(), texts: [...texts, ...more], base: bases[path] ?? {} }];
+    }),
+  );
 }
+
+const filled = (path: string, incident: string): string =>
+  path.replace('{id}', incident).replace('{date}', '2026-01-15').replace('{name}', 'kept');
 
 describe('a text', () => {
   it('with a NUL is refused by the name of its field, wherever a request has a text', async () => {
     const incident = await api.incident();
     let asked = 0;
-    for (const { path, texts, base } of await bodies()) {
+    for (const { path, method, texts, base } of await bodies()) {
       for (const text of texts) {
         asked++;
-        const answer = await api.call('POST', path.replace('{id}', incident).replace('{date}', '2026-01-15'), {
+        const answer = await api.call(method, filled(path, incident), {
           key: keyOf(path),
           body: withText(base, text, NUL),
         });
@@ -115,9 +128,9 @@ describe('a text', () => {
 
   it('with half a surrogate pair is refused, or kept as Unicode', async () => {
     const incident = await api.incident();
-    for (const { path, texts, base } of await bodies()) {
+    for (const { path, method, texts, base } of await bodies()) {
       for (const text of texts) {
-        const answer = await api.call('POST', path.replace('{id}', incident).replace('{date}', '2026-01-15'), {
+        const answer = await api.call(method, filled(path, incident), {
           key: keyOf(path),
           body: withText(base, text, SURROGATE),
         });
