@@ -3,7 +3,8 @@ import { Context } from '@temporalio/activity';
 import { type Channel, delivered, fromError, type Outcome, type Ref, rejected } from '../src/channels/channel.ts';
 import type { Integration } from '../src/config/integrations.ts';
 import { composeNotice } from '../src/core/compose.ts';
-import type { Notice } from '../src/core/notice.ts';
+import { isPage, type Notice, type NoticeAnswer } from '../src/core/notice.ts';
+import { ANSWERS, type AnswerAction } from '../src/core/spoken.ts';
 import { factsOf, type Told } from '../src/ledger/facts.ts';
 import type { Deps } from './deps.ts';
 
@@ -14,16 +15,32 @@ const FAILOVER_TIMEOUT_MS = 8_000;
 const DETAIL_MAX = 500;
 
 /** The notice of an incident, from the ledger and the configured links. */
-export async function noticeOf({ ledger, config }: Deps, told: Told): Promise<Notice> {
+export async function noticeOf({ ledger, config, tokens, now }: Deps, told: Told): Promise<Notice> {
   const links = [
     ...(config.links.grafana ? [{ title: 'Grafana', url: config.links.grafana }] : []),
     ...(config.links.prometheus ? [{ title: 'Prometheus', url: config.links.prometheus }] : []),
   ];
-  return composeNotice({
-    ...(await factsOf(ledger, told)),
+  const { number, ...facts } = await factsOf(ledger, told);
+  const notice = composeNotice({
+    ...facts,
     links,
     ...(config.publicUrl ? { public_url: config.publicUrl } : {}),
   });
+  const actions = number === undefined || !tokens ? [] : answersTo(notice);
+  if (actions.length === 0) return notice;
+  const answers = actions.map((action): NoticeAnswer => {
+    const token = tokens?.sign(number ?? 0, action, now()) ?? '';
+    const url = config.publicUrl === undefined ? {} : { url: `${config.publicUrl}/a/${token}` };
+    return { action, label: ANSWERS[action], token, ...url };
+  });
+  return { ...notice, answers };
+}
+
+/** What makes sense to answer: everything to who asks somebody to act, the end of it to who says that somebody has it. */
+function answersTo({ reason, incident, story }: Notice): AnswerAction[] {
+  if (story || incident.status === 'resolved') return [];
+  if (isPage(reason)) return ['ack', 'snooze', 'resolve'];
+  return reason === 'acknowledged' || reason === 'snoozed' ? ['resolve'] : [];
 }
 
 /** Sends once, or with `lost` first asks the provider whether an attempt without an answer arrived. Never throws for a channel. */

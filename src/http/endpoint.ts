@@ -41,6 +41,9 @@ type Takes<Body extends z.ZodType> =
   | { kind: 'json'; schema: Body; required: boolean }
   | { kind: 'raw'; schema: z.ZodType; limit: number; media: 'json' | 'any' };
 
+/** Why a request is not from who it should be; undefined where it is. */
+type Check = (arrived: Pick<Arrived, 'raw' | 'headers' | 'now'>) => string | undefined;
+
 interface Described {
   method: 'get' | 'post' | 'patch' | 'delete';
   /** As OpenAPI writes it: `/v1/events/{id}`. */
@@ -56,9 +59,7 @@ interface Described {
   /** The key may also be the password of Basic authentication. */
   basic?: boolean;
   /** Where a request proves itself by something other than a key: the check to run on it, or undefined where a key is needed. */
-  proof?: (
-    params: Record<string, string>,
-  ) => ((arrived: Pick<Arrived, 'raw' | 'headers' | 'now'>) => string | undefined) | undefined;
+  proof?: (params: Record<string, string>) => Check | undefined | Promise<Check | undefined>;
   /** How senders of this endpoint are told to come back later; 429 unless it says otherwise. */
   overload?: (params: Record<string, string>) => 429 | 503;
 }

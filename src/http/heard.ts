@@ -19,12 +19,15 @@ const TELL_MS = 10_000;
 
 type Listening = { integration: Integration; ears: Ears<unknown> };
 
-export const heard = (deps: Pick<Deps, 'ledger' | 'config' | 'tokens' | 'wake' | 'log' | 'egress'>): Endpoint[] => {
-  const { ledger, config, tokens, wake, log, egress } = deps;
-  const listening = (name: string): Listening | undefined => {
-    const integration = config.integrations.get(name);
-    const ears = integration && channelOf(integration.type)?.ears;
-    return integration && ears ? { integration, ears: ears as Ears<unknown> } : undefined;
+export const heard = (
+  deps: Pick<Deps, 'ledger' | 'config' | 'integrations' | 'tokens' | 'wake' | 'log' | 'egress'>,
+): Endpoint[] => {
+  const { ledger, config, integrations, tokens, wake, log, egress } = deps;
+  const listening = async (name: string): Promise<Listening | undefined> => {
+    const integration = await integrations.named(name);
+    if ('missing' in integration || !integration.enabled) return undefined;
+    const ears = channelOf(integration.type)?.ears;
+    return ears ? { integration, ears: ears as Ears<unknown> } : undefined;
   };
   const addressOf = (name: string): string => `${config.publicUrl ?? ''}/v1/heard/${name}`;
 
@@ -94,15 +97,15 @@ export const heard = (deps: Pick<Deps, 'ledger' | 'config' | 'tokens' | 'wake' |
       params: z.object({ name: word(64) }),
       takes: { kind: 'raw', media: 'any', limit: POST_MAX_BYTES, schema: z.unknown() },
       answers: { 200: { about: 'Heard', media: 'text/plain' }, 204: { about: 'Heard' } },
-      proof({ name = '' }) {
-        const found = listening(name);
+      async proof({ name = '' }) {
+        const found = await listening(name);
         if (!found) return undefined;
         const url = addressOf(name);
         return ({ raw, headers, now }) =>
           found.ears.refuse({ raw, headers: flat(headers), url, now }, found.integration.config);
       },
       async handle({ params: { name }, raw, headers, now, request_id }) {
-        const found = listening(name);
+        const found = await listening(name);
         if (!found) throw new Problem('not-found', 'no integration of this name listens');
         const all = found.ears.read(
           { raw, headers: flat(headers), url: addressOf(name), now },

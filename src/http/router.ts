@@ -73,7 +73,7 @@ function handlerOf(
     });
 
     const params = paramsOf(request);
-    const check = endpoint.proof?.(params);
+    const check = await endpoint.proof?.(params);
     const caller = check
       ? { ...NOBODY, id: `proof:${request.path}` }
       : await callerOf(endpoint, request, auth, (who) => refused(who, endpoint, requestIdOf(response)));

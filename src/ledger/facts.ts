@@ -22,19 +22,24 @@ export interface Told {
   delivery: { key: string; attempt: number };
 }
 
+/** `number`: the delivery's, once it is in the ledger. */
+export type LedgerFacts = Omit<Facts, 'links' | 'public_url'> & { number?: number };
+
 /** Everything of the ledger's that a notice needs. Throws when the incident does not exist. */
-export const factsOf = procedure('factsOf', async (db, told: Told): Promise<Omit<Facts, 'links' | 'public_url'>> => {
+export const factsOf = procedure('factsOf', async (db, told: Told): Promise<LedgerFacts> => {
   const [row] = await db.query(
     `select i.id, i.status, severity, title, service, route, lifecycle, alerts as alert_count, opened_at, first_at, last_at, answered_at, snoozed_until, close_reason,
             case when answer = 'resolved' and not exists (select 1 from inbox where incident = i.id and kind = 'resolve') then null else answered_by end as answered_by,
-            a.firing_count, a.total, now() as at
+            a.firing_count, a.total, now() as at, (select number from deliveries where key = $2) as number
        from incidents i cross join (
               select count(*) filter (where current and status = 'firing')::int as firing_count, count(*)::int as total from alerts where incident = $1) a
       where id = $1`,
-    [told.incident],
+    [told.incident, told.delivery.key],
   );
   if (!row) throw new Error(`the ledger has no incident ${told.incident}`);
-  const { total, at, ...incident } = tidy<Facts['incident'] & { total: number; at: string }>(row);
+  const { total, at, number, ...incident } = tidy<Facts['incident'] & { total: number; at: string; number?: number }>(
+    row,
+  );
   const [, , , insteadOf] = /^([^/]*)\/failover\/([^/]*)-for-([^/]*)\//.exec(told.delivery.key) ?? [];
   return {
     incident,
@@ -45,6 +50,7 @@ export const factsOf = procedure('factsOf', async (db, told: Told): Promise<Omit
     ...(told.from === undefined ? {} : { chapter: await chapterOf(db, told.incident, told.from, told.through) }),
     ...(insteadOf === undefined ? {} : { instead_of: insteadOf }),
     delivery: told.delivery,
+    ...(number === undefined ? {} : { number }),
     at,
   };
 });

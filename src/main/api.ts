@@ -13,7 +13,7 @@ const PORT = 8080;
 const HOST = '127.0.0.1';
 
 export async function startApi(
-  { env, config, ledger, integrations, sealer, log, metrics, version }: Foundation,
+  { env, config, ledger, integrations, sealer, tokens, egress, log, metrics, version }: Foundation,
   ui?: { temporal: string },
 ): Promise<RunningApi> {
   const door = createDoor(ledger, { routing: config.routing });
@@ -23,6 +23,8 @@ export async function startApi(
     config,
     integrations,
     ...(sealer ? { sealer } : {}),
+    tokens,
+    egress,
     log,
     metrics,
     now: () => new Date(),

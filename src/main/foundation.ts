@@ -16,6 +16,7 @@ import { type Ledger, openLedger } from '../ledger/db.ts';
 import { storedIntegrations } from '../ledger/integrations.ts';
 import { stats } from '../ledger/reading.ts';
 import type { Sealer } from '../ledger/sealing.ts';
+import type { Tokens } from '../ledger/tokens.ts';
 import { createLog, type Log, type LogLevel } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createRedactor, type Redactor } from '../observe/redact.ts';
@@ -41,6 +42,8 @@ export interface Foundation {
   integrations: Integrations;
   /** Seals the secrets of stored ones; absent where no key is given. */
   sealer?: Sealer;
+  /** Signs and reads what buttons and links give back; absent where no key is given. */
+  tokens?: Tokens;
   /** Knows every secret: those of the configuration, and stored ones as they are read. */
   redactor: Redactor;
   version: string;
@@ -133,7 +136,7 @@ export async function layFoundation(input: {
     ledger,
     egress,
     integrations,
-    ...(secretKeys ? { sealer: secretKeys.sealer } : {}),
+    ...(secretKeys ? { sealer: secretKeys.sealer, tokens: secretKeys.tokens } : {}),
     redactor,
     version,
     close,

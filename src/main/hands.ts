@@ -20,7 +20,7 @@ export interface RunningHands {
 const WORKER_AGAIN_MS = 1_000;
 
 export async function startHands(
-  { env, config, ledger, egress, integrations, redactor, log, metrics }: Foundation,
+  { env, config, ledger, egress, integrations, redactor, tokens, log, metrics }: Foundation,
   options: { address?: string; print: (text: string) => void; isOurs: boolean; bundlePath?: string; stateDir?: string },
 ): Promise<RunningHands> {
   installRuntime();
@@ -39,6 +39,7 @@ export async function startHands(
     channelOf,
     egress,
     redactor,
+    tokens,
     log,
     metrics,
     print: options.print,

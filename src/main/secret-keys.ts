@@ -1,5 +1,6 @@
 /** Where the keys that seal stored secrets are found: the environment, or a file beside the embedded ledger. */
 import { createSealer, newSealingKey, type Sealer, sealingKeysIn } from '../ledger/sealing.ts';
+import { createTokens, type Tokens } from '../ledger/tokens.ts';
 import type { Env } from './foundation.ts';
 import { keyText } from './key-file.ts';
 
@@ -8,6 +9,8 @@ const KEYS_VARIABLE = 'TOCSIN_SECRET_KEYS';
 
 export interface SecretKeys {
   sealer: Sealer;
+  /** The same keys sign what buttons and links give back. */
+  tokens: Tokens;
   /** The keys themselves, for the log's scrubber. */
   keys: string[];
 }
@@ -21,7 +24,9 @@ export function secretKeysFor(env: Env, stateDir: string | undefined, make = fal
   const found = keyText(env, KEYS_VARIABLE, kept);
   if (found === undefined) return undefined;
   try {
-    return { sealer: createSealer(found.text), keys: sealingKeysIn(found.text) };
+    const keys = sealingKeysIn(found.text);
+    const sealer = createSealer(found.text);
+    return { sealer, tokens: createTokens(keys.map((key) => Buffer.from(key, 'base64'))), keys };
   } catch (error) {
     throw new Error(`${found.where} ${(error as Error).message}`);
   }
