@@ -5,7 +5,7 @@ import type { Integration } from '../config/integrations.ts';
 import { answerInWords, type Spoken, spoken } from '../core/spoken.ts';
 import { type Command, type CommandResult, command } from '../ledger/answers.ts';
 import { incidentNamed, incidentOf, listIncidents } from '../ledger/reading.ts';
-import { answerByToken, type TokenResult } from '../ledger/tokens.ts';
+import { answerByToken, isFirst, type TokenResult } from '../ledger/tokens.ts';
 import type { Deps } from './deps.ts';
 import { type Endpoint, endpoint, word } from './endpoint.ts';
 import { Problem } from './problem.ts';
@@ -44,6 +44,8 @@ export const heard = (
       if (!tokens) return 'Answers from messages are not set up: there is no key to sign them with.';
       return inWords(await answerByToken(ledger, tokens, one.token, () => who, at.now));
     }
+    const again = `heard/${integration.name}/${JSON.stringify(one.reply ?? {})}`;
+    if (one.reply && !(await isFirst(ledger, again, by))) return 'Heard already.';
     const said = spoken(one.words);
     if ('problem' in said) return `Not understood: ${said.problem}`;
     if (said.kind === 'status') return statusInWords();

@@ -112,6 +112,15 @@ export async function answerByToken(
   return result;
 }
 
+/** True for the first who brings this text: what a provider posts again has been done already. */
+export async function isFirst(db: Queryable, text: string, by: string): Promise<boolean> {
+  const rows = await db.query(
+    'insert into answer_uses (token, by) values ($1, $2) on conflict (token) do nothing returning token',
+    [digest(text), by],
+  );
+  return rows.length > 0;
+}
+
 const commandOf = (action: AnswerAction): Command =>
   action === 'snooze' ? { kind: 'snooze', for_ms: SNOOZE_MS } : { kind: action };
 
