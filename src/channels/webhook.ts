@@ -4,25 +4,30 @@
  */
 import { Webhook } from 'standardwebhooks';
 import { z } from 'zod';
-import type { Notice, NoticeAlert } from '../core/notice.ts';
-import { clip } from '../core/text.ts';
-import { defineChannel, fromError, fromStatus, rejected } from './channel.ts';
-
-/** Our own limit, so that a receiver with a small buffer is not lost: many take 256 KB (AWS SNS and SQS do). */
-const BODY_MAX_BYTES = 256 * 1_024 - 1;
-const ALERTS_MAX = 20;
-/** What remains of a text where the body would be too long. */
-const TEXT_MAX = 500;
-const LIST_MAX = 50;
+import type { Notice, Reason } from '../core/notice.ts';
+import { filledJson } from '../core/placeholders.ts';
+import { defineChannel, delivered, fromError, fromStatus, rejected } from './channel.ts';
+import { alertmanagerBody } from './webhook/alertmanager.ts';
+import { fitted, stringify } from './webhook/body.ts';
+import { incidentV1Body } from './webhook/incident-v1.ts';
+import { templateField } from './webhook/template.ts';
+import { tocsinBody } from './webhook/tocsin.ts';
 
 /** Standard Webhooks, "Signature scheme": a secret of 24 to 64 bytes. */
 const SECRET_MIN = 24;
 const SECRET_MAX = 64;
+/** Our own: while a secret is exchanged there are two; every one more makes the header longer. */
+const SECRETS_MAX = 5;
 
 /** Headers of the connection, of who is in between, or of the signature: not the user's to set. */
 const OWN_HEADERS =
   /^(host|content-(?:length|type|encoding)|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|via|forwarded|x-forwarded-.*|x-real-ip|proxy-.*|accept-encoding|webhook-.*)$/i;
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]{1,100}$/; // RFC 9110 section 5.6.2: token
+
+const signingSecret = z
+  .string()
+  .refine(isSecret, `expected whsec_ and 24 to 64 bytes in base64, or a text of at least ${SECRET_MIN} characters`)
+  .meta({ writeOnly: true });
 
 const config = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).meta({
@@ -30,16 +35,26 @@ const config = z.strictObject({
     description: 'Where notices are posted. Masked, because such addresses often carry a token.',
     writeOnly: true,
   }),
-  secret: z
-    .string()
-    .refine(isSecret, `expected whsec_ and 24 to 64 bytes in base64, or a text of at least ${SECRET_MIN} characters`)
-    .optional()
-    .meta({
-      title: 'Signing secret',
-      description: 'Signs every request (headers webhook-id, webhook-timestamp, webhook-signature).',
-      writeOnly: true,
-    }),
-  format: z.enum(['tocsin']).default('tocsin').meta({ title: 'Format', description: 'The shape of the JSON body.' }),
+  secret: signingSecret.optional().meta({
+    title: 'Signing secret',
+    description: 'Signs every request (headers webhook-id, webhook-timestamp, webhook-signature).',
+    writeOnly: true,
+  }),
+  secrets: z.array(signingSecret).max(SECRETS_MAX).default([]).meta({
+    title: 'Further secrets',
+    description:
+      'While a secret is exchanged: every request is signed with each of them as well, so that the receiver may believe the old one or the new one.',
+  }),
+  format: z.enum(['tocsin', 'incident-v1', 'alertmanager']).default('tocsin').meta({
+    title: 'Format',
+    description:
+      'The shape of the JSON body: our own, that of the LLM Incident Manager, or Alertmanager’s webhook version 4.',
+  }),
+  template: templateField.optional().meta({
+    title: 'Template',
+    description:
+      'A body of your own instead: any JSON whose texts may hold ${title}, ${severity}, ${labels.region} …; a text that is one placeholder alone takes its value as it is. In tocsin.yaml $ is doubled: $${title}.',
+  }),
   headers: z
     .record(
       z
@@ -63,67 +78,26 @@ const config = z.strictObject({
 });
 type Config = z.output<typeof config>;
 
-/** The body of format `tocsin`, as design section 8 has it: under 256 KB whatever the senders wrote. */
-export function render(notice: Notice, _config: Config) {
-  const { incident } = notice;
-  const whole = {
-    type: `incident.${notice.reason}`,
-    timestamp: notice.at,
-    data: {
-      incident: {
-        id: incident.id,
-        status: incident.status,
-        severity: incident.severity,
-        title: incident.title,
-        ...(incident.service === undefined ? {} : { service: incident.service }),
-        route: incident.route,
-        ...(incident.url === undefined ? {} : { url: incident.url }),
-        alert_count: incident.alert_count,
-        first_at: incident.first_at,
-        last_at: incident.last_at,
-      },
-      reason: notice.reason,
-      ...(notice.level === undefined ? {} : { level: notice.level }),
-      ...(notice.by === undefined ? {} : { by: notice.by }),
-      alerts: notice.alerts.slice(0, ALERTS_MAX),
-      delivery: notice.delivery,
-    },
-  };
-  if (fits(whole)) return whole;
-
-  const withAlerts = (alerts: NoticeAlert[]) => ({ ...whole, data: { ...whole.data, alerts } });
-  const withoutContext = whole.data.alerts.map(({ context: _, ...alert }) => alert);
-  if (fits(withAlerts(withoutContext))) return withAlerts(withoutContext);
-
-  const short = withAlerts(withoutContext.map(shortened));
-  short.data.incident = { ...whole.data.incident, title: clip(incident.title, TEXT_MAX) };
-  while (!fits(short) && short.data.alerts.length > 0) short.data.alerts = short.data.alerts.slice(0, -1);
-  return short;
+/** The body in the configured format: under 256 KB whatever the senders wrote. */
+export function render(notice: Notice, { format, template }: Config): unknown {
+  if (template !== undefined) return fitted(notice, (told) => filledJson(template, told));
+  switch (format) {
+    case 'tocsin':
+      return fitted(notice, tocsinBody);
+    case 'incident-v1':
+      return fitted(notice, incidentV1Body);
+    case 'alertmanager':
+      return fitted(notice, alertmanagerBody);
+    default:
+      return format satisfies never;
+  }
 }
 
-const fits = (body: unknown): boolean => Buffer.byteLength(stringify(body)) <= BODY_MAX_BYTES;
-
-/** JSON whose texts are Unicode: half a surrogate pair breaks strict parsers. */
-const stringify = (body: unknown): string =>
-  JSON.stringify(body, (_name, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value));
-
-/** An alert whose long texts and lists are cut; where it was cut, `…` says so. */
-function shortened(alert: NoticeAlert): NoticeAlert {
-  const { body, ...rest } = alert;
-  const cut = (texts: string[]) => texts.slice(0, LIST_MAX).map((text) => clip(text, TEXT_MAX));
-  return {
-    ...rest,
-    title: clip(alert.title, TEXT_MAX),
-    ...(body === undefined ? {} : { body: clip(body, TEXT_MAX) }),
-    components: cut(alert.components),
-    assignees: cut(alert.assignees),
-    links: alert.links.slice(0, LIST_MAX),
-    labels: Object.fromEntries(
-      Object.entries(alert.labels)
-        .slice(0, LIST_MAX)
-        .map(([name, value]) => [name, clip(value, TEXT_MAX)]),
-    ),
-  };
+/** Why the format has nothing to say to this notice; undefined where it has. A template is filled for every reason. */
+function unsaid({ reason }: Notice, { format, template }: Config): string | undefined {
+  if (template !== undefined || format === 'tocsin') return undefined;
+  const unknown: readonly Reason[] = format === 'incident-v1' ? ['summary'] : ['summary', 'acknowledged', 'snoozed'];
+  return unknown.includes(reason) ? `not posted: format ${format} has no word for ${reason}` : undefined;
 }
 
 export const webhook = defineChannel({
@@ -135,12 +109,15 @@ export const webhook = defineChannel({
   sample: {
     url: 'https://example.com/hooks/tocsin?token=not-a-real-one',
     secret: 'whsec_c2FtcGxlLXNpZ25pbmctc2VjcmV0LW5vdC1yZWFs',
+    secrets: ['whsec_c2FtcGxlLW9sZGVyLXNlY3JldC1ub3QtcmVhbC1lbHNl'],
     headers: { authorization: 'Bearer sample-not-a-real-one' },
   },
   can: { thread: false, update: false },
   patience: { timeout_ms: 10_000, max_attempts: 4, backoff_ms: 5_000 },
 
   async send({ config, notice, fetch, signal, now }) {
+    const why = unsaid(notice, config);
+    if (why !== undefined) return delivered(undefined, why);
     const body = stringify(render(notice, config));
     try {
       const response = await fetch(config.url, {
@@ -149,7 +126,12 @@ export const webhook = defineChannel({
           'user-agent': 'Tocsin',
           ...config.headers,
           'content-type': 'application/json; charset=utf-8',
-          ...signature(config.secret, notice.delivery.key, body, now),
+          ...signature(
+            [...(config.secret === undefined ? [] : [config.secret]), ...config.secrets],
+            notice.delivery.key,
+            body,
+            now,
+          ),
         },
         body,
         redirect: 'manual',
@@ -174,14 +156,19 @@ export const webhook = defineChannel({
  * The id is the delivery key, constant over the attempts; the time is this attempt's. A `.` would end the id in what
  * is signed, and a header carries visible ASCII only.
  */
-function signature(secret: string | undefined, key: string, body: string, now: Date): Record<string, string> {
+function signature(secrets: string[], key: string, body: string, now: Date): Record<string, string> {
   const id = key.replace(/[^\x21-\x7e]|\./gu, '-');
   const identity = { 'webhook-id': id, 'webhook-timestamp': String(Math.floor(now.getTime() / 1_000)) };
-  if (secret === undefined) return identity;
-  const signer = secret.startsWith('whsec_')
-    ? new Webhook(secret)
-    : new Webhook(Buffer.from(secret), { format: 'raw' });
-  return { ...identity, 'webhook-signature': signer.sign(id, now, body) };
+  if (secrets.length === 0) return identity;
+  const signed = secrets.map((secret) =>
+    (secret.startsWith('whsec_') ? new Webhook(secret) : new Webhook(Buffer.from(secret), { format: 'raw' })).sign(
+      id,
+      now,
+      body,
+    ),
+  );
+  // Standard Webhooks, "Signature scheme": several are told apart by spaces, and one good one is enough.
+  return { ...identity, 'webhook-signature': [...new Set(signed)].join(' ') };
 }
 
 function isSecret(text: string): boolean {

@@ -44,7 +44,7 @@ export function readDocument(text: string, env: Environment): Document {
         if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
           problems.push({
             path,
-            problem: `${whole} does not name a variable: letters, digits and _ between the braces`,
+            problem: `${whole} does not name a variable: letters, digits and _ between the braces (a placeholder doubles its $)`,
           });
           return '';
         }

@@ -33,6 +33,8 @@ export interface Facts {
     answered_at?: string;
     snoozed_until?: string;
     close_reason?: string;
+    /** Set by operators beside the status: triaged, investigating, remediating. */
+    working_state?: string;
     /** The label that names the story. */
     lifecycle?: string;
   };
@@ -73,6 +75,8 @@ export function composeNotice(facts: Facts): Notice {
     incident: {
       id: incident.id,
       status: statusFor(reason, incident.status),
+      ...(incident.working_state === undefined ? {} : { working: incident.working_state }),
+      ...(incident.close_reason === undefined ? {} : { close_reason: incident.close_reason }),
       severity: chapter ? worstOf(chapter.events) : incident.severity,
       title: incident.title,
       ...(service === undefined ? {} : { service }),

@@ -93,6 +93,10 @@ export interface Notice {
   incident: {
     id: string;
     status: IncidentStatus;
+    /** What operators have set beside the status: `triaged`, `investigating`, `remediating`. */
+    working?: string;
+    /** Why it was closed where nobody resolved it: `quiet` when nothing new came for long. */
+    close_reason?: string;
     severity: Severity;
     title: string;
     service?: string;

@@ -115,9 +115,22 @@ export function several(values: readonly (string | undefined)[]): string {
   return different.length > 3 ? `${shown} and ${different.length - 3} more` : shown;
 }
 
+const wordOf = ({ incident, alerts }: Notice): string =>
+  oneLine(alerts.find((alert) => alert.severity === incident.severity)?.severity_word ?? '');
+
+/** Seed 004's names of our severities, where the sender used none of its own. */
+const PRIORITIES: Record<Severity, string> = { critical: 'P0', error: 'P1', warning: 'P2', info: 'P3' };
+
+/** `P0` to `P4`: the sender's own where it gave one. */
+export function priorityOf(notice: Notice): string {
+  const word = wordOf(notice).toUpperCase();
+  return /^P[0-4]$/.test(word) ? word : PRIORITIES[notice.incident.severity];
+}
+
 /** The sender's own word beside ours where it differs: `critical (P0)`. */
-function severityText({ incident, alerts }: Notice): string {
-  const word = oneLine(alerts.find((alert) => alert.severity === incident.severity)?.severity_word ?? '');
+function severityText(notice: Notice): string {
+  const { incident } = notice;
+  const word = wordOf(notice);
   return word === '' || word.toLowerCase() === incident.severity ? incident.severity : `${incident.severity} (${word})`;
 }
 

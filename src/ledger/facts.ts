@@ -28,7 +28,7 @@ export type LedgerFacts = Omit<Facts, 'links' | 'public_url'> & { number?: numbe
 /** Everything of the ledger's that a notice needs. Throws when the incident does not exist. */
 export const factsOf = procedure('factsOf', async (db, told: Told): Promise<LedgerFacts> => {
   const [row] = await db.query(
-    `select i.id, i.status, severity, title, service, route, lifecycle, alerts as alert_count, opened_at, first_at, last_at, answered_at, snoozed_until, close_reason,
+    `select i.id, i.status, severity, title, service, route, lifecycle, alerts as alert_count, opened_at, first_at, last_at, answered_at, snoozed_until, close_reason, working_state,
             case when answer = 'resolved' and not exists (select 1 from inbox where incident = i.id and kind = 'resolve') then null else answered_by end as answered_by,
             a.firing_count, a.total, now() as at, (select number from deliveries where key = $2) as number
        from incidents i cross join (

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Channel } from '../../src/channels/channel.ts';
+import type { tocsinBody } from '../../src/channels/webhook/tocsin.ts';
 import { render, webhook as webhookChannel } from '../../src/channels/webhook.ts';
 import type { Notice } from '../../src/core/notice.ts';
 import { callOf } from '../support/calls.ts';
@@ -44,6 +45,19 @@ describe('a webhook', () => {
     await send(noticeOf('one'), { secret: 'another secret of 24 chars' });
     expect(receiver.hits).toEqual([]);
     expect(receiver.refused).toEqual(['No matching signature found']);
+  });
+
+  it('is signed with the old secret and the new one while they are exchanged', async () => {
+    const old = 'an older secret of 24 chars';
+    await send(noticeOf('one'), { secret: undefined, secrets: [old, SECRET] });
+    expect(receiver.hits).toHaveLength(1);
+    expect(receiver.hits[0]?.headers['webhook-signature']).toMatch(/^v1,[\w+/=]{44} v1,[\w+/=]{44}$/);
+    await send(noticeOf('one'), { secret: SECRET, secrets: [old] });
+    await send(noticeOf('one'), { secret: SECRET, secrets: [SECRET] });
+    expect(receiver.hits.map(({ headers }) => String(headers['webhook-signature']).split(' ').length)).toEqual([
+      2, 2, 1,
+    ]);
+    expect(parsed({ secrets: ['short'] }).error?.issues[0]?.path).toEqual(['secrets', 0]);
   });
 
   it('has one id over all attempts, which may hold no dot', async () => {
@@ -108,7 +122,8 @@ describe('a webhook', () => {
 
   it('drops contexts first and alerts last where the body would be too long', () => {
     const { config } = callOf(webhook, { url: 'https://example.com' });
-    const body = (notice: Notice) => render(notice, config as Parameters<typeof render>[1]);
+    const body = (notice: Notice) =>
+      render(notice, config as Parameters<typeof render>[1]) as ReturnType<typeof tocsinBody>;
     const size = (value: unknown) => Buffer.byteLength(JSON.stringify(value));
     const contexts = sampleNotice({
       alerts: Array.from({ length: 20 }, () => sampleAlert({ context: 'x'.repeat(16_000) })),

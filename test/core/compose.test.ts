@@ -133,6 +133,14 @@ describe('what is told', () => {
     );
   });
 
+  it('carries what operators have set beside the status, and why it closed itself', () => {
+    const { working, close_reason } = composeNotice(
+      facts({ reason: 'resolved', incident: { working_state: 'remediating', close_reason: 'quiet' } }),
+    ).incident;
+    expect([working, close_reason]).toEqual(['remediating', 'quiet']);
+    expect(composeNotice(facts()).incident).not.toHaveProperty('working');
+  });
+
   it('names who answered only where somebody did', () => {
     expect(composeNotice(facts({ reason: 'acknowledged', incident: { answered_by: 'ana' } })).by).toBe('ana');
     expect(composeNotice(facts({ reason: 'group_interval', incident: { answered_by: 'ana' } })).by).toBeUndefined();

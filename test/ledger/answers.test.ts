@@ -7,6 +7,7 @@ import { listAudit } from '../../src/ledger/audit.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { beginAttempt } from '../../src/ledger/deliveries.ts';
 import { createDoor } from '../../src/ledger/door.ts';
+import { factsOf } from '../../src/ledger/facts.ts';
 import { runProcedure } from '../../src/ledger/procedure.ts';
 import { closeIncident } from '../../src/ledger/state.ts';
 import { claimAll, event, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
@@ -146,6 +147,13 @@ describe('a command', () => {
       outcome: 'already',
     });
     expect(await standing(batch.incident)).toMatchObject({ answer_rev: 0 });
+    const told = {
+      incident: batch.incident,
+      reason: 'group_wait',
+      through: 1,
+      delivery: { key: 'k', attempt: 1 },
+    } as const;
+    expect((await factsOf(ledger, told)).incident.working_state).toBe('triaged');
   });
 
   it.each([
