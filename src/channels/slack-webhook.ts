@@ -31,7 +31,9 @@ type Config = z.output<typeof config>;
 
 /** The JSON body. Pure; golden files in test/golden/slack-webhook. */
 export const render = (notice: Notice, _config: Config): SlackMessage =>
-  slackMessage(notice, isPage(notice.reason) || notice.story?.phase === 'start' ? 'page' : 'reply');
+  slackMessage(notice, isPage(notice.reason) || notice.story?.phase === 'start' ? 'page' : 'reply', {
+    answers: 'links',
+  });
 
 /** Slack's words for a refusal, in the answer's body: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors */
 const REFUSALS: Record<string, Outcome> = {
@@ -61,7 +63,7 @@ export const slackWebhook = defineChannel({
     url: 'https://hooks.slack.com/services/T0SAMPLE/B0SAMPLE/default-not-a-real-one',
     urls: { critical: 'https://hooks.slack.com/services/T0SAMPLE/B0SAMPLE/critical-not-a-real-one' },
   },
-  can: { thread: false, update: false },
+  can: { thread: false, update: false, answer: true },
   patience: { timeout_ms: 10_000, max_attempts: 4, backoff_ms: 5_000 },
 
   async send({ config, notice, fetch, signal, now }) {

@@ -45,6 +45,13 @@ const ROWS: readonly EnvRow[] = [
     'url',
     'Webhook that is told of what is critical where the primary one does not deliver',
   ),
+  row(
+    'SLACK_SIGNING_SECRET',
+    'slack',
+    'slack-bot slack-users',
+    'signing_secret',
+    'Signing secret of the Slack app: with it, messages have buttons',
+  ),
   row('SMTP_HOST', 'email', 'email', 'host', 'Mail server'),
   row('SMTP_PORT', 'email', 'email', 'port', 'Its port: 465 is implicit TLS, any other requires STARTTLS'),
   row('SMTP_USER|SMTP_USERNAME', 'email', 'email', 'user', 'Login'),

@@ -20,6 +20,9 @@ const CONTEXT_MAX = 300;
 const LINKS_MAX = 5;
 const ALERT_TITLE_MAX = 120;
 
+/** What the `action_id` of an answer's button begins with; the action follows. */
+export const ANSWER_ID = 'tocsin_';
+
 interface PlainText {
   type: 'plain_text';
   text: string;
@@ -31,18 +34,21 @@ interface Mrkdwn {
   /** Slack then leaves bare names and addresses alone: `@here` in a title calls nobody. */
   verbatim: true;
 }
-interface LinkButton {
+interface Button {
   type: 'button';
   action_id: string;
   text: PlainText;
-  url: string;
+  url?: string;
+  /** What Slack gives back when it is pressed. */
+  value?: string;
+  style?: 'primary' | 'danger';
 }
 type Block =
   | { type: 'header'; text: PlainText }
   | { type: 'section'; text: Mrkdwn }
   | { type: 'section'; fields: Mrkdwn[] }
   | { type: 'context'; elements: Mrkdwn[] }
-  | { type: 'actions'; elements: LinkButton[] };
+  | { type: 'actions'; elements: Button[] };
 
 export interface SlackMessage {
   /** What a phone's notification and a screen reader say. */
@@ -50,6 +56,16 @@ export interface SlackMessage {
   blocks: Block[];
   /** Only attachments have a colour. */
   attachments: { color: string; blocks: Block[] }[];
+}
+
+/** What a channel adds to the message of a notice. */
+export interface SlackExtras {
+  /** How the notice's answers are shown: buttons that Slack reports to us, links to a page that asks once more, or not. */
+  answers?: 'buttons' | 'links';
+  /** Mrkdwn that calls people, from the configuration and never from an event. */
+  mention?: string;
+  /** Instead of the usual facts. */
+  facts?: [name: string, value: string][];
 }
 
 const plain = (text: string, max: number): PlainText => ({
@@ -64,24 +80,28 @@ const escaped = (text: string, max: number): string => clipEscaped(text, max, es
  * The message as chat.postMessage and incoming webhooks take it. `root` is the first message and its later edits,
  * titled by the incident; `page` says everything and is titled by the headline; `reply` only what is new.
  */
-export function slackMessage(notice: Notice, form: 'root' | 'page' | 'reply'): SlackMessage {
+export function slackMessage(notice: Notice, form: 'root' | 'page' | 'reply', extras: SlackExtras = {}): SlackMessage {
   const { incident } = notice;
   const { emoji, colour, word } = toneOf(notice);
   const headline = oneLine(notice.headline);
   const title = form === 'root' ? oneLine(incident.title) || headline : headline;
   const page = notice.reason === 'summary' ? links(notice) : [];
-  const details = form === 'reply' ? [...said(notice), ...outcome(notice), ...page] : everything(notice, title);
+  const details = form === 'reply' ? [...said(notice), ...outcome(notice), ...page] : everything(notice, title, extras);
   return {
     text: escaped(`${emoji} ${word} ${clip(headline, TEXT_MAX)} (${oneLine(incident.id)})`, TEXT_MAX * 2),
-    blocks: [{ type: 'header', text: plain(`${emoji} ${title}`, HEADER_MAX) }],
+    blocks: [
+      { type: 'header', text: plain(`${emoji} ${title}`, HEADER_MAX) },
+      ...(extras.mention === undefined ? [] : [{ type: 'section' as const, text: mrkdwn(extras.mention) }]),
+    ],
     attachments: [{ color: colour, blocks: [...details, because(notice)] }],
   };
 }
 
-const everything = (notice: Notice, title: string): Block[] => [
+const everything = (notice: Notice, title: string, { facts = factsOf(notice), answers }: SlackExtras): Block[] => [
   ...said(notice, title),
-  ...inFields(factsOf(notice)),
+  ...inFields(facts),
   ...listed(notice),
+  ...answered(notice, answers),
   ...links(notice),
 ];
 
@@ -140,13 +160,25 @@ function listed({ alerts, more }: Notice): Block[] {
   return blocks;
 }
 
+/** What can be answered from inside the message; the first, to take it on, stands out. */
+function answered({ answers = [] }: Notice, as: SlackExtras['answers']): Block[] {
+  const elements = answers.flatMap(({ action, label, token, url }): Button[] => {
+    const button: Button = { type: 'button', action_id: `${ANSWER_ID}${action}`, text: plain(label, BUTTON_TEXT_MAX) };
+    const styled: Button = action === 'ack' ? { ...button, style: 'primary' } : button;
+    const href = url === undefined ? undefined : safeLink(url);
+    if (as === 'buttons') return [{ ...styled, value: token }];
+    return as === 'links' && href !== undefined && href.length <= URL_MAX ? [{ ...styled, url: href }] : [];
+  });
+  return elements.length === 0 ? [] : [{ type: 'actions', elements }];
+}
+
 /** The incident's page and the first links, as buttons that only open an address. */
 function links({ incident, links }: Notice): Block[] {
   const wanted = [
     ...(incident.url ? [{ title: 'Open incident', url: incident.url }] : []),
     ...links.slice(0, LINKS_MAX),
   ];
-  const elements = wanted.flatMap(({ title, url }, index): LinkButton[] => {
+  const elements = wanted.flatMap(({ title, url }, index): Button[] => {
     const href = safeLink(url);
     if (href === undefined || href.length > URL_MAX) return [];
     return [

@@ -59,6 +59,7 @@ const COMPLETE: Record<string, string> = {
   ...BOT,
   SLACK_USERS_CHANNEL: 'C4444444444',
   ...DISCORD,
+  SLACK_SIGNING_SECRET: '8f742231b10e8888abcd99yyyzzz85a5',
   ...MAIL,
   SMTP_PORT: '465',
   SMTP_FROM: 'tocsin@example.com',

@@ -14,6 +14,7 @@ const BUTTON_VALUE_MAX = 2_000;
 const BUTTON_URL_MAX = 3_000;
 const ACTION_ID_MAX = 255;
 const TOTAL_MAX = 13_200;
+const RESPONSES_MAX = 5;
 
 type Part = Record<string, unknown>;
 
@@ -45,6 +46,8 @@ export interface FakeSlack {
   webhookUrl(name?: string): string;
   /** Posted messages, those edited since as they are now. */
   messages: SlackPost[];
+  /** What was said to one person only, by the address that came with a click. */
+  told: { response_type: string; replace_original: boolean; text: string }[];
   requests: Recorder<Hit>;
   script(answers: Answer[]): void;
   waitFor: Recorder<SlackPost>['waitFor'];
@@ -55,12 +58,19 @@ export interface FakeSlackOptions {
   token?: string;
   /** Channel names and ids that exist; without this every one does. */
   channels?: string[];
+  /** Scopes of the token; without this chat:write alone. */
+  scopes?: string[];
+  /** Ids of channels the bot was not invited to, and of archived ones. */
+  absent?: string[];
+  archived?: string[];
 }
 
 export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<FakeSlack> {
   const token = options.token ?? 'xoxb-fake-bot-token';
   const posts = createRecorder<SlackPost>('Slack messages');
   const ids = new Map<string, string>();
+  const told: FakeSlack['told'] = [];
+  const scopes = options.scopes ?? ['chat:write'];
   let clock = 1_700_000_000_000_000;
 
   const idOf = (channel: string): string | undefined => {
@@ -117,6 +127,19 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
       return { ok: true, channel: post.channel, ts: post.ts, text: post.text };
     },
 
+    'conversations.info': (body) => {
+      if (!scopes.includes('channels:read')) {
+        return { ...refused('missing_scope'), needed: 'channels:read', provided: scopes.join(',') };
+      }
+      const id = String(body.channel ?? '');
+      if (!/^[CGD][A-Z0-9]{5,}$/.test(id) || idOf(id) === undefined) return refused('channel_not_found');
+      const is_member = !options.absent?.includes(id);
+      return {
+        ok: true,
+        channel: { id, is_member, is_private: false, is_archived: options.archived?.includes(id) ?? false },
+      };
+    },
+
     'conversations.history': (body) => listing(body, ({ thread_ts }) => thread_ts === undefined),
     'conversations.replies': (body) => listing(body, ({ ts, thread_ts }) => ts === body.ts || thread_ts === body.ts),
   };
@@ -138,6 +161,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
 
   const fake = await startHttpFake('Slack', (hit): Reply => {
     const method = /^\/api\/([\w.]+)$/.exec(hit.path)?.[1];
+    if (hit.path.startsWith('/actions/')) return responded(hit);
     if (method === undefined) return webhook(hit);
     const call = Object.hasOwn(api, method) ? api[method] : undefined;
     if (!call) return { status: 200, json: refused('unknown_method') };
@@ -148,8 +172,21 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
     }
     const form = Object.fromEntries(new URLSearchParams(hit.raw.toString()));
     const body = parsed(form);
-    return { status: 200, json: body ? call(body) : refused('invalid_blocks_format') };
+    return {
+      status: 200,
+      headers: { 'x-oauth-scopes': scopes.join(',') },
+      json: body ? call(body) : refused('invalid_blocks_format'),
+    };
   });
+
+  // https://docs.slack.dev/interactivity/handling-user-interaction: a response_url takes five messages.
+  const responded = (hit: Hit): Reply => {
+    if (told.length >= RESPONSES_MAX) return { status: 404, text: 'used_url' };
+    const said = jsonOf(hit.raw.toString()) as FakeSlack['told'][number] | undefined;
+    if (typeof said?.text !== 'string' || said.text === '') return { status: 400, text: 'no_text' };
+    told.push(said);
+    return { status: 200, text: 'ok' };
+  };
 
   const webhook = (hit: Hit): Reply => {
     if (!/^\/services\/T\w+\/B\w+\/[\w-]+$/.test(hit.path)) return { status: 404, text: 'no_service' };
@@ -177,6 +214,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
     token,
     webhookUrl: (name = 'default') => `${fake.url}/services/T000000001/B000000001/${name}`,
     messages: posts.items,
+    told,
     requests: fake.requests,
     script: fake.script,
     waitFor: posts.waitFor,
@@ -286,6 +324,7 @@ function faultOf(block: Part): string | undefined {
 function buttonFault(button: Part): string | undefined {
   if (button.type !== 'button') return `unknown element ${String(button.type)}`;
   if (typeof button.action_id !== 'string' || button.action_id.length > ACTION_ID_MAX) return 'action_id';
+  if (button.style !== undefined && button.style !== 'primary' && button.style !== 'danger') return 'button style';
   if (typeof button.value === 'string' && button.value.length > BUTTON_VALUE_MAX) return 'button value too long';
   if (button.url !== undefined) {
     const { url } = button;
