@@ -51,13 +51,20 @@ export async function attempt(
   notice: Notice,
   root?: Ref,
   lost = false,
+  so_far?: { ref?: Ref },
 ): Promise<Outcome> {
   const started = deps.now().getTime();
   const signal = AbortSignal.any([
     Context.current().cancellationSignal,
     AbortSignal.timeout(timeoutOf(integration, notice)),
   ]);
-  const call = { ...checkCall(deps, integration, signal), notice, print: deps.print, ...(root ? { root } : {}) };
+  const call = {
+    ...checkCall(deps, integration, signal),
+    notice,
+    print: deps.print,
+    ...(root ? { root } : {}),
+    ...(so_far ? { so_far } : {}),
+  };
   const sent = await send(channel, call, lost, integration).catch((error: unknown): Outcome => {
     // A channel that throws has met what nobody foresaw: it is told to engineers and treated as the network would be.
     deps.log.error({ err: error, channel: channel.id, delivery: notice.delivery.key }, 'the channel threw');

@@ -99,7 +99,8 @@ export function createDeliver(deps: Deps, aside = createAside()) {
       ...(out.from === undefined ? {} : { from: out.from }),
     };
     const notice = await noticeOf(deps, { ...told, delivery: { key: out.key, attempt: begun.attempts } });
-    const outcome = await attempt(deps, integration, channel, notice, begun.root, begun.lost);
+    const so_far = begun.so_far ? { ref: begun.so_far } : {};
+    const outcome = await attempt(deps, integration, channel, notice, begun.root, begun.lost, so_far);
     announce('attempt.sent');
     return afterwards(input, integration, channel, outcome, begun);
   };
@@ -145,6 +146,7 @@ export function createDeliver(deps: Deps, aside = createAside()) {
     if (outcome.kind === 'rejected')
       return settle({ ...base, status: 'dead', reason, detail }, { outcome: 'failed', dead: true }, channel);
 
+    const achieved = outcome.ref ? { ref: outcome.ref } : {};
     const counted = !(reason === 'rate_limited' && outcome.after_ms !== undefined);
     const after_ms = outcome.after_ms ?? 0;
     const wait_ms = counted
@@ -154,15 +156,19 @@ export function createDeliver(deps: Deps, aside = createAside()) {
     const ends_at = activityInfo().scheduledTimestampMs + ROUND_MS;
     const now = deps.now().getTime();
     if (!isSpent && now + wait_ms + integration.patience.timeout_ms < ends_at) {
-      await recorded({ ...base, status: 'retrying', reason, detail, counted });
+      await recorded({ ...base, status: 'retrying', reason, detail, counted, ...achieved });
       throw again(reason, `not delivered: ${reason}`, wait_ms);
     }
     if (isLastRound(snapshot, out, giveUpOf(integration))) {
-      return settle({ ...base, status: 'dead', reason, detail, counted }, { outcome: 'failed', dead: true }, channel);
+      return settle(
+        { ...base, status: 'dead', reason, detail, counted, ...achieved },
+        { outcome: 'failed', dead: true },
+        channel,
+      );
     }
     const next_at = now + Math.max(roundWait(out.round + 1), after_ms);
     return settle(
-      { ...base, status: 'retrying', reason, detail, counted, round: out.round + 1, next_at },
+      { ...base, status: 'retrying', reason, detail, counted, ...achieved, round: out.round + 1, next_at },
       { outcome: 'failed', dead: false, after_ms },
     );
   }

@@ -26,10 +26,11 @@ export type Failure = (typeof FAILURES)[number];
  * How one attempt ended. `detail` and `note` are for an operator: one line, no secret, no message body.
  * `note`: what is worth knowing of a delivery that went well (cut, sent without a button, nothing to change at the provider).
  * `after_ms`: the provider's Retry-After. `ambiguous`: the message may have been delivered although no answer came.
+ * `ref` of a retry: what has been achieved all the same (some recipients have it); the next attempt is given it as `so_far`.
  */
 export type Outcome =
   | { kind: 'delivered'; ref?: Ref; note?: string }
-  | { kind: 'retry'; reason: Failure; detail: string; after_ms?: number; ambiguous?: boolean }
+  | { kind: 'retry'; reason: Failure; detail: string; after_ms?: number; ambiguous?: boolean; ref?: Ref }
   | { kind: 'rejected'; reason: Failure; detail: string };
 
 export const delivered = (ref?: Ref, note?: string): Outcome => ({
@@ -41,7 +42,7 @@ export const rejected = (reason: Failure, detail: string): Outcome => ({ kind: '
 export const retry = (
   reason: Failure,
   detail: string,
-  more: { after_ms?: number; ambiguous?: boolean } = {},
+  more: { after_ms?: number; ambiguous?: boolean; ref?: Ref } = {},
 ): Outcome => ({
   kind: 'retry',
   reason,
@@ -73,6 +74,8 @@ export interface Call<Config> {
   notice: Notice;
   /** The root message of this incident at this target, where one was delivered: thread under it or edit it. */
   root?: Ref;
+  /** What an earlier attempt of this delivery has achieved. Absent where nothing is kept between attempts. */
+  so_far?: { ref?: Ref };
   /** For providers over HTTP. Channels that speak another protocol (SMTP) ask `connect` before they connect. */
   fetch: Fetch;
   /** Throws when the egress rules forbid this host; gives the address to connect to. */
@@ -122,7 +125,7 @@ export interface Ears<Config> {
 }
 
 /** What a check of the credentials is given: as a call, without a message. */
-export type CheckCall<Config> = Omit<Call<Config>, 'notice' | 'root' | 'print'>;
+export type CheckCall<Config> = Omit<Call<Config>, 'notice' | 'root' | 'so_far' | 'print'>;
 
 export interface Channel<Id extends string = string, Schema extends z.ZodObject = z.ZodObject> {
   id: Id;

@@ -1,8 +1,5 @@
 /** Email over SMTP: one message to all recipients, the mails of an incident in one conversation. */
 import { createHash } from 'node:crypto';
-import { isIP } from 'node:net';
-import { createTransport } from 'nodemailer';
-import { z } from 'zod';
 import { type Notice, type NoticeAlert, REASONS } from '../core/notice.ts';
 import {
   alertLine,
@@ -18,7 +15,19 @@ import {
   toneOf,
   utc,
 } from '../core/text.ts';
-import { defineChannel, delivered, fromError, type Outcome, type Ref, rejected, retry, secret } from './channel.ts';
+import { type Call, defineChannel, delivered, type Outcome, type Ref, retry } from './channel.ts';
+import { type Config, config } from './email/config.ts';
+import { priorityFrom, recipientsOf, subjectFrom } from './email/kinds.ts';
+import {
+  accountProblem,
+  check,
+  fromSmtp,
+  isForNow,
+  type Refused,
+  refusedIn,
+  refusedOf,
+  transportOf,
+} from './email/smtp.ts';
 
 /** Past this, clients cut it out of sight. */
 const SUBJECT_MAX = 150;
@@ -29,58 +38,22 @@ const VALUE_MAX = 500;
 const LINE_MAX = 500;
 const LINES_MAX = 20;
 const LINKS_MAX = 10;
+const URL_MAX = 2_000;
 const LABELS_MAX = 20;
-const RECIPIENTS_MAX = 50;
-/** RFC 8314 section 3.3: TLS from the first byte. Everywhere else STARTTLS is required (decision K2). */
-const IMPLICIT_TLS_PORT = 465;
-/** Longer than any attempt: the attempt's signal ends it before. nodemailer's own default is up to 10 minutes. */
-const SOCKET_TIMEOUT_MS = 60_000;
-
-const address = z.email('expected an address such as ops@example.com').max(254);
-
-const config = z.strictObject({
-  host: z
-    .string()
-    .regex(/^[\w.:-]{1,253}$/, 'expected a host name such as smtp.example.com')
-    .meta({ title: 'Host', description: 'The SMTP server.', format: 'hostname' }),
-  port: z
-    .int()
-    .min(1)
-    .max(65_535)
-    .default(587)
-    .meta({ title: 'Port', description: '465 means TLS from the start; any other port means STARTTLS, required.' }),
-  secure: z.boolean().optional().meta({
-    title: 'TLS from the start',
-    description: 'Accepted because other programs ask for it; the port decides.',
-  }),
-  tls: z.enum(['required', 'none']).default('required').meta({
-    title: 'TLS',
-    description: 'none sends everything readable, the password too: for a server on this machine only.',
-  }),
-  user: z.string().min(1).optional().meta({ title: 'User', description: 'With a password, or neither.' }),
-  pass: secret('Password', 'At Gmail an app password.').optional(),
-  from: address.meta({ title: 'From', description: 'The sender’s address; its domain also names the messages.' }),
-  from_name: z
-    .string()
-    .max(100)
-    .optional()
-    .meta({ title: 'From, name', description: 'The name shown beside the address.' }),
-  to: z.array(address).min(1).max(RECIPIENTS_MAX).meta({ title: 'To', description: 'All get the same message.' }),
-  cc: z.array(address).max(RECIPIENTS_MAX).default([]).meta({ title: 'Cc', description: 'Who gets a copy.' }),
-});
-type Config = z.output<typeof config>;
+/** So often recipients are tried who are refused for now while others have the mail: later notices wait meanwhile. */
+const PUT_OFF_TRIES = 4;
 
 /** The mail but for its addresses: subject, both alternatives, and the headers that make it part of a conversation. */
 export function render(notice: Notice, config: Config, root?: Ref) {
   const { incident } = notice;
   const domain = config.from.slice(config.from.lastIndexOf('@') + 1);
   const parent = typeof root?.message_id === 'string' ? root.message_id : undefined;
-  const rootSubject = typeof root?.subject === 'string' ? root.subject : subjectOf(notice);
+  const rootSubject = typeof root?.subject === 'string' ? root.subject : subjectOf(notice, config);
   const rootId = rootIdOf(notice, domain);
-  const urgent = incident.status === 'open' && (incident.severity === 'critical' || incident.severity === 'error');
+  const priority = priorityFrom(notice, config);
   return {
     // Gmail joins a conversation by the subject as well, so replies repeat the first one's.
-    subject: parent === undefined ? subjectOf(notice) : `Re: ${rootSubject}`,
+    subject: parent === undefined ? subjectOf(notice, config) : `Re: ${rootSubject}`,
     ...(parent === undefined && opens(notice)
       ? { messageId: rootId }
       : {
@@ -88,10 +61,11 @@ export function render(notice: Notice, config: Config, root?: Ref) {
           inReplyTo: parent ?? rootId,
           references: [parent ?? rootId],
         }),
-    priority: urgent ? ('high' as const) : ('normal' as const),
+    priority: priority === 'normal' ? ('normal' as const) : ('high' as const),
     headers: {
       'Auto-Submitted': 'auto-generated', // RFC 3834: no out-of-office answers, please
       'X-Auto-Response-Suppress': 'All',
+      ...(priority === 'urgent' ? { Priority: 'urgent' } : {}), // RFC 2156 section 5.3.6
       'X-Tocsin-Incident': clip(ascii(incident.id), 100),
       'X-Tocsin-Delivery': clip(ascii(notice.delivery.key), 200),
     },
@@ -100,7 +74,9 @@ export function render(notice: Notice, config: Config, root?: Ref) {
   };
 }
 
-const subjectOf = (notice: Notice): string => {
+const subjectOf = (notice: Notice, config: Config): string => {
+  const subject = subjectFrom(notice, config);
+  if (subject !== undefined && subject !== '') return clip(subject, SUBJECT_MAX);
   const id = ` (${clip(ascii(notice.incident.id), 40)})`;
   const start = `[${toneOf(notice).word}] ${oneLine(notice.headline)}`;
   return `${clip(start, SUBJECT_MAX - id.length)}${id}`;
@@ -140,9 +116,13 @@ function contentOf(notice: Notice) {
       .slice(0, LINKS_MAX)
       .flatMap(({ title, url }) => {
         const href = safeLink(url);
-        return href === undefined || href.length > 2_000 ? [] : [{ title: clip(oneLine(title) || href, 100), href }];
+        return href === undefined || href.length > URL_MAX ? [] : [{ title: clip(oneLine(title) || href, 100), href }];
       }),
     answer: answerOf(notice),
+    answers: (notice.answers ?? []).flatMap(({ label, url }) => {
+      const href = url === undefined ? undefined : safeLink(url);
+      return href === undefined || href.length > URL_MAX ? [] : [{ label: clip(oneLine(label), 60), href }];
+    }),
     why: REASONS[notice.reason],
   };
 }
@@ -153,7 +133,7 @@ const labelFacts = ({ labels }: NoticeAlert): [string, string][] =>
     .map(([name, value]) => [oneLine(name), oneLine(value)]);
 
 function textOf(notice: Notice): string {
-  const { tone, headline, lines, body, facts, alerts, more, links, answer, why } = contentOf(notice);
+  const { tone, headline, lines, body, facts, alerts, more, links, answer, answers, why } = contentOf(notice);
   const paragraphs = [
     `${tone.emoji} ${tone.word}: ${headline}`,
     lines.join('\n'),
@@ -166,17 +146,20 @@ function textOf(notice: Notice): string {
       ...(more > 0 ? [`… and ${plural(more, 'alert')} more`] : []),
     ].join('\n'),
     links.map(({ title, href }) => `${title}: ${href}`).join('\n'),
-    answer === undefined ? '' : `To acknowledge: ${answer}`,
+    answers.map(({ label, href }) => `${label}: ${href}`).join('\n'),
+    answer === undefined || answers.length > 0 ? '' : `To acknowledge: ${answer}`,
     `Why: ${why}`,
   ];
   return `${paragraphs.filter((paragraph) => paragraph !== '').join('\n\n')}\n`;
 }
 
+const button =
+  'display:inline-block;margin:0 4px 4px 0;padding:6px 14px;border:1px solid #9ca3af;border-radius:4px;color:#111827;text-decoration:none';
 const cell = 'padding:4px 12px 4px 0;vertical-align:top';
 
 /** Inline styles and tables only: that is what mail programs agree on. */
 function htmlOf(notice: Notice): string {
-  const { tone, headline, lines, body, facts, alerts, more, links, answer, why } = contentOf(notice);
+  const { tone, headline, lines, body, facts, alerts, more, links, answer, answers, why } = contentOf(notice);
   const html = (text: string, max = LINE_MAX * 2): string => clipEscaped(text, max, escapeHtml);
   const rows = facts.map(
     ([name, value]) =>
@@ -203,7 +186,12 @@ function htmlOf(notice: Notice): string {
     links.length === 0
       ? ''
       : `<p>${links.map(({ title, href }) => `<a href="${escapeHtml(href)}">${html(title)}</a>`).join(' · ')}</p>`,
-    answer === undefined ? '' : `<p>To acknowledge: <code>${html(answer)}</code></p>`,
+    ...(answers.length === 0
+      ? []
+      : [
+          `<p>${answers.map(({ label, href }) => `<a style="${button}" href="${escapeHtml(href)}">${html(label)}</a>`).join(' ')}</p>`,
+        ]),
+    answer === undefined || answers.length > 0 ? '' : `<p>To acknowledge: <code>${html(answer)}</code></p>`,
     `<p style="color:#6b7280">Why: ${html(why)}</p>`,
     '</div></body></html>',
   ].join('\n');
@@ -224,114 +212,95 @@ export const email = defineChannel({
     from_name: 'Tocsin',
     to: ['ops@example.com', 'oncall@example.com'],
     cc: ['audit@example.com'],
+    // The three kinds of mail that a trading platform asked for (seed 003).
+    templates: {
+      deploymentApproval: {
+        subject: '[ACTION REQUIRED] Deployment Approval: ${labels.version} to ${labels.environment}',
+        priority: 'high',
+        to: ['tech-lead@example.com', 'compliance@example.com'],
+      },
+      securityIncident: {
+        subject: '[CRITICAL] Security Incident: ${labels.incident_type}',
+        priority: 'urgent',
+        to: ['security@example.com', 'cto@example.com'],
+        cc: ['compliance@example.com'],
+      },
+      productionOutage: {
+        subject: '[CRITICAL] Production Outage Detected',
+        priority: 'urgent',
+        to: ['oncall@example.com', 'leadership@example.com'],
+        sms: true,
+      },
+    },
   },
-  can: { thread: true, update: false },
+  can: { thread: true, update: false, answer: true },
   // Greylisting servers refuse the first try on purpose and take the same message minutes later.
   patience: { timeout_ms: 20_000, max_attempts: 4, backoff_ms: 15_000 },
 
-  async send({ config, notice, root, resolve, signal }) {
-    if ((config.user === undefined) !== (config.pass === undefined)) {
-      return rejected('config', `email: ${config.user === undefined ? 'pass without user' : 'user without pass'}`);
-    }
+  async send(call) {
+    const { config, notice, signal } = call;
+    const problem = accountProblem(config);
+    if (problem) return problem;
+    const { root, putOff, refused } = soFar(call);
     const mail = render(notice, config, root);
+    const recipients = recipientsOf(notice, config);
     try {
-      const transport = createTransport({
-        host: await resolve(config.host, config.port),
-        port: config.port,
-        secure: config.tls === 'required' && config.port === IMPLICIT_TLS_PORT,
-        requireTLS: config.tls === 'required',
-        ignoreTLS: config.tls === 'none',
-        // The certificate is checked against the name that was configured, not the address it led to. An address
-        // is no server name (RFC 6066 section 3); Node then checks the certificate against the address.
-        tls: { minVersion: 'TLSv1.2', ...(isIP(config.host) === 0 ? { servername: config.host } : {}) },
-        auth: config.user === undefined ? undefined : { user: config.user, pass: config.pass },
-        connectionTimeout: SOCKET_TIMEOUT_MS,
-        greetingTimeout: SOCKET_TIMEOUT_MS,
-        socketTimeout: SOCKET_TIMEOUT_MS,
-        socketCloseTimeout: 0,
-        disableFileAccess: true,
-        disableUrlAccess: true,
-      });
+      const transport = await transportOf(call);
       try {
         const info = await transport.sendMail({
           ...mail,
           from:
             config.from_name === undefined ? config.from : { name: oneLine(config.from_name), address: config.from },
-          to: config.to,
-          cc: config.cc,
+          ...recipients,
+          // Who has it already is named in the mail as before, and not sent it again.
+          ...(putOff.length > 0 ? { envelope: { from: config.from, to: putOff } } : {}),
           signal,
         });
-        const refused = refusedOf(info);
-        const subject = typeof root?.subject === 'string' ? root.subject : mail.subject;
-        return delivered({ message_id: mail.messageId, subject, ...(refused.length > 0 ? { refused } : {}) });
+        return partlyOf(call, root, mail, [...refused, ...refusedOf(info)]);
       } finally {
         transport.close();
       }
     } catch (error) {
-      return fromSmtp(error, signal);
+      const again = putOff.length > 0 ? refusedIn(error) : [];
+      // All of those refused again: the others have it, so that this is no failure of the mail.
+      return again.length > 0 ? partlyOf(call, root, mail, [...refused, ...again]) : fromSmtp(error, signal);
     }
   },
+
+  check,
 });
 
-/** Some recipients refused and others accepted: the mail is sent, and who did not get it is kept. */
-function refusedOf(info: { rejected?: unknown; rejectedErrors?: unknown }): { address: string; code: number }[] {
-  const errors = Array.isArray(info.rejectedErrors) ? (info.rejectedErrors as SmtpError[]) : [];
-  const addresses = Array.isArray(info.rejected) ? info.rejected : [];
-  return addresses.map((address) => ({
-    address: String(address),
-    code: errors.find(({ recipient }) => recipient === address)?.responseCode ?? 0,
-  }));
+/** What an earlier attempt of this delivery has achieved: who is still to get it, and who was refused for good. */
+function soFar({ so_far, root }: Call<Config>): { root?: Ref; putOff: string[]; refused: Refused[] } {
+  const known = Array.isArray(so_far?.ref?.refused) ? (so_far.ref.refused as unknown as Refused[]) : [];
+  // The mail of that attempt became the root of the conversation: it does not answer itself.
+  const isOwn = so_far?.ref !== undefined && root?.message_id === so_far.ref.message_id;
+  return {
+    ...(root === undefined || isOwn ? {} : { root }),
+    putOff: known.filter(isForNow).map(({ address }) => address),
+    refused: known.filter((one) => !isForNow(one)),
+  };
 }
 
-interface SmtpError {
-  code?: string;
-  /** The system's code, where nodemailer put its own in front. */
-  originalCode?: string;
-  command?: string;
-  responseCode?: number;
-  recipient?: string;
-  rejectedErrors?: SmtpError[];
-}
-
-/** Codes of nodemailer that no repeating helps, with what to do. */
-const PERMANENT: Record<string, [reason: 'auth' | 'config', advice: string]> = {
-  EAUTH: ['auth', 'the server refused user and password'],
-  ENOAUTH: ['auth', 'the server offers no way to log in'],
-  EOAUTH2: ['auth', 'the server refused the token'],
-  ETLS: ['config', 'no trusted TLS connection; check port and certificate (port 465: TLS at once, others: STARTTLS)'],
-  ECONFIG: ['config', 'the settings are not complete'],
-  EREQUIRETLS: ['config', 'the server does not offer REQUIRETLS'],
-};
-
-/**
- * SMTP replies: 4xx is passing, 5xx permanent (RFC 5321 section 4.2.1). Only the code is told: a server's own words
- * may repeat what was sent to it.
- */
-function fromSmtp(error: unknown, signal: AbortSignal): Outcome {
-  const { code = '', command = '', originalCode = '', responseCode, rejectedErrors } = error as SmtpError;
-  if (signal.aborted || code === 'EABORT') return retry('timeout', 'no answer within the timeout', { ambiguous: true });
-  const codes = (rejectedErrors ?? []).map((one) => one.responseCode ?? 0);
-  const reply = codes.find((one) => one >= 400 && one < 500) ?? responseCode ?? codes[0];
-  const at = command === '' ? '' : ` at ${command}`;
-  if (reply !== undefined && reply >= 400 && reply < 500) {
-    return retry('server', `SMTP ${reply}${at}`);
+/** The mail is with somebody. Those who were refused for now get it later, where it is remembered who they are. */
+function partlyOf(
+  { notice, so_far }: Call<Config>,
+  root: Ref | undefined,
+  mail: { messageId: string; subject: string },
+  refused: Refused[],
+): Outcome {
+  const ref: Ref = {
+    message_id: mail.messageId,
+    subject: typeof root?.subject === 'string' ? root.subject : mail.subject,
+    ...(refused.length > 0 ? { refused: refused.map(({ address, code }) => ({ address, code })) } : {}),
+  };
+  if (refused.length === 0) return delivered(ref);
+  const codes = [...new Set(refused.map(({ code }) => code))].join(', ');
+  const putOff = refused.filter(isForNow).length;
+  if (putOff > 0 && so_far !== undefined && notice.delivery.attempt < PUT_OFF_TRIES) {
+    return retry('server', `SMTP ${codes} at RCPT TO: ${plural(putOff, 'recipient')} put off, the others have it`, {
+      ref,
+    });
   }
-  const permanent = Object.hasOwn(PERMANENT, code) ? PERMANENT[code] : undefined;
-  if (permanent) return rejected(permanent[0], `SMTP ${reply ?? code}${at}: ${permanent[1]}`);
-  if (reply !== undefined && reply >= 500) return fromReply(reply, command);
-  if (code === 'EENVELOPE' || code === 'EMESSAGE') return rejected('config', `SMTP ${code}${at}`);
-  if (code === 'EPROTOCOL')
-    return retry('server', `SMTP ${reply ?? code}${at}: not an answer of SMTP`, { ambiguous: true });
-  if (/CERT|SELF_SIGNED|ERR_TLS|ERR_SSL/.test(originalCode)) {
-    return rejected('config', `no trusted TLS connection (${originalCode}); check host, port and certificate`);
-  }
-  return fromError(originalCode === '' ? error : Object.assign(new Error(), { code: originalCode }), signal);
-}
-
-function fromReply(reply: number, command: string): Outcome {
-  const at = command === '' ? '' : ` at ${command}`;
-  if (reply === 530 || reply === 534 || reply === 535 || reply === 538) return rejected('auth', `SMTP ${reply}${at}`);
-  if (command === 'RCPT TO') return rejected('config', `SMTP ${reply}${at}: every recipient was refused`);
-  if (command === 'MAIL FROM') return rejected('config', `SMTP ${reply}${at}: the From address was refused`);
-  return rejected('payload', `SMTP ${reply}${at}: the message was refused`);
+  return delivered(ref, `${plural(refused.length, 'recipient')} refused (SMTP ${codes}); the others have it`);
 }

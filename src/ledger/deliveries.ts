@@ -25,6 +25,8 @@ export type Begun =
       /** An earlier attempt began and nobody recorded how it ended: the message may have gone out. */
       lost: boolean;
       root?: { [key: string]: Json };
+      /** What earlier attempts of this delivery have achieved. */
+      so_far?: { [key: string]: Json };
     }
   | { outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stale' | 'closed' };
 
@@ -61,14 +63,18 @@ export const beginAttempt = procedure(
     const lost = delivery.attempts > 0 && (await loseOpenAttempts(tx, [out.key]));
     const isNewRound = out.round > delivery.round;
     const of_round = (isNewRound ? 0 : delivery.round_attempts) + 1;
-    const [row] = await tx.query<{ attempt: number; ref: { [key: string]: Json } | null }>(
+    const [row] = await tx.query<{
+      attempt: number;
+      ref: { [key: string]: Json } | null;
+      so_far: { [key: string]: Json } | null;
+    }>(
       `with a as (insert into attempts (delivery, round) values ($1, $2) returning id),
             d as (update deliveries set status = 'sending', round = $2, attempts = attempts + 1, round_attempts = $3, next_at = null where key = $1),
             s as (update incidents set due_at = now() + interval '${SENDING_DUE}', snapshot = case when newer then $5::jsonb else snapshot end,
                          snapshot_seen = case when newer then $6 else snapshot_seen end,
                          snapshot_revision = case when newer then $7 else snapshot_revision end
                     from (select (snapshot_seen, snapshot_revision) < ($6::int, $7::bigint) as newer from incidents where id = $4) n where id = $4)
-       select (select id from a) as attempt, (select ref from threads where incident = $4 and target = $8) as ref`,
+       select (select id from a) as attempt, (select ref from threads where incident = $4 and target = $8) as ref, (select ref from deliveries where key = $1) as so_far`,
       [out.key, out.round, of_round, incident, JSON.stringify(snapshot), snapshot.seen, snapshot.revision, target],
     );
     return {
@@ -78,6 +84,7 @@ export const beginAttempt = procedure(
       of_round,
       lost,
       ...(row?.ref ? { root: row.ref } : {}),
+      ...(row?.so_far ? { so_far: row.so_far } : {}),
     };
   },
 );

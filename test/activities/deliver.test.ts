@@ -39,7 +39,7 @@ function deliveryBy(
     find?: Find;
     ledger?: Ledger;
     channel?: string;
-    onSend?: () => void;
+    onSend?: (call: Parameters<Channel['send']>[0]) => void;
   } = {},
 ) {
   const told: Notice[] = [];
@@ -53,9 +53,9 @@ function deliveryBy(
       sample: {},
       can: { thread: true, update: false },
       patience: { timeout_ms: 10 * SECOND, max_attempts: 4, backoff_ms: 5 * SECOND },
-      async send({ notice }) {
-        told.push(notice);
-        more.onSend?.();
+      async send(call) {
+        told.push(call.notice);
+        more.onSend?.(call);
         const outcome = outcomes.length > 1 ? outcomes.shift() : outcomes[0];
         if (outcome === undefined || outcome instanceof Error) throw outcome ?? new Error('no outcome is left');
         return outcome;
@@ -251,6 +251,20 @@ describe('a failed attempt', () => {
     expect(told).toHaveLength(4);
     expect(new Set(told.map(({ delivery }) => delivery.key)).size).toBe(1);
     expect(await deliveryRow()).toMatchObject({ status: 'retrying', round: 1, attempts: 4, next_at: expect.any(Date) });
+  });
+
+  it('that has achieved something hands it to the next, over the end of a round as well', async () => {
+    const seen: unknown[] = [];
+    const half = { message_id: '<1@example.com>', refused: [{ address: 'b@example.com', code: 450 }] };
+    const { run, passes } = deliveryBy(
+      [retry('server', 'half of it', { ref: half }), retry('network', 'connection failed')],
+      { onSend: ({ so_far, root }) => void seen.push([so_far, root]) },
+    );
+    const input = await page('error');
+    for (let tried = 1; tried <= 3; tried++) passes(Number((await failureOf(run(input))).nextRetryDelay));
+    await run(input);
+    expect(seen).toEqual([[{}, undefined], ...Array.from({ length: 3 }, () => [{ ref: half }, half])]);
+    expect(await one(ledger, 'select ref from deliveries')).toEqual({ ref: half });
   });
 
   it('by a 429 with Retry-After waits as long as it says, and is no attempt', async () => {

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Call, Channel } from '../../src/channels/channel.ts';
+import type { Call, Channel, Ref } from '../../src/channels/channel.ts';
 import { email as emailChannel } from '../../src/channels/email.ts';
 import type { Notice } from '../../src/core/notice.ts';
 import { callOf } from '../support/calls.ts';
@@ -117,6 +117,54 @@ describe('recipients', () => {
       ref: { refused: [{ address: 'oncall@example.com', code: 550 }] },
     });
     expect(fake.mails[0]?.to).toEqual(['ops@example.com']);
+  });
+
+  it('that are refused for now alone get it later, and nobody gets it twice', async () => {
+    const fake = await start();
+    const to = ['ops@example.com', 'oncall@example.com', 'gone@example.com'];
+    const notice = (attempt: number) => sampleNotice({ delivery: { attempt } });
+    fake.script([{ rcpt: { 'oncall@example.com': 450, 'gone@example.com': 550 } }, { rcpt: 450 }, { data: 451 }]);
+    const first = await send(fake, notice(1), { to }, { so_far: {} });
+    expect(first).toMatchObject({
+      kind: 'retry',
+      reason: 'server',
+      detail: 'SMTP 450, 550 at RCPT TO: 1 recipient put off, the others have it',
+    });
+    const { ref = {} } = first as { ref?: Ref };
+    // The mail of the first attempt is the root now, and the same mail all the same.
+    const again = (attempt: number) => send(fake, notice(attempt), { to }, { so_far: { ref }, root: ref });
+    expect(await again(2)).toMatchObject({ kind: 'retry', reason: 'server', ref: { message_id: ref.message_id } });
+    expect(await again(3)).toMatchObject({ kind: 'retry', reason: 'server' });
+    expect(await again(3)).toEqual({
+      kind: 'delivered',
+      ref: { ...ref, refused: [{ address: 'gone@example.com', code: 550 }] },
+      note: '1 recipient refused (SMTP 550); the others have it',
+    });
+    expect(fake.mails.map((mail) => mail.to)).toEqual([['ops@example.com'], ['oncall@example.com']]);
+    const [one, other] = fake.mails;
+    expect([other?.messageId, other?.subject, other?.headers.to]).toEqual([
+      one?.messageId,
+      one?.subject,
+      one?.headers.to,
+    ]);
+    expect(other?.references).toEqual([]);
+  });
+
+  it('that stay refused for now do not hold up for ever what the others are told', async () => {
+    const fake = await start();
+    const refused = [{ address: 'oncall@example.com', code: 450 }];
+    const so_far = { ref: { message_id: '<INC-1.1768487520000@example.com>', subject: 's', refused } };
+    fake.script([{ rcpt: 452 }]);
+    expect(await send(fake, sampleNotice({ delivery: { attempt: 4 } }), {}, { so_far })).toMatchObject({
+      kind: 'delivered',
+      note: '1 recipient refused (SMTP 452); the others have it',
+    });
+  });
+
+  it('are not tried again where nothing would remember who has it', async () => {
+    const fake = await start();
+    fake.script([{ rcpt: { 'oncall@example.com': 450 } }]);
+    expect(await send(fake, noticeOf('one'))).toMatchObject({ kind: 'delivered', note: expect.anything() });
   });
 
   it.each([
