@@ -120,9 +120,12 @@ function problemWith(path: string, { from, typeOnly }: Import): string | undefin
   return `${path} imports ${file}: ${room} may not`;
 }
 
-/** Channels and sources share the contract alone, and only the list knows them all. A large one has parts in a folder of its name. */
+/**
+ * Channels and sources share the contract alone, and only the list knows them all. A large one has parts in a folder of
+ * its name; `notion` and `notion-database` are one vendor's and may share the vendor's folder.
+ */
 const CONTRACTS: Readonly<Record<string, string>> = { channels: 'channel', sources: 'source' };
-const ownerOf = (name: string): string => name.split('/')[0] ?? name;
+const ownerOf = (name: string): string => name.split(/[/-]/)[0] ?? name;
 const knowsSibling = (room: string, name: string, target: string): boolean =>
   CONTRACTS[room] !== undefined &&
   name !== 'index' &&
@@ -207,6 +210,7 @@ const text = "no import x from 'x'";
     ['src/core/event.ts', '../ledger/db.ts', true],
     ['src/channels/slack.ts', './email.ts', false],
     ['src/channels/slack.ts', './email/parts.ts', false],
+    ['src/channels/notion-database.ts', './notion.ts', false],
     ['src/channels/slack/words.ts', '../slack.ts', false],
     ['src/channels/slack.ts', '../ledger/db.ts', false],
     ['src/sources/mapping.ts', './alertmanager.ts', false],
@@ -225,6 +229,7 @@ const text = "no import x from 'x'";
     ['src/channels/slack.ts', './channel.ts', false],
     ['src/channels/slack.ts', './slack/words.ts', false],
     ['src/channels/slack/words.ts', './more.ts', false],
+    ['src/channels/notion-database.ts', './notion/words.ts', false],
     ['src/channels/slack/words.ts', '../channel.ts', false],
     ['src/channels/index.ts', './slack.ts', false],
     ['src/temporal/carrier.ts', '../../workflows/contract.ts', false],

@@ -8,6 +8,7 @@ import { github } from './github.ts';
 import { jira } from './jira.ts';
 import { linear } from './linear.ts';
 import { notion } from './notion.ts';
+import { notionDatabase } from './notion-database.ts';
 import { pagerduty } from './pagerduty.ts';
 import { slack } from './slack.ts';
 import { slackWebhook } from './slack-webhook.ts';
@@ -35,6 +36,7 @@ export const channels = [
   github,
   pagerduty,
   apprise,
+  notionDatabase,
 ] as const;
 
 /** The channel of that id, undefined for an id that is none. Its `send` takes what its own `config` has parsed. */

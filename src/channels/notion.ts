@@ -1,16 +1,19 @@
 /** Notion: not a channel but a writer of pages, one a day, found again and rewritten when the day is run again. */
-import { type BlockObjectRequest, Client, type CreatePageParameters, isHTTPResponseError } from '@notionhq/client';
+import type { BlockObjectRequest, Client } from '@notionhq/client';
 import { z } from 'zod';
-import { oneLine, tidy } from '../core/text.ts';
-import { delivered, type Fetch, fromError, fromStatus, type Outcome, rejected, retry, secret } from './channel.ts';
-
-// https://developers.notion.com/reference/request-limits
-const RICH_TEXT_MAX = 2_000; // UTF-16 units of one text item
-const RICH_TEXTS_MAX = 100; // items of one block or property
-const CHILDREN_MAX = 100; // blocks of one request
-const LIST_PAGE = 100;
-const OPTION_MAX = 100; // name of a select option
-const URL_MAX = 2_000;
+import { oneLine } from '../core/text.ts';
+import { delivered, type Fetch, type Outcome, rejected, secret } from './channel.ts';
+import { clientFor, fromNotion, type Schema, type Source, sourceOf } from './notion/api.ts';
+import {
+  bulleted,
+  CHILDREN_MAX,
+  LIST_PAGE,
+  optionName,
+  type Properties,
+  RICH_TEXTS_MAX,
+  richText,
+  URL_MAX,
+} from './notion/content.ts';
 
 /** A text property of this name makes a page findable whatever people do to its title. */
 const KEY_PROPERTY = 'Tocsin key';
@@ -64,17 +67,7 @@ export interface WriteCall {
  * repeat: a run that died half way is finished by the next. Delivered with ref `{ page_id, url }`.
  */
 async function writePage({ config, fetch, signal, page, now = new Date() }: WriteCall): Promise<Outcome> {
-  // The vendor's timeout stops waiting without ending the request, so the signal goes into every fetch instead.
-  const notion = new Client({
-    auth: config.token,
-    baseUrl: config.base_url.replace(/\/+$/, ''),
-    retry: false,
-    logger: () => undefined,
-    fetch: (url, init) => {
-      const { agent: _, ...request } = init ?? {};
-      return fetch(url, { ...request, redirect: 'manual', signal });
-    },
-  });
+  const notion = clientFor({ config, fetch, signal });
   try {
     const source = await sourceOf(notion, config);
     if ('kind' in source) return source;
@@ -114,30 +107,6 @@ export const notion = {
 
 const refOf = (page: { id: string; url?: string }) => ({ page_id: page.id, ...(page.url ? { url: page.url } : {}) });
 
-type Properties = NonNullable<CreatePageParameters['properties']>;
-type Schema = Record<string, { type: string }>;
-interface Source {
-  id: string;
-  schema: Schema;
-}
-
-/** The one data source of the database (API 2025-09-03: a database is a container of them) and its properties. */
-async function sourceOf(notion: Client, { database_id }: Config): Promise<Source | Outcome> {
-  const database = await notion.databases.retrieve({ database_id });
-  const sources = 'data_sources' in database ? database.data_sources : [];
-  const [only, ...others] = sources;
-  if (only === undefined) return rejected('config', 'Notion: the database has no data source the integration may see');
-  if (others.length > 0) {
-    const names = sources.map(({ name }) => oneLine(name).slice(0, 40)).join(', ');
-    return rejected(
-      'config',
-      `Notion: the database has ${sources.length} data sources (${names}); one with a single source is needed`,
-    );
-  }
-  const { properties } = await notion.dataSources.retrieve({ data_source_id: only.id });
-  return { id: only.id, schema: properties };
-}
-
 function missingDate(schema: Schema, { date_property }: Config): Outcome | undefined {
   if (schema[date_property]?.type === 'date') return undefined;
   const dates = Object.keys(schema).filter((name) => schema[name]?.type === 'date');
@@ -168,8 +137,7 @@ function propertyOf(type: string, text: string): Properties[string] | undefined 
     case 'rich_text':
       return { rich_text: richText(text).slice(0, RICH_TEXTS_MAX) };
     case 'select':
-      // An option's name may hold no comma.
-      return { select: text === '' ? null : { name: text.replaceAll(',', ' ').slice(0, OPTION_MAX).toWellFormed() } };
+      return { select: text === '' ? null : { name: optionName(text) } };
     case 'number':
       return Number.isFinite(Number(text)) && text !== '' ? { number: Number(text) } : undefined;
     case 'checkbox':
@@ -233,55 +201,4 @@ function blocksOf(page: DailyPage): BlockObjectRequest[] {
       ...lines.flatMap(bulleted),
     ]),
   ];
-}
-
-/** One line as one bullet; as several where it is longer than a block may be. */
-function bulleted(line: string): BlockObjectRequest[] {
-  const items = richText(tidy(line));
-  const blocks: BlockObjectRequest[] = [];
-  for (let start = 0; start < items.length; start += RICH_TEXTS_MAX) {
-    blocks.push({
-      type: 'bulleted_list_item',
-      bulleted_list_item: { rich_text: items.slice(start, start + RICH_TEXTS_MAX) },
-    });
-  }
-  return blocks;
-}
-
-/** The text in items of at most 2,000 UTF-16 units, no surrogate pair cut in two; none for an empty text. */
-function richText(text: string): { type: 'text'; text: { content: string } }[] {
-  const items: { type: 'text'; text: { content: string } }[] = [];
-  for (let start = 0; start < text.length; ) {
-    let end = Math.min(text.length, start + RICH_TEXT_MAX);
-    // A high surrogate at the end has its other half in the next item: leave both to that one.
-    if (end < text.length && /[\ud800-\udbff]/.test(text.charAt(end - 1))) end--;
-    items.push({ type: 'text', text: { content: text.slice(start, end) } });
-    start = end;
-  }
-  return items;
-}
-
-/** Notion's errors (https://developers.notion.com/reference/status-codes). Its messages quote content: not repeated. */
-function fromNotion(error: unknown, signal: AbortSignal, now: Date): Outcome {
-  if (!isHTTPResponseError(error)) return fromError(error, signal);
-  const { status, code } = error;
-  const headers = error.headers instanceof Headers ? error.headers : new Headers();
-  const said = `Notion: ${status} ${code}`;
-  const limited = fromStatus(status === 529 ? 429 : status, headers, now, said);
-  switch (status) {
-    case 400: {
-      const where = /body\.[\w.[\]]{1,80}/.exec(error.message)?.[0];
-      return rejected('payload', where === undefined ? said : `${said} at ${where}`);
-    }
-    case 401:
-      return rejected('auth', `${said}: the token is wrong or was revoked`);
-    case 403:
-      return rejected('auth', `${said}: the integration needs the capabilities to read, insert and update content`);
-    case 404:
-      return rejected('config', `${said}: share the database with the integration, and check database_id`);
-    case 409:
-      return retry('server', `${said}: another change came between`);
-    default:
-      return limited.kind === 'delivered' ? retry('unforeseen', said) : limited;
-  }
 }

@@ -58,7 +58,13 @@ const ROWS: readonly EnvRow[] = [
   row('SMTP_PASS|SMTP_PASSWORD', 'email', 'email', 'pass', 'Password'),
   row('SMTP_FROM', 'email', 'email', 'from', 'Sender; the login without it, where that is an address'),
   row('SMTP_TO', 'email', 'email', 'to', 'Recipients, separated by commas'),
-  row('NOTION_API_TOKEN', 'notion', 'notion', 'token', 'Integration token, for the daily summary'),
+  row(
+    'NOTION_API_TOKEN',
+    'notion',
+    'notion notion-incidents',
+    'token',
+    'Integration token, for the daily summary and the entries of incidents',
+  ),
   row('NOTION_DATABASE_ID', 'notion', 'notion', 'database_id', 'Database of the daily summary'),
   row(
     'PAGERDUTY_INTEGRATION_KEY',
@@ -68,6 +74,13 @@ const ROWS: readonly EnvRow[] = [
     'Events API v2 key; told of critical and error',
   ),
   row('PAGERDUTY_API_TOKEN', 'pagerduty', 'pagerduty', 'api_token', 'REST API token, read-only, for the check alone'),
+  row(
+    'NOTION_INCIDENTS_DATABASE_ID',
+    'notion-database',
+    'notion-incidents',
+    'database_id',
+    'Database in which each critical incident gets an entry',
+  ),
   row('TOCSIN_TIMEZONE', '', '', 'timezone', 'Time zone of the daily summary at 18:00; UTC without it'),
   row('GRAFANA_URL', '', '', 'links.grafana', 'Link to Grafana in messages'),
   row('PROM_URL', '', '', 'links.prometheus', 'Link to Prometheus in messages'),
@@ -103,7 +116,7 @@ const EVENTS_OF_USERS = {
 };
 
 /** They hear some of it beside others; where there is nobody else, the terminal hears everything. */
-const ASIDE: ReadonlySet<string> = new Set(['notion', 'jira', 'pagerduty']);
+const ASIDE: ReadonlySet<string> = new Set(['notion', 'notion-incidents', 'jira', 'pagerduty']);
 
 /** Integrations and routes out of the environment; with nothing set, notifications show in the terminal. */
 export function configFromEnv(env: Environment): FromEnvironment {
@@ -158,9 +171,15 @@ export function configFromEnv(env: Environment): FromEnvironment {
   if (email) integrations.email = email;
 
   const notion = fieldsOf('notion');
+  const incidents = fieldsOf('notion-incidents');
+  if (incidents.token !== undefined && incidents.database_id !== undefined)
+    integrations['notion-incidents'] = { type: 'notion-database', ...incidents };
+  else if (incidents.database_id !== undefined)
+    warnings.push('NOTION_API_TOKEN is missing: no incident is written to Notion');
   if (notion.token !== undefined && notion.database_id !== undefined)
     integrations.notion = { type: 'notion', ...notion };
-  else if (notion.token !== undefined) warnings.push('NOTION_DATABASE_ID is missing: no daily summary is written');
+  else if (notion.token !== undefined && !integrations['notion-incidents'])
+    warnings.push('NOTION_DATABASE_ID is missing: no daily summary is written');
   else if (notion.database_id !== undefined) warnings.push('NOTION_API_TOKEN is missing: no daily summary is written');
 
   const jira = jiraOf(fieldsOf('jira'), warnings);
@@ -186,7 +205,7 @@ export function configFromEnv(env: Environment): FromEnvironment {
 }
 
 /**
- * Alerts to Slack and Discord, critical ones by mail and to Jira as well, critical ones and errors to PagerDuty (P0 and P1),
+ * Alerts to Slack and Discord, critical ones by mail, to Jira and into Notion as well, critical ones and errors to PagerDuty (P0 and P1),
  * jobs as stories, user events to their own channel; Discord's backup only for what is critical (seeds 000, 002, 003, 004).
  */
 function routesOf(names: Set<string>) {
@@ -214,7 +233,9 @@ function routesOf(names: Set<string>) {
   }
   const everything =
     chats.length > 0 ? chats : ['email', 'slack-users', 'terminal'].filter((name) => names.has(name)).slice(0, 1);
-  const besides = ['email', 'jira', 'pagerduty'].filter((name) => names.has(name) && !everything.includes(name));
+  const besides = ['email', 'jira', 'pagerduty', 'notion-incidents'].filter(
+    (name) => names.has(name) && !everything.includes(name),
+  );
   if (besides.length > 0) {
     routes.push({ name: 'critical', match: ['severity="critical"'], notify: [...everything, ...besides] });
   }

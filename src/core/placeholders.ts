@@ -5,7 +5,7 @@ import { oneLine, priorityOf, several, toneOf } from './text.ts';
 
 /** One placeholder; `$${` stands for `${` itself. */
 const PLACEHOLDER = /\$\$\{|\$\{([^{}]*)\}/g;
-const OPENING = '$'.concat('{');
+const OPENING = '${';
 const WHOLE = /^\$\{([^{}]*)\}$/;
 /** `labels.` and `context.` take whatever name the sender gave. */
 const FREE = /^(labels|context)\.([^{}]{1,128})$/;

@@ -68,6 +68,7 @@ const COMPLETE: Record<string, string> = {
   JIRA_ISSUE_TYPE: 'Incident',
   ...PAGER,
   PAGERDUTY_API_TOKEN: 'y_1234567890abcdefgh',
+  NOTION_INCIDENTS_DATABASE_ID: 'fedcba9876543210fedcba9876543210',
   TOCSIN_TIMEZONE: 'Asia/Seoul',
   GRAFANA_URL: 'https://grafana.example.com',
   PROM_URL: 'https://prometheus.example.com',
@@ -189,6 +190,24 @@ describe('the environment without a file', () => {
     expect(told(env, 'x', 'warning')).toEqual([['default', ['slack']]]);
     expect(told(PAGER, 'x', 'info')).toEqual([['default', ['terminal']]]);
     expect(told(PAGER, 'x', 'critical')).toEqual([['critical', ['terminal', 'pagerduty']]]);
+  });
+
+  it('gives each critical incident an entry in Notion, in a database of its own', () => {
+    const { NOTION_API_TOKEN } = NOTION;
+    const incidents = { NOTION_API_TOKEN, NOTION_INCIDENTS_DATABASE_ID: 'fedcba9876543210fedcba9876543210' };
+    expect(load(incidents).integrations.get('notion-incidents')).toMatchObject({
+      type: 'notion-database',
+      config: { token: NOTION_API_TOKEN, database_id: 'fedcba9876543210fedcba9876543210' },
+    });
+    expect(load(incidents).warnings).toEqual([]);
+    expect(told(incidents, 'x', 'critical')).toEqual([['critical', ['terminal', 'notion-incidents']]]);
+    expect(told({ ...incidents, ...SLACK, ...MAIL }, 'x', 'critical')).toEqual([
+      ['critical', ['slack', 'email', 'notion-incidents']],
+    ]);
+    expect(told({ ...incidents, ...SLACK }, 'x')).toEqual([['default', ['slack']]]);
+    expect(told({ ...NOTION, ...SLACK }, 'x', 'critical')).toEqual([['default', ['slack']]]);
+    const { NOTION_API_TOKEN: _, ...withoutToken } = incidents;
+    expect(load(withoutToken).warnings).toEqual(['NOTION_API_TOKEN is missing: no incident is written to Notion']);
   });
 
   it('makes jobs stories, in the channel of the bot', () => {

@@ -7,6 +7,8 @@ export interface Vendor {
     /** Where one delivery takes several requests that are answered differently: the body for each. */
     answer?(method: string, path: string): string;
   };
+  /** Statuses after which this vendor wants to be asked again, besides 408, 425, 429 and 5xx. */
+  passing?: number[];
   /** The fields of the configuration that lead to a server at this address (http://127.0.0.1:…) instead of the vendor's. */
   at?(url: string): Record<string, unknown>;
 }

@@ -54,6 +54,8 @@ export interface FakeNotionOptions {
   sources?: string[];
   /** Property name → type; a title property is among them. */
   schema?: Record<string, string>;
+  /** Property name → its options, for selects and states. */
+  choices?: Record<string, string[]>;
 }
 
 /** A refusal as Notion words it. */
@@ -87,6 +89,14 @@ export async function startFakeNotion(options: FakeNotionOptions = {}): Promise<
     if (!page) throw missing('page');
     return page;
   };
+  const editable = (id: string) => {
+    const page = pageOf(id);
+    if (page.in_trash) {
+      throw invalid("Can't edit block that is archived. You must unarchive the block before editing.");
+    }
+    return page;
+  };
+  const optionsOf = (name: string) => options.choices?.[name]?.map((choice) => ({ name: choice }));
   const answered = (page: NotionPage): Part => ({
     object: 'page',
     id: page.id,
@@ -112,7 +122,10 @@ export async function startFakeNotion(options: FakeNotionOptions = {}): Promise<
         object: 'data_source',
         id: sourceOf(id).id,
         properties: Object.fromEntries(
-          Object.entries(schema).map(([name, type]) => [name, { id: name, name, type, [type]: {} }]),
+          Object.entries(schema).map(([name, type]) => {
+            const options = optionsOf(name);
+            return [name, { id: propertyId(name, type), name, type, [type]: options ? { options } : {} }];
+          }),
         ),
       }),
     ],
@@ -144,7 +157,7 @@ export async function startFakeNotion(options: FakeNotionOptions = {}): Promise<
         const parent = (body.parent ?? {}) as Part;
         if (parent.type !== 'data_source_id') throw invalid('body.parent.data_source_id should be defined');
         const { id: source } = sourceOf(parent.data_source_id);
-        const properties = checkedProperties(body.properties, schema);
+        const properties = checkedProperties(body.properties, schema, options.choices);
         const blocks = checkedBlocks(body.children ?? []);
         const id = randomUUID();
         const page: NotionPage = {
@@ -165,8 +178,8 @@ export async function startFakeNotion(options: FakeNotionOptions = {}): Promise<
       'PATCH',
       /^\/v1\/pages\/([^/]+)$/,
       (id, body) => {
-        const page = pageOf(id);
-        const properties = { ...page.properties, ...checkedProperties(body.properties ?? {}, schema) };
+        const page = editable(id);
+        const properties = { ...page.properties, ...checkedProperties(body.properties ?? {}, schema, options.choices) };
         Object.assign(page, { properties, title: titleOf(properties), updates: page.updates + 1 });
         if (typeof body.in_trash === 'boolean') page.in_trash = body.in_trash;
         pages.changed();
@@ -184,7 +197,12 @@ export async function startFakeNotion(options: FakeNotionOptions = {}): Promise<
         const end = start + size;
         return {
           object: 'list',
-          results: blocks.slice(start, end).map((block) => ({ object: 'block', id: block.id, type: block.type })),
+          results: blocks.slice(start, end).map(({ id, type, text }) => ({
+            object: 'block',
+            id,
+            type,
+            [type]: { rich_text: text === '' ? [] : [{ type: 'text', plain_text: text }] },
+          })),
           has_more: end < blocks.length,
           next_cursor: end < blocks.length ? String(end) : null,
         };
@@ -194,7 +212,7 @@ export async function startFakeNotion(options: FakeNotionOptions = {}): Promise<
       'PATCH',
       /^\/v1\/blocks\/([^/]+)\/children$/,
       (id, body) => {
-        const page = pageOf(id);
+        const page = editable(id);
         const blocks = checkedBlocks(body.children);
         page.blocks.push(...blocks);
         pages.changed();
@@ -268,7 +286,15 @@ function checkedText(items: unknown, where: string): void {
   }
 }
 
-function checkedProperties(given: unknown, schema: Record<string, string>): Record<string, Part> {
+/** Short and random-looking, but for the title's. */
+const propertyId = (name: string, type: string): string =>
+  type === 'title' ? 'title' : `%3A${Buffer.from(name).toString('hex').slice(0, 8)}`;
+
+function checkedProperties(
+  given: unknown,
+  schema: Record<string, string>,
+  choices: Record<string, string[]> = {},
+): Record<string, Part> {
   const properties = (given ?? {}) as Record<string, Part>;
   for (const [name, value] of Object.entries(properties)) {
     const type = schema[name];
@@ -280,13 +306,25 @@ function checkedProperties(given: unknown, schema: Record<string, string>): Reco
       throw invalid(`${where}.date.start should be a valid ISO 8601 date`);
     }
     if (type === 'number' && typeof value.number !== 'number') throw invalid(`${where}.number should be a number`);
-    if (type === 'select' && value.select !== null) {
-      const option = String((value.select as Part).name);
-      if (option === '' || option.length > SELECT_NAME_MAX || option.includes(','))
-        throw invalid(`${where}.select.name`);
+    if (type === 'select' && value.select !== null) checkedOption(value.select, `${where}.select`);
+    if (type === 'multi_select') {
+      const chosen = value.multi_select as unknown[];
+      if (chosen.length > ITEMS_MAX) throw invalid(`${where}.multi_select.length should be ≤ \`${ITEMS_MAX}\``);
+      for (const one of chosen) checkedOption(one, `${where}.multi_select`);
     }
+    if (type === 'status' && !choices[name]?.includes(String((value.status as Part).name))) {
+      throw invalid(`Invalid status option. Status option "${(value.status as Part).name}" does not exist.`);
+    }
+    if (type === 'checkbox' && typeof value.checkbox !== 'boolean') throw invalid(`${where}.checkbox`);
+    if (type === 'url' && (typeof value.url !== 'string' || value.url.length > CONTENT_MAX))
+      throw invalid(`${where}.url`);
   }
   return properties;
+}
+
+function checkedOption(given: unknown, where: string): void {
+  const option = String((given as Part).name);
+  if (option === '' || option.length > SELECT_NAME_MAX || option.includes(',')) throw invalid(`${where}.name`);
 }
 
 function checkedBlocks(given: unknown): NotionBlock[] {
@@ -301,7 +339,7 @@ function checkedBlocks(given: unknown): NotionBlock[] {
   });
 }
 
-/** `and`, `or` and `equals`, of the types a page is looked for by. */
+/** `and`, `or`, `equals` and `starts_with`, of the types a page is looked for by. */
 function matches(page: NotionPage, filter: Part, schema: Record<string, string>): boolean {
   if (Array.isArray(filter.and)) return filter.and.every((one) => matches(page, one as Part, schema));
   if (Array.isArray(filter.or)) return filter.or.some((one) => matches(page, one as Part, schema));
@@ -309,7 +347,8 @@ function matches(page: NotionPage, filter: Part, schema: Record<string, string>)
   const type = schema[name];
   if (type === undefined) throw invalid(`Could not find property with name or id: ${name}`);
   if (!(type in filter)) throw invalid(`filter of property ${name} should be of type ${type}`);
-  const { equals } = filter[type] as Part;
+  const { equals, starts_with } = filter[type] as Part;
+  if (typeof starts_with === 'string') return textOf(page.properties[name]?.[type]).startsWith(starts_with);
   if (typeof equals !== 'string') throw invalid('body.filter: only equals is known here');
   const value = page.properties[name];
   switch (type) {
