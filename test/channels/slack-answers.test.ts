@@ -215,7 +215,7 @@ const signed = (raw: string, type = 'application/x-www-form-urlencoded', secret 
   return {
     raw: Buffer.from(raw),
     headers: { 'content-type': type, 'x-slack-request-timestamp': timestamp, 'x-slack-signature': `v0=${hmac}` },
-    url: 'https://tocsin.example.com/v1/ears/slack-bot',
+    url: 'https://tocsin.example.com/v1/heard/slack-bot',
     now: NOW,
   };
 };
@@ -337,11 +337,17 @@ describe('what Slack posts', () => {
       return fetch(String(url).replace('https://hooks.slack.com', fake.url), init);
     };
     const { notice: _, root: __, print: ___, ...call } = callOf(slack, configOf(), { fetch: toFake });
-    expect(await ears.tell({ response_url: RESPONSE_URL }, 'INC-7 is acknowledged <!channel>', call)).toEqual({
+    expect(
+      await ears.tell({ response_url: RESPONSE_URL }, 'INC-7 is acknowledged <!channel>\nINC-8 is open', call),
+    ).toEqual({
       kind: 'delivered',
     });
     expect(fake.told).toEqual([
-      { response_type: 'ephemeral', replace_original: false, text: 'INC-7 is acknowledged &lt;!channel&gt;' },
+      {
+        response_type: 'ephemeral',
+        replace_original: false,
+        text: 'INC-7 is acknowledged &lt;!channel&gt;\nINC-8 is open',
+      },
     ]);
     for (const response_url of [
       'http://hooks.slack.com/actions/T0/1/abc',

@@ -4,7 +4,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ANSWER_ID } from '../../core/blocks.ts';
-import { clipEscaped, escapeMrkdwn, oneLine } from '../../core/text.ts';
+import { clipEscaped, escapeMrkdwn, oneLine, tidy } from '../../core/text.ts';
 import {
   delivered,
   type Ears,
@@ -75,7 +75,7 @@ export const ears: Ears<Config> = {
         body: JSON.stringify({
           response_type: 'ephemeral',
           replace_original: false,
-          text: clipEscaped(oneLine(words), TOLD_MAX, escapeMrkdwn),
+          text: clipEscaped(tidy(words), TOLD_MAX, escapeMrkdwn),
         }),
         redirect: 'manual',
         signal,
