@@ -1,4 +1,5 @@
 /** The README is true: its tables are the registries, its commands, paths, files and examples exist and work. */
+import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,11 +18,28 @@ const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string
 const all = (pattern: RegExp, text = README): string[] => [...text.matchAll(pattern)].map(([, found = '']) => found);
 
 /** Values of every variable that the examples name: long enough for a token, of the shape that each wants. */
-const INVENTED: Readonly<Record<string, string>> = { NOTION_DATABASE_ID: '0123456789abcdef0123456789abcdef' };
+const DIGITS = '0123456789abcdef0123456789abcdef';
+const INVENTED: Readonly<Record<string, string>> = {
+  NOTION_DATABASE_ID: DIGITS,
+  NOTION_INCIDENTS_DATABASE_ID: DIGITS,
+  PAGERDUTY_INTEGRATION_KEY: DIGITS,
+  TELEGRAM_TOKEN: '123456789:invented-token-invented-token-00000',
+  TEAMS_WORKFLOW_URL: 'https://prod-1.westeurope.logic.azure.com/workflows/invented?sig=invented',
+  GITHUB_APP_ID: '12345',
+  GITHUB_INSTALLATION_ID: '67890',
+  GITHUB_PRIVATE_KEY: generateKeyPairSync('rsa', { modulusLength: 2_048 })
+    .privateKey.export({ type: 'pkcs1', format: 'pem' })
+    .toString(),
+};
+const inventedValue = (name: string): string => {
+  if (INVENTED[name] !== undefined) return INVENTED[name];
+  if (/^DISCORD_/.test(name)) return `https://discord.com/api/webhooks/123456789012345678/${name.toLowerCase()}`;
+  return /_URL(_|$)/.test(name)
+    ? `https://example.com/${name.toLowerCase()}`
+    : `invented-value-of-${name.toLowerCase()}`;
+};
 const invented = (text: string): Record<string, string> =>
-  Object.fromEntries(
-    all(/\$\{(\w+)\}/g, text).map((name) => [name, INVENTED[name] ?? `invented-value-of-${name.toLowerCase()}`]),
-  );
+  Object.fromEntries(all(/\$\{(\w+)\}/g, text).map((name) => [name, inventedValue(name)]));
 
 describe('the tables of the README', () => {
   it('are what the registries say; npm run docs renews them', () => {

@@ -397,7 +397,7 @@ describe('the catalogue', () => {
     }[];
     expect(list.map(({ id }) => id)).toEqual([...channels, ...writers].map(({ id }) => id));
     for (const { form } of list) expect(form).toMatchObject({ type: 'object', properties: expect.any(Object) });
-    expect(list.find(({ id }) => id === 'webhook')?.secrets).toEqual(['url', 'secret', 'headers.*']);
+    expect(list.find(({ id }) => id === 'webhook')?.secrets).toEqual(['url', 'secret', 'secrets.*', 'headers.*']);
     expect(pick(list.find(({ id }) => id === 'slack')?.form, 'properties', 'token')).toMatchObject({
       title: 'Bot token',
       writeOnly: true,
