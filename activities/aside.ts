@@ -9,12 +9,16 @@ const KEPT_MAX = 10_000;
  * keeps them; where another one records the end, the delivery has its status and reason, and the next message no thread.
  */
 export function createAside() {
-  const kept = new Map<number, Pick<AttemptEnd, 'ref' | 'detail'>>();
+  const kept = new Map<number, Pick<AttemptEnd, 'ref' | 'detail' | 'code'>>();
   return {
     /** The end as a history may show it. */
-    put({ ref, detail, ...end }: AttemptEnd): AttemptEnd {
+    put({ ref, detail, code, ...end }: AttemptEnd): AttemptEnd {
       if (kept.size < KEPT_MAX)
-        kept.set(end.attempt, { ...(ref === undefined ? {} : { ref }), ...(detail === undefined ? {} : { detail }) });
+        kept.set(end.attempt, {
+          ...(ref === undefined ? {} : { ref }),
+          ...(detail === undefined ? {} : { detail }),
+          ...(code === undefined ? {} : { code }),
+        });
       return end;
     },
     /** The end with what was put aside here. */

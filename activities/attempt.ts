@@ -1,6 +1,14 @@
 /** One attempt at a channel: the call it needs, its deadline, and an outcome for whatever happens. */
 import { Context } from '@temporalio/activity';
-import { type Channel, delivered, fromError, type Outcome, type Ref, rejected } from '../src/channels/channel.ts';
+import {
+  type Channel,
+  delivered,
+  type Fetch,
+  fromError,
+  type Outcome,
+  type Ref,
+  rejected,
+} from '../src/channels/channel.ts';
 import type { Integration } from '../src/config/integrations.ts';
 import { composeNotice } from '../src/core/compose.ts';
 import { isPage, type Notice, type NoticeAnswer } from '../src/core/notice.ts';
@@ -13,6 +21,12 @@ const FAILOVER_TIMEOUT_MS = 8_000;
 
 /** What an operator reads of a failure; longer texts of vendors are cut. */
 const DETAIL_MAX = 500;
+
+/** Codes of vendors are a word or a number; what is longer is none. */
+const CODE_MAX = 64;
+
+/** How an attempt ended, with what is kept of it besides: the vendor's code or the HTTP status, and how long it took. */
+export type Attempted = Outcome & { code?: string; latency_ms: number };
 
 /** The notice of an incident, from the ledger and the configured links. */
 export async function noticeOf({ ledger, config, tokens, now }: Deps, told: Told): Promise<Notice> {
@@ -52,14 +66,21 @@ export async function attempt(
   root?: Ref,
   lost = false,
   so_far?: { ref?: Ref },
-): Promise<Outcome> {
-  const started = deps.now().getTime();
+): Promise<Attempted> {
+  const started = performance.now();
   const signal = AbortSignal.any([
     Context.current().cancellationSignal,
     AbortSignal.timeout(timeoutOf(integration, notice)),
   ]);
+  let status: number | undefined;
+  const fetch: Fetch = async (...request) => {
+    const response = await deps.egress.fetch(...request);
+    status = response.status;
+    return response;
+  };
   const call = {
     ...checkCall(deps, integration, signal),
+    fetch,
     notice,
     print: deps.print,
     ...(root ? { root } : {}),
@@ -70,6 +91,7 @@ export async function attempt(
     deps.log.error({ err: error, channel: channel.id, delivery: notice.delivery.key }, 'the channel threw');
     return fromError(error, signal);
   });
+  const latency_ms = Math.round(performance.now() - started);
   const outcome = withoutSecrets(deps, sent);
   const reason = outcome.kind === 'delivered' ? 'none' : outcome.reason;
   deps.metrics.attempts.inc({ channel: channel.id, outcome: outcome.kind, reason });
@@ -82,11 +104,23 @@ export async function attempt(
       outcome: outcome.kind,
       failure: reason,
       ...(outcome.kind === 'delivered' ? {} : { detail: outcome.detail }),
-      ms: deps.now().getTime() - started,
+      ms: latency_ms,
     },
     outcome.kind === 'delivered' ? 'delivered' : 'not delivered',
   );
-  return outcome;
+  const code = codeOf(deps, outcome, status);
+  return { ...outcome, latency_ms, ...(code === undefined ? {} : { code }) };
+}
+
+/** What details of channels begin with: `HTTP 503`, `SMTP 550`, `Slack: invalid_blocks`. */
+const CODE_SAID = /^(?:(?:HTTP|SMTP) (\d{3})\b|[A-Z]\w*: ([a-z\d]+(?:_[a-z\d]+)+)\b)/;
+
+/** The channel's own word, else the one its detail begins with (a vendor may say no with a 200), else the status of its last answer. */
+function codeOf(deps: Deps, outcome: Outcome, status: number | undefined): string | undefined {
+  if (outcome.kind === 'delivered') return status === undefined ? undefined : String(status);
+  const [, number, word] = CODE_SAID.exec(outcome.detail) ?? [];
+  const code = outcome.code ?? number ?? word ?? status?.toString();
+  return code === undefined ? undefined : safe(deps, code).slice(0, CODE_MAX);
 }
 
 /** Asks the channel whether the credentials are good and the destination is there; nothing is sent. For channels that can tell. */
@@ -132,8 +166,10 @@ async function send(channel: Channel, call: AnyCall, lost: boolean, { on_ambiguo
 }
 
 /** Details reach the ledger, the API and the log: no secret may be in them, whoever wrote them. */
-function withoutSecrets({ redactor }: Deps, outcome: Outcome): Outcome {
-  const safe = (text: string): string => redactor.text(text).replace(/\s+/g, ' ').slice(0, DETAIL_MAX);
-  if (outcome.kind !== 'delivered') return { ...outcome, detail: safe(outcome.detail) };
-  return outcome.note === undefined ? outcome : { ...outcome, note: safe(outcome.note) };
+function withoutSecrets(deps: Deps, outcome: Outcome): Outcome {
+  if (outcome.kind !== 'delivered') return { ...outcome, detail: safe(deps, outcome.detail) };
+  return outcome.note === undefined ? outcome : { ...outcome, note: safe(deps, outcome.note) };
 }
+
+const safe = ({ redactor }: Deps, text: string): string =>
+  redactor.text(text).replace(/\s+/g, ' ').slice(0, DETAIL_MAX);

@@ -1,19 +1,28 @@
 /** deliver: one round of attempts of one notice to one target; the only place where an outcome becomes an ApplicationFailure. */
 import { type ApplicationFailure, activityInfo, log as activityLog } from '@temporalio/activity';
 import { ApplicationFailureCategory } from '@temporalio/common';
-import type { Channel, Outcome } from '../src/channels/channel.ts';
+import type { Channel } from '../src/channels/channel.ts';
 import type { Integration } from '../src/config/integrations.ts';
 import { isWorse } from '../src/core/event.ts';
 import type { Incident, Outgoing } from '../src/core/incident.ts';
 import { isPage } from '../src/core/notice.ts';
-import { type Ended, isGivenUp, isLastRound, roundWait } from '../src/core/rounds.ts';
+import { type Ended, isGivenUp, isLastRound, isTooOld, roundWait } from '../src/core/rounds.ts';
 import { isAnyOff, switchedOff } from '../src/core/toggles.ts';
-import { type AttemptEnd, beginAttempt, buryDelivery, recordAttempt, skipDelivery } from '../src/ledger/deliveries.ts';
+import {
+  type AttemptEnd,
+  awaitTurn,
+  beginAttempt,
+  buryDelivery,
+  hasBegun,
+  recordAttempt,
+  skipDelivery,
+} from '../src/ledger/deliveries.ts';
 import { typesOf } from '../src/ledger/facts.ts';
+import { noteFailure } from '../src/ledger/health.ts';
 import { takeTurn } from '../src/ledger/rates.ts';
 import { announce } from '../src/ledger/steps.ts';
 import { createAside } from './aside.ts';
-import { attempt, noticeOf } from './attempt.ts';
+import { type Attempted, attempt, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
 
@@ -78,19 +87,37 @@ export function createDeliver(deps: Deps, aside = createAside()) {
       throw again('early', `the next attempt is due in ${early_ms} ms`, early_ms);
     }
     putOff.delete(out.key);
-    if (isGivenUp(snapshot, out, giveUpOf(integration), deps.now().getTime())) {
+    const over = await whyOver(input, integration);
+    if (over) {
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'dead' });
-      const tried = 'no attempt ended with an answer, and it has been tried for long enough';
-      return before(await buryDelivery(deps.ledger, begin, 'timeout', tried));
+      return before(await buryDelivery(deps.ledger, begin, 'timeout', over));
     }
     const wait_ms = await takeTurn(deps.ledger, integration);
-    if (wait_ms > 0) throw again('rate_limited', `${target} may be told again in ${wait_ms} ms (rate)`, wait_ms);
+    if (wait_ms > 0) {
+      // A turn that comes no sooner than the next round is left to that: between rounds a newer notice overtakes this one.
+      if (wait_ms > roundWait(out.round + 1)) {
+        await awaitTurn(deps.ledger, begin, wait_ms);
+        return { outcome: 'failed', dead: false, after_ms: wait_ms };
+      }
+      if (nth === 1) await awaitTurn(deps.ledger, begin);
+      throw again('rate_limited', `${target} may be told again in ${wait_ms} ms (rate)`, wait_ms);
+    }
 
     const begun = await beginAttempt(deps.ledger, { ...begin, snapshot });
+    const isDisabled = begun.outcome === 'dead' && begun.because === 'disabled';
+    // Once for each, however often it is begun.
+    if (out.overtook && (isDisabled || (begun.outcome === 'go' && begun.attempts === 1)))
+      deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'superseded' }, out.overtook.length);
+    if (isDisabled) {
+      deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'dead' });
+      deps.log.warn(
+        { delivery: out.key, target, failure: 'disabled' },
+        'delivery is dead: its integration is disabled',
+      );
+    }
     if (begun.outcome !== 'go') return before(begun.outcome);
     announce('attempt.begun');
     if (begun.attempts === 1) deps.metrics.notices.inc({ reason: out.reason });
-    if (out.overtook) deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'superseded' }, out.overtook.length);
     const told = {
       incident,
       reason: out.reason,
@@ -113,11 +140,22 @@ export function createDeliver(deps: Deps, aside = createAside()) {
     return off.length === 0 ? undefined : `the integration has ${off.join(', ')} off`;
   }
 
+  /** Why no further round begins. Those that only waited for their turn under a rate have not tried anything yet. */
+  async function whyOver({ out, snapshot }: DeliverInput, integration: Integration): Promise<string | undefined> {
+    const [give_up_ms, now] = [giveUpOf(integration), deps.now().getTime()];
+    if (!isGivenUp(snapshot, out, give_up_ms, now)) return undefined;
+    if (await hasBegun(deps.ledger, out.key))
+      return 'no attempt ended with an answer, and it has been tried for long enough';
+    return isTooOld(out, give_up_ms, now)
+      ? 'its turn under the rate never came, or nobody was there to take it, and it has waited for long enough'
+      : undefined;
+  }
+
   async function afterwards(
     input: DeliverInput,
     integration: Integration,
     channel: Channel,
-    outcome: Outcome,
+    outcome: Attempted,
     begun: { attempt: number; of_round: number },
   ): Promise<Delivered> {
     const { incident, target, out, snapshot, due } = input;
@@ -127,6 +165,8 @@ export function createDeliver(deps: Deps, aside = createAside()) {
       delivery: out.key,
       attempt: begun.attempt,
       counted: true,
+      latency_ms: outcome.latency_ms,
+      ...(outcome.code === undefined ? {} : { code: outcome.code }),
       ...(due === undefined ? {} : { due }),
     };
     if (outcome.kind === 'delivered') {
@@ -136,10 +176,12 @@ export function createDeliver(deps: Deps, aside = createAside()) {
         {
           ...base,
           status: 'delivered',
+          ...(channel.arrives === 'later' ? { arrives_later: true } : {}),
           ...(outcome.ref ? { ref: outcome.ref } : {}),
           ...(outcome.note === undefined ? {} : { detail: outcome.note }),
         },
         { outcome: 'delivered' },
+        channel,
       );
     }
     const { reason, detail } = outcome;
@@ -156,7 +198,7 @@ export function createDeliver(deps: Deps, aside = createAside()) {
     const ends_at = activityInfo().scheduledTimestampMs + ROUND_MS;
     const now = deps.now().getTime();
     if (!isSpent && now + wait_ms + integration.patience.timeout_ms < ends_at) {
-      await recorded({ ...base, status: 'retrying', reason, detail, counted, ...achieved });
+      await recorded({ ...base, status: 'retrying', reason, detail, counted, ...achieved }, channel);
       throw again(reason, `not delivered: ${reason}`, wait_ms);
     }
     if (isLastRound(snapshot, out, giveUpOf(integration))) {
@@ -170,26 +212,28 @@ export function createDeliver(deps: Deps, aside = createAside()) {
     return settle(
       { ...base, status: 'retrying', reason, detail, counted, ...achieved, round: out.round + 1, next_at },
       { outcome: 'failed', dead: false, after_ms },
+      channel,
     );
   }
 
-  async function settle(end: AttemptEnd, ended: Ended, channel?: Channel): Promise<Delivered> {
-    if (channel) {
+  async function settle(end: AttemptEnd, ended: Ended, channel: Channel): Promise<Delivered> {
+    if (end.status === 'dead') {
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'dead' });
       deps.log.warn(
         { delivery: end.delivery, target: end.target, failure: end.reason },
         'delivery is dead: failed after all retries',
       );
     }
-    return (await recorded(end)) ? ended : { outcome: 'unrecorded', ended, end: aside.put(end) };
+    return (await recorded(end, channel)) ? ended : { outcome: 'unrecorded', ended, end: aside.put(end) };
   }
 
   /** Retries only the record: the message itself has gone where it went. */
-  async function recorded(end: AttemptEnd): Promise<boolean> {
+  async function recorded(end: AttemptEnd, channel: Channel): Promise<boolean> {
     for (let tried = 1; tried <= RECORD_TRIES; tried++) {
       try {
         await recordAttempt(deps.ledger, end);
         announce('attempt.recorded');
+        if (end.status !== 'delivered' && end.counted) await noteHealth(deps, channel, end);
         return true;
       } catch (error) {
         activityLog.warn('the ledger did not take the record of an attempt', { delivery: end.delivery, tried });
@@ -202,6 +246,26 @@ export function createDeliver(deps: Deps, aside = createAside()) {
     }
     return false;
   }
+}
+
+/** What a failed attempt says of its integration. It is only a count: the delivery goes on whether it is kept or not. */
+async function noteHealth(
+  { ledger, log }: Deps,
+  channel: Channel,
+  { target, status, reason = 'unforeseen', code, detail = '' }: AttemptEnd,
+): Promise<void> {
+  const failed = {
+    channel: channel.id,
+    failure: reason,
+    dead: status === 'dead',
+    ...(code === undefined ? {} : { code }),
+  };
+  await noteFailure(ledger, target, failed, detail).then(
+    (state) => {
+      if (state) log.error({ target, state, failure: reason, detail }, 'an integration is not well');
+    },
+    (error: unknown) => log.warn({ err: error, target }, 'a failure could not be counted'),
+  );
 }
 
 const giveUpOf = ({ type }: Integration): number => (type === 'webhook' ? GIVE_UP_WEBHOOK_MS : GIVE_UP_MS);

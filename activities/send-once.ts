@@ -1,9 +1,14 @@
 /** sendOnce: a test of an integration or of its credentials, or a delivery sent again by hand. */
 import { activityInfo } from '@temporalio/activity';
-import type { Failure, Outcome } from '../src/channels/channel.ts';
+import type { Channel, Failure } from '../src/channels/channel.ts';
+import type { Death } from '../src/core/delivery.ts';
 import type { Notice } from '../src/core/notice.ts';
+import { noteSuccess } from '../src/ledger/health.ts';
 import {
+  buryWaiting,
   endSend,
+  type HandEnd,
+  isSendCancelled,
   type Redeliverable,
   recordRedelivery,
   redeliverableByKey,
@@ -11,7 +16,7 @@ import {
   type Send,
   sendOf,
 } from '../src/ledger/sends.ts';
-import { attempt, checkOnce, noticeOf } from './attempt.ts';
+import { type Attempted, attempt, checkOnce, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
 
@@ -19,7 +24,7 @@ import { failureOf } from './failure.ts';
 const ATTEMPTS = 4;
 
 /** What a person can do who asked for a send that failed so. */
-const ADVICE: Readonly<Record<Failure, string>> = {
+const ADVICE: Readonly<Record<Failure | Death, string>> = {
   rate_limited: 'the provider wants fewer messages: wait and try again',
   timeout: 'it did not answer in time: check the address, and that it is up',
   network: 'check the host and the port, that it is up, and that it can be reached from the worker',
@@ -30,6 +35,9 @@ const ADVICE: Readonly<Record<Failure, string>> = {
   gone: 'what it leads to is not there any more: make it anew at the provider, and give the new address here',
   blocked: 'if this address is meant, list it under egress.allow',
   unforeseen: 'the log of the worker has all of it',
+  cancelled: 'nothing: somebody wanted it so',
+  disabled: 'mend what has disabled the integration, then enable it',
+  not_arrived: 'see what the provider says of this message',
 };
 
 export function createSendOnce(deps: Deps) {
@@ -57,36 +65,55 @@ export function createSendOnce(deps: Deps) {
     // Who asks has perhaps just changed it, in another process.
     const integration = await deps.integrationNamed(send.target, 'now');
     const channel = 'missing' in integration ? undefined : deps.channelOf(integration.type);
-    if ('missing' in integration || !channel)
-      return end(send, undefined, {
-        kind: 'rejected',
-        reason: 'config',
-        detail: 'missing' in integration ? integration.missing : `${integration.type} takes no messages`,
-      });
-    if (send.kind === 'check') return end(send, undefined, await checkOnce(deps, integration, channel));
+    if ('missing' in integration || !channel) {
+      const detail = 'missing' in integration ? integration.missing : `${integration.type} takes no messages`;
+      if (send.delivery !== null) await buryWaiting(deps.ledger, send.delivery, 'config', detail);
+      return end(send, { kind: 'rejected', reason: 'config', detail });
+    }
+    if (send.kind === 'check') return end(send, await checkOnce(deps, integration, channel));
 
     const delivery = send.delivery === null ? undefined : await redeliverableByKey(deps.ledger, send.delivery);
+    if (delivery && (await isSendCancelled(deps.ledger, id)))
+      return end(send, { kind: 'rejected', reason: 'cancelled', detail: 'an operator cancelled it' });
     const notice = delivery ? await noticeAgain(delivery) : testNotice(send);
     const root = delivery ? await rootOf(deps.ledger, delivery.incident, delivery.target) : undefined;
     const outcome = await attempt(deps, integration, channel, notice, root);
     if (outcome.kind === 'retry' && activityInfo().attempt < ATTEMPTS && send.kind !== 'test') {
+      if (delivery) await recordRedelivery(deps.ledger, delivery, { ...endOf(outcome, channel), status: 'retrying' });
       throw failureOf(outcome.reason, `not delivered: ${outcome.reason}`, { after_ms: outcome.after_ms });
     }
-    return end(send, delivery, outcome);
+    if (delivery) await recordRedelivery(deps.ledger, delivery, endOf(outcome, channel));
+    else if (outcome.kind === 'delivered') await noteSuccess(deps.ledger, send.target);
+    return end(send, outcome);
   };
 
-  async function end(send: Send, delivery: Redeliverable | undefined, outcome: Outcome): Promise<{ outcome: string }> {
+  async function end(send: Send, outcome: Ended): Promise<{ outcome: string }> {
     const isDelivered = outcome.kind === 'delivered';
     const why = isDelivered ? {} : { reason: outcome.reason, detail: outcome.detail };
-    if (delivery) {
-      const ref = isDelivered && outcome.ref ? { ref: outcome.ref } : {};
-      await recordRedelivery(deps.ledger, delivery, { status: isDelivered ? 'delivered' : 'dead', ...why, ...ref });
-    }
     const error = isDelivered ? {} : { error: `${outcome.detail}. What to do: ${ADVICE[outcome.reason]}` };
     const note = isDelivered && outcome.note !== undefined ? { note: outcome.note } : {};
     await endSend(deps.ledger, send.id, { delivered: isDelivered, ...why, ...error, ...note });
     return { outcome: isDelivered ? 'delivered' : outcome.reason };
   }
+}
+
+/** How a send ended: by an attempt, or before one. */
+type Ended =
+  | { kind: 'delivered'; note?: string }
+  | { kind: 'retry' | 'rejected'; reason: Failure | Death; detail: string };
+
+/** An attempt as the ledger keeps it. */
+function endOf(outcome: Attempted, channel: Channel): HandEnd {
+  const { code, latency_ms } = outcome;
+  const base = { latency_ms, ...(code === undefined ? {} : { code }) };
+  if (outcome.kind !== 'delivered') return { ...base, status: 'dead', reason: outcome.reason, detail: outcome.detail };
+  return {
+    ...base,
+    status: 'delivered',
+    ...(channel.arrives === 'later' ? { arrives_later: true } : {}),
+    ...(outcome.ref ? { ref: outcome.ref } : {}),
+    ...(outcome.note === undefined ? {} : { detail: outcome.note }),
+  };
 }
 
 /** What an integration is tested with: says of itself that it is a test. */

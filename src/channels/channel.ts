@@ -25,24 +25,30 @@ export type Failure = (typeof FAILURES)[number];
 /**
  * How one attempt ended. `detail` and `note` are for an operator: one line, no secret, no message body.
  * `note`: what is worth knowing of a delivery that went well (cut, sent without a button, nothing to change at the provider).
- * `after_ms`: the provider's Retry-After. `ambiguous`: the message may have been delivered although no answer came.
+ * `after_ms`: the provider's Retry-After. `ambiguous`: the message may have been delivered although no answer came. `code`: the
+ * vendor's own word for what went wrong, where it says more than the HTTP status, which is kept without it.
  * `ref` of a retry: what has been achieved all the same (some recipients have it); the next attempt is given it as `so_far`.
  */
 export type Outcome =
   | { kind: 'delivered'; ref?: Ref; note?: string }
-  | { kind: 'retry'; reason: Failure; detail: string; after_ms?: number; ambiguous?: boolean; ref?: Ref }
-  | { kind: 'rejected'; reason: Failure; detail: string };
+  | { kind: 'retry'; reason: Failure; detail: string; code?: string; after_ms?: number; ambiguous?: boolean; ref?: Ref }
+  | { kind: 'rejected'; reason: Failure; detail: string; code?: string };
 
 export const delivered = (ref?: Ref, note?: string): Outcome => ({
   kind: 'delivered',
   ...(ref ? { ref } : {}),
   ...(note === undefined ? {} : { note }),
 });
-export const rejected = (reason: Failure, detail: string): Outcome => ({ kind: 'rejected', reason, detail });
+export const rejected = (reason: Failure, detail: string, more: { code?: string } = {}): Outcome => ({
+  kind: 'rejected',
+  reason,
+  detail,
+  ...more,
+});
 export const retry = (
   reason: Failure,
   detail: string,
-  more: { after_ms?: number; ambiguous?: boolean; ref?: Ref } = {},
+  more: { code?: string; after_ms?: number; ambiguous?: boolean; ref?: Ref } = {},
 ): Outcome => ({
   kind: 'retry',
   reason,
@@ -141,6 +147,8 @@ export interface Channel<Id extends string = string, Schema extends z.ZodObject 
   patience: Patience;
   /** The provider's own limit, kept for all workers together unless the integration says otherwise. */
   rate?: Rate;
+  /** What the provider takes is only passed on (mail, telephone networks): it counts as sent until a receipt says more. */
+  arrives?: 'later';
   /** One attempt, short, never throws for what a provider is known to do. */
   send(call: Call<z.output<Schema>>): Promise<Outcome>;
   /** After an attempt whose answer was lost: the message if the provider has it, undefined if it surely has not. */

@@ -234,6 +234,7 @@ export const email = defineChannel({
     },
   },
   can: { thread: true, update: false, answer: true },
+  arrives: 'later',
   // Greylisting servers refuse the first try on purpose and take the same message minutes later.
   patience: { timeout_ms: 20_000, max_attempts: 4, backoff_ms: 15_000 },
 

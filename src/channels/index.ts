@@ -19,7 +19,7 @@ import { telegram } from './telegram.ts';
 import { webhook } from './webhook.ts';
 
 export type { Channel, CheckCall, Ears, Heard, Person, Ref } from './channel.ts';
-export { secretPaths } from './channel.ts';
+export { FAILURES, secretPaths } from './channel.ts';
 
 export const channels = [
   stdout,

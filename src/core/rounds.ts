@@ -34,7 +34,11 @@ export function isLastRound(incident: Incident, out: Outgoing, give_up_ms: numbe
 
 /** Whether a round should not begin at all: the ones before never came back, and no activity could say that they were the last. */
 export const isGivenUp = (incident: Incident, out: Outgoing, give_up_ms: number, now: number): boolean =>
-  out.round > 0 && (!isSevere(incident) || now - out.since > give_up_ms + HOURLY_MS);
+  out.round > 0 && (!isSevere(incident) || isTooOld(out, give_up_ms, now));
+
+/** Whether it was decided so long ago that not even one that never got its turn is tried. */
+export const isTooOld = (out: Outgoing, give_up_ms: number, now: number): boolean =>
+  now - out.since > give_up_ms + HOURLY_MS;
 
 function isSevere({ worst, answered_worst }: Incident): boolean {
   const severity = worst ?? answered_worst;

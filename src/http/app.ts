@@ -22,6 +22,7 @@ import { links } from './links.ts';
 import { openApiOf } from './openapi.ts';
 import { STYLE_SOURCE } from './page.ts';
 import { Problem } from './problem.ts';
+import { recovery } from './recovery.ts';
 import { notFound, problems, routerOf } from './router.ts';
 import { routes } from './routes.ts';
 import { sources } from './sources.ts';
@@ -43,6 +44,7 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
     ...deliveries(deps),
     ...integrations(deps),
     ...channels(),
+    ...recovery(deps),
     ...routes(deps),
     ...summaries(deps),
     ...keys({ ...deps, auth }),

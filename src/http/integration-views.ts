@@ -8,6 +8,7 @@ import { Name, SharedFields } from '../config/schema.ts';
 import type { Listed } from '../config/stored.ts';
 import type { Json } from '../core/event.ts';
 import { TOGGLES, type Toggles } from '../core/toggles.ts';
+import type { HealthView } from '../ledger/health.ts';
 import { text } from './endpoint.ts';
 import type { IntegrationView } from './views.ts';
 
@@ -76,7 +77,11 @@ export const Changed = z.strictObject({
 });
 
 /** What people may see of an integration: no secret, but whether it is set, and the end of a long one. */
-export function shown(one: Listed, masked: (text: string) => string): z.output<typeof IntegrationView> {
+export function shown(
+  one: Listed,
+  masked: (text: string) => string,
+  health: HealthView = { state: 'ok' },
+): z.output<typeof IntegrationView> {
   const { integration } = one;
   const usable = 'missing' in integration ? undefined : integration;
   const { name, type } = one.origin === 'file' ? one.integration : one.row;
@@ -88,6 +93,7 @@ export function shown(one: Listed, masked: (text: string) => string): z.output<t
     name,
     type,
     origin: one.origin,
+    health,
     ...(owner !== null && { owner }),
     enabled: usable ? usable.enabled : false,
     ...('missing' in integration && { problem: integration.missing }),

@@ -12,6 +12,7 @@ import { checkWritten, type Listed, NO_KEYS, readStored } from '../config/stored
 import type { Json } from '../core/event.ts';
 import { boundTo, type SecretField, type StoredIntegration } from '../core/stored.ts';
 import { createRules } from '../egress/rules.ts';
+import { unwell } from '../ledger/health.ts';
 import { addIntegration, changeIntegration, removeIntegration } from '../ledger/integrations.ts';
 import { requestSend, sendResult } from '../ledger/sends.ts';
 import { actorOf, type Deps } from './deps.ts';
@@ -44,9 +45,9 @@ export const integrations = (deps: Given): Endpoint[] => {
     return found;
   };
   const reach = createRules(config.egress);
-  const seen = (one: Listed, more: Record<string, unknown> = {}, status = 200): Answer => ({
+  const seen = async (one: Listed, more: Record<string, unknown> = {}, status = 200): Promise<Answer> => ({
     status,
-    body: { ...shown(one, known.masked), ...more },
+    body: { ...shown(one, known.masked, (await unwell(ledger)).get(nameIn(one))), ...more },
     ...(one.origin === 'api' ? { headers: { etag: etagOf(one.row) } } : {}),
   });
   /** As the row is read from now on; what it was known as is forgotten. */
@@ -77,7 +78,11 @@ export const integrations = (deps: Given): Endpoint[] => {
       access: 'operator',
       summary: 'List the integrations, those of the file first',
       answers: { 200: { about: 'All of them', schema: z.object({ integrations: z.array(IntegrationView) }) } },
-      handle: async () => ok({ integrations: (await known.list()).map((one) => shown(one, known.masked)) }),
+      async handle() {
+        const health = await unwell(ledger);
+        const all = await known.list();
+        return ok({ integrations: all.map((one) => shown(one, known.masked, health.get(nameIn(one)))) });
+      },
     }),
     endpoint({
       method: 'post',
@@ -101,7 +106,7 @@ export const integrations = (deps: Given): Endpoint[] => {
           actorOf(caller, request_id),
         );
         if (!row) throw new Problem('conflict', 'there is an integration of this name already');
-        const answer = seen(kept(row), {}, 201);
+        const answer = await seen(kept(row), {}, 201);
         return { ...answer, headers: { ...answer.headers, location: `/v1/integrations/${encodeURIComponent(name)}` } };
       },
     }),

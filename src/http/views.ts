@@ -1,13 +1,16 @@
 /** The shapes of the answers, for the OpenAPI document: what the ledger shows to people. */
 import { z } from 'zod';
+import { FAILURES } from '../channels/index.ts';
+import { DEATHS, DELIVERY_STATES, type DeliveryState } from '../core/delivery.ts';
 import { SEVERITIES } from '../core/event.ts';
+import { HEALTH_REASONS, HEALTH_STATES } from '../core/health.ts';
 import { INCIDENT_STATUSES, REASONS, type Reason } from '../core/notice.ts';
 import { WORKING_STATES } from '../ledger/answers.ts';
 import { SCOPES } from '../ledger/keys.ts';
 
 const time = z.iso.datetime().meta({ description: 'UTC, by the clock of the ledger.' });
 const words = Object.keys(REASONS) as [Reason, ...Reason[]];
-export const DELIVERY_STATUSES = ['sending', 'retrying', 'delivered', 'dead', 'superseded', 'skipped'] as const;
+const states = Object.keys(DELIVERY_STATES) as [DeliveryState, ...DeliveryState[]];
 const any = z.unknown();
 
 export const IncidentView = z.looseObject({
@@ -43,20 +46,73 @@ export const DeliveryView = z.looseObject({
   channel: z.string().optional(),
   reason: z.enum(words),
   level: z.int().optional(),
-  status: z.enum(DELIVERY_STATUSES),
+  status: z.enum(states).meta({
+    description: `How it stands. ${Object.entries(DELIVERY_STATES)
+      .map(([state, words]) => `${state}: ${words}`)
+      .join('. ')}.`,
+  }),
   attempts: z.int(),
-  failure: z.string().optional(),
+  failure: z
+    .string()
+    .optional()
+    .meta({
+      description: `Why it failed: a failure of an attempt (${FAILURES.join(', ')}), or, without one, ${Object.entries(
+        DEATHS,
+      )
+        .map(([death, words]) => `${death}: ${words}`)
+        .join('; ')}.`,
+    }),
   detail: z.string().optional(),
   scheduled_at: time,
   created_at: time,
+  next_at: time.optional().meta({ description: 'When the next round of attempts begins, where one waits.' }),
   ended_at: time.optional(),
-  superseded_by: z.string().optional(),
+  receipt_at: time.optional().meta({ description: 'When the provider last said what became of it.' }),
+  superseded_by: z.string().optional().meta({ description: 'The key of the delivery that carries its news.' }),
+  redirected_from: z
+    .int()
+    .optional()
+    .meta({ description: 'The id of the delivery that this one repeats, under a key of its own.' }),
+});
+
+export const AttemptView = z.looseObject({
+  started_at: time,
+  ended_at: time.optional(),
+  outcome: z
+    .enum(['delivered', 'retrying', 'dead', 'lost'])
+    .optional()
+    .meta({ description: 'Absent while it is under way; lost: nobody recorded how it ended.' }),
+  reason: z
+    .string()
+    .optional()
+    .meta({ description: `The class of its failure: ${FAILURES.join(', ')}.` }),
+  code: z.string().optional().meta({ description: "The provider's answer: an HTTP or SMTP status, or its own word." }),
+  latency_ms: z.int().optional().meta({ description: 'How long it took.' }),
+  detail: z.string().optional().meta({ description: 'What the provider said, in short and without secrets.' }),
+});
+export const DeliveryDetail = DeliveryView.extend({ attempts_made: z.array(AttemptView) });
+
+export const RedeliveryAnswer = z.object({
+  asked: z
+    .array(z.object({ id: z.int(), send: z.int(), delivery: z.string() }))
+    .meta({ description: 'What will be sent: the id, the order to send it, and the delivery key it goes under.' }),
+  refused: z.array(z.object({ id: z.int(), why: z.string() })).meta({ description: 'What will not, and why.' }),
+});
+
+export const HealthView = z.object({
+  state: z.enum(HEALTH_STATES).meta({
+    description:
+      'failing: everything is still tried; disabled: deliveries end dead with the reason `disabled`, but for a probe now and then.',
+  }),
+  since: time.optional(),
+  why: z.string().optional(),
+  because: z.enum(Object.keys(HEALTH_REASONS) as [keyof typeof HEALTH_REASONS]).optional(),
 });
 
 export const IncidentDetail = IncidentView.extend({
   timeline: z.array(any),
   alerts: z.array(any),
-  deliveries: z.array(any),
+  deliveries: z.array(DeliveryDetail),
   workflow_url: z.string().optional().meta({ description: "The incident's run in Temporal's own pages." }),
 });
 
@@ -97,6 +153,7 @@ export const IntegrationView = z.object({
   on_ambiguous: z.enum(['resend', 'drop']).optional(),
   patience: z.object({ timeout_ms: z.number(), max_attempts: z.int(), backoff_ms: z.number() }).optional(),
   rate: z.object({ count: z.number(), per_ms: z.number() }).optional(),
+  health: HealthView,
   events: z
     .record(z.string(), z.boolean())
     .meta({ description: 'The switches by type of event: whether such an event is told here.' }),
@@ -172,6 +229,7 @@ export const SendAnswer = z.object({
   send: z.int(),
   ended: z.boolean().meta({ description: 'false: it is under way, and its outcome is not known yet.' }),
   outcome: any.optional(),
+  delivery: z.string().optional().meta({ description: 'The key of the delivery that is sent.' }),
 });
 
 export const TestAnswer = SendAnswer.extend({

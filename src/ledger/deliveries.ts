@@ -1,8 +1,11 @@
 /** Attempts: the commit that begins one, and the record of how it ended. */
+import type { Death } from '../core/delivery.ts';
 import type { Json } from '../core/event.ts';
+import { disabledInWords, type HealthReason, type HealthState } from '../core/health.ts';
 import type { Incident, Outgoing } from '../core/incident.ts';
 import { isPage } from '../core/notice.ts';
 import type { Queryable } from './db.ts';
+import { HEALTH_COLUMNS, recovered, takeProbe } from './health.ts';
 import { procedure } from './procedure.ts';
 
 export interface Begin {
@@ -28,7 +31,9 @@ export type Begun =
       /** What earlier attempts of this delivery have achieved. */
       so_far?: { [key: string]: Json };
     }
-  | { outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stale' | 'closed' };
+  | { outcome: 'delivered' | 'skipped' | 'superseded' | 'stale' | 'closed' }
+  /** `because`: it has ended just now, without an attempt. */
+  | { outcome: 'dead'; because?: Death; words?: string };
 
 /** While a delivery is on its way the incident is not overdue: a round takes at most five minutes. */
 export const SENDING_DUE = '6 minutes';
@@ -40,26 +45,44 @@ interface DeliveryRow {
   round_attempts: number;
 }
 
+/** The incident as an attempt finds it, and how the integration fares where a row says so. */
+interface Found {
+  answer_rev: number;
+  closed_at: Date | null;
+  health: HealthState | null;
+  since: string | null;
+  because: HealthReason | null;
+  last_failure: string | null;
+  last_detail: string | null;
+}
+
 /**
  * The commit that is the beginning of a page. Under the incident's row lock: it must be open, and a page must have been
- * decided at the present answer_rev; then attempt and snapshot are written. Repeatable: what was delivered stays so.
+ * decided at the present answer_rev; then attempt and snapshot are written. Repeatable: what was delivered stays so. To an
+ * integration that is disabled nothing begins, except now and then a probe: the delivery is dead, and says why.
  */
 export const beginAttempt = procedure(
   'beginAttempt',
   async (tx, { incident, target, channel, out, snapshot }: Begin): Promise<Begun> => {
-    const [found] = await tx.query<{ answer_rev: number; closed_at: Date | null }>(
-      'select answer_rev, closed_at from incidents where id = $1 for update',
-      [incident],
+    const [found] = await tx.query<Found>(
+      `select i.answer_rev, i.closed_at, ${HEALTH_COLUMNS} from incidents i left join integration_health h on h.name = $2 where i.id = $1 for update of i`,
+      [incident, target],
     );
     if (!found || found.closed_at) return { outcome: 'closed' };
     const delivery = await deliveryOf(tx, incident, target, channel, out);
     if (delivery.status !== 'sending' && delivery.status !== 'retrying')
       return { outcome: delivery.status as 'delivered' };
+    await supersede(tx, incident, target, out);
     if (isPage(out.reason) && found.answer_rev !== out.answer_rev) {
       await endDelivery(tx, out.key, 'superseded', 'answered before it was sent');
       return { outcome: 'stale' };
     }
-    await supersede(tx, incident, target, out);
+    if (found.health === 'disabled' && !(await takeProbe(tx, target))) {
+      const words = whyDisabled(target, found);
+      await loseOpenAttempts(tx, [out.key]);
+      await endDelivery(tx, out.key, 'dead', words, 'disabled');
+      return { outcome: 'dead', because: 'disabled', words };
+    }
     const lost = delivery.attempts > 0 && (await loseOpenAttempts(tx, [out.key]));
     const isNewRound = out.round > delivery.round;
     const of_round = (isNewRound ? 0 : delivery.round_attempts) + 1;
@@ -89,17 +112,27 @@ export const beginAttempt = procedure(
   },
 );
 
+const whyDisabled = (target: string, { since, because, last_failure, last_detail }: Found): string =>
+  disabledInWords(target, {
+    state: 'disabled',
+    since: new Date(since ?? 0).toISOString(),
+    ...(because ? { because } : {}),
+    ...(last_failure === null ? {} : { failure: last_failure }),
+    ...(last_detail === null ? {} : { detail: last_detail }),
+  });
+
 async function deliveryOf(
   tx: Queryable,
   incident: string,
   target: string,
   channel: string,
   out: Outgoing,
+  status: 'sending' | 'retrying' = 'sending',
 ): Promise<DeliveryRow> {
   const [row] = await tx.query<DeliveryRow>(
     `with n as (
        insert into deliveries (key, incident, target, channel, reason, page, level, answer_rev, through, chapter_from, status, scheduled_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'sending', $11) on conflict (key) do nothing returning status, round, attempts, round_attempts)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $11) on conflict (key) do nothing returning status, round, attempts, round_attempts)
      select * from n union all select status, round, attempts, round_attempts from deliveries where key = $1 limit 1`,
     [
       out.key,
@@ -113,6 +146,7 @@ async function deliveryOf(
       out.through,
       out.from ?? null,
       new Date(out.since).toISOString(),
+      status,
     ],
   );
   if (!row) throw new Error(`delivery ${out.key} was neither found nor made`);
@@ -139,8 +173,37 @@ async function loseOpenAttempts(tx: Queryable, deliveries: string[]): Promise<bo
   return lost.length > 0;
 }
 
-const endDelivery = (tx: Queryable, key: string, status: string, detail: string): Promise<unknown> =>
-  tx.query('update deliveries set status = $2, detail = $3, ended_at = now() where key = $1', [key, status, detail]);
+const endDelivery = (
+  tx: Queryable,
+  key: string,
+  status: string,
+  detail: string,
+  failure?: Death | 'config' | 'timeout',
+): Promise<unknown> =>
+  tx.query(
+    'update deliveries set status = $2, detail = $3, failure = coalesce($4, failure), next_at = null, ended_at = now() where key = $1',
+    [key, status, detail, failure ?? null],
+  );
+
+/** A notice that waits for its turn under a rate is seen to wait: in its round, or for `wait_ms` until another begins. */
+export const awaitTurn = procedure(
+  'awaitTurn',
+  async (tx, { incident, target, channel, out }: Omit<Begin, 'snapshot'>, wait_ms?: number | null): Promise<void> => {
+    const [open] = await tx.query('select 1 from incidents where id = $1 and closed_at is null', [incident]);
+    if (!open) return;
+    await deliveryOf(tx, incident, target, channel, out, 'retrying');
+    await tx.query(
+      `update deliveries set next_at = now() + $2::float8 * interval '1 ms' where key = $1 and status = 'retrying'`,
+      [out.key, wait_ms ?? null],
+    );
+  },
+);
+
+/** Whether an attempt of this delivery ever began. */
+export async function hasBegun(db: Queryable, key: string): Promise<boolean> {
+  const [row] = await db.query('select 1 from deliveries where key = $1 and attempts > 0', [key]);
+  return row !== undefined;
+}
 
 export interface AttemptEnd {
   incident: string;
@@ -151,7 +214,12 @@ export interface AttemptEnd {
   status: 'delivered' | 'dead' | 'retrying' | 'skipped';
   reason?: string;
   detail?: string;
+  /** What the provider answered with: an HTTP status, or its own word. */
+  code?: string;
+  latency_ms?: number;
   ref?: { [key: string]: Json };
+  /** The provider only passes it on: it counts as sent until a receipt says more. */
+  arrives_later?: boolean;
   /** A 429 with Retry-After is no attempt. */
   counted: boolean;
   /** For the last attempt of a failed round: the next round, and when it begins, in epoch milliseconds. */
@@ -162,7 +230,7 @@ export interface AttemptEnd {
 }
 
 /**
- * How an attempt ended. Repeatable; the first message a target took is the root of its thread. When nothing of the incident
+ * How an attempt ended. Repeatable; what arrived after an operator had cancelled it has arrived all the same. The first message a target took is the root of its thread. When nothing of the incident
  * is on its way any more it is due at `due` or at the nearest round of any target; now where only its closing is left, and
  * where batches came after the notice was decided or another notice has not begun: with its workflow lost, nobody else would
  * see to them before `due`.
@@ -171,15 +239,17 @@ export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<voi
   const final = end.status !== 'retrying';
   const time = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString());
   await db.query(
-    `with a as (update attempts set ended_at = now(), outcome = $2, reason = $3, detail = $4, counted = $5 where id = $1 and ended_at is null returning id),
+    `with a as (update attempts set ended_at = now(), outcome = $2, reason = $3, detail = $4, counted = $5, code = $14, latency_ms = $15
+                 where id = $1 and ended_at is null returning id),
           d as (update deliveries set status = $2, failure = $3, detail = $4, ref = coalesce($7::jsonb, ref), round = coalesce($8, round), next_at = $9::timestamptz,
-                       ended_at = case when $10 then now() end,
+                       ended_at = case when $10 then now() end, receipt = case when $16 then coalesce(receipt, 'awaited') else receipt end,
                        round_attempts = round_attempts - case when $5 or not exists (select 1 from a) then 0 else 1 end
-                 where key = $6 and status in ('sending', 'retrying')),
+                 where key = $6 and (status in ('sending', 'retrying') or ($2 = 'delivered' and failure = 'cancelled'))),
+          h as (${recovered(`case when $2 = 'delivered' then $12 end`)}),
           t as (insert into threads (incident, target, ref) select $11, $12, $7::jsonb where $7::jsonb is not null on conflict do nothing)
      update incidents i set due_at = case when b.behind then now() else coalesce(least($13::timestamptz, $9::timestamptz, o.next_at), now()) end
        from (select min(next_at) as next_at, bool_or(status = 'sending' or next_at is null) as busy from deliveries
-              where incident = $11 and status in ('sending', 'retrying') and key <> $6) o,
+              where incident = $11 and status in ('sending', 'retrying') and redirected_from is null and key <> $6) o,
             (select exists (select 1 from deliveries n join inbox x on x.incident = $11 and x.seq > n.through and x.batch > 0 where n.key = $6)
                  or exists (select 1 from incidents s, jsonb_path_query(s.snapshot, '$.targets.*.*.key') k
                              where s.id = $11 and not exists (select 1 from deliveries n where n.key = k #>> '{}')) as behind) b
@@ -198,6 +268,9 @@ export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<voi
       end.incident,
       end.target,
       time(end.due),
+      end.code ?? null,
+      end.latency_ms ?? null,
+      end.status === 'delivered' && end.arrives_later === true,
     ],
   );
 }
@@ -207,8 +280,9 @@ export const skipDelivery = procedure(
   'skipDelivery',
   async (tx, { incident, target, channel, out }: Omit<Begin, 'snapshot'>, detail: string): Promise<void> => {
     const delivery = await deliveryOf(tx, incident, target, channel, out);
-    if (delivery.status === 'sending' || delivery.status === 'retrying')
-      await endDelivery(tx, out.key, 'skipped', detail);
+    if (delivery.status !== 'sending' && delivery.status !== 'retrying') return;
+    await supersede(tx, incident, target, out);
+    await endDelivery(tx, out.key, 'skipped', detail);
   },
 );
 
@@ -223,10 +297,8 @@ export const buryDelivery = procedure(
   ): Promise<Exclude<Begun['outcome'], 'go'>> => {
     const { status } = await deliveryOf(tx, incident, target, channel, out);
     if (status !== 'sending' && status !== 'retrying') return status as 'delivered';
-    await tx.query(
-      `update deliveries set status = 'dead', failure = $2, detail = $3, ended_at = now() where key = $1`,
-      [out.key, failure, detail],
-    );
+    await supersede(tx, incident, target, out);
+    await endDelivery(tx, out.key, 'dead', detail, failure);
     return 'dead';
   },
 );

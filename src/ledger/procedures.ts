@@ -5,6 +5,8 @@ import './chain/seal.ts';
 import './claim.ts';
 import './deliveries.ts';
 import './facts.ts';
+import './health.ts';
+import './redelivery.ts';
 import './retention.ts';
 import './state.ts';
 import './tokens.ts';

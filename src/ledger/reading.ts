@@ -1,17 +1,20 @@
 /** What people ask of the ledger: where an event went, incidents, deliveries. Lists are pages, the newest first. */
 
 import type { AlertFact } from '../core/compose.ts';
+import { type DeliveryState, type DeliveryWord, statesOf } from '../core/delivery.ts';
 import type { Event, Json } from '../core/event.ts';
 import type { IncidentStatus } from '../core/notice.ts';
 import type { StoredDecision } from '../core/route.ts';
 import type { Queryable } from './db.ts';
 import { alertsOf } from './facts.ts';
 import {
+  ATTEMPTS,
+  type AttemptView,
   DELIVERY_COLUMNS,
-  type DeliveryStatus,
   type DeliveryView,
   INCIDENT_COLUMNS,
   type IncidentView,
+  shownDelivery,
   tidy,
 } from './views.ts';
 
@@ -67,7 +70,7 @@ async function deliveriesOf(db: Queryable, incidents: string[]): Promise<Deliver
     `select ${DELIVERY_COLUMNS} from deliveries where incident = any($1::text[]) order by number limit 200`,
     [incidents],
   );
-  return rows.map((row) => tidy<DeliveryView>(row));
+  return rows.map(shownDelivery);
 }
 
 export interface IncidentFilter {
@@ -114,9 +117,11 @@ export interface TimelineRow {
 export interface IncidentDetail extends IncidentView {
   timeline: TimelineRow[];
   alerts: AlertFact[];
-  deliveries: (DeliveryView & {
-    attempts_made: { started_at: string; ended_at?: string; outcome?: string; reason?: string; detail?: string }[];
-  })[];
+  deliveries: DeliveryDetail[];
+}
+
+export interface DeliveryDetail extends DeliveryView {
+  attempts_made: AttemptView[];
 }
 
 /** Rows of the timeline and deliveries that one answer shows. */
@@ -141,38 +146,91 @@ export async function incidentOf(db: Queryable, id: string): Promise<IncidentDet
     [id],
   );
   const deliveries = await db.query(
-    `select ${DELIVERY_COLUMNS}, coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('started_at', a.started_at, 'ended_at', a.ended_at, 'outcome', a.outcome,
-            'reason', a.reason, 'detail', a.detail)) order by a.id) from attempts a where a.delivery = d.key), '[]') as attempts_made
-       from deliveries d where incident = $1 order by number limit ${SHOWN}`,
+    `select ${DELIVERY_COLUMNS}, ${ATTEMPTS} as attempts_made from deliveries d where incident = $1 order by number limit ${SHOWN}`,
     [id],
   );
   return {
     ...tidy<IncidentView>(row),
     timeline: timeline.map((one) => tidy<TimelineRow>(one)),
     alerts: await alertsOf(db, id, SHOWN),
-    deliveries: deliveries.map((one) => tidy<IncidentDetail['deliveries'][number]>(one)),
+    deliveries: deliveries.map((one) => shownDelivery(one) as DeliveryDetail),
   };
 }
 
+/** One delivery with all its attempts. */
+export async function deliveryOfId(db: Queryable, id: number): Promise<DeliveryDetail | undefined> {
+  const [row] = await db.query(
+    `select ${DELIVERY_COLUMNS}, ${ATTEMPTS} as attempts_made from deliveries d where number = $1`,
+    [id],
+  );
+  return row && (shownDelivery(row) as DeliveryDetail);
+}
+
 export interface DeliveryFilter {
-  status?: DeliveryStatus;
+  /** In any of these states. */
+  status?: DeliveryWord | DeliveryWord[];
   incident?: string;
   target?: string;
+  channel?: string;
+  /** Why it was told. */
+  reason?: string;
+  /** Why it failed. */
+  failure?: string;
+  /** Made at this time or later, and before that. */
+  since?: string;
+  until?: string;
   cursor?: string;
   limit: number;
 }
 
+/** The states as the ledger finds them: `stateOf` of core/delivery.ts, the other way round. */
+const IN_STATE: Readonly<Record<DeliveryState, string>> = {
+  pending: `(status = 'retrying' and attempts = 0)`,
+  failed: `(status = 'retrying' and attempts > 0)`,
+  sending: `(status = 'sending')`,
+  sent: `(status = 'delivered' and receipt = 'awaited')`,
+  delivered: `(status = 'delivered' and receipt is distinct from 'awaited' and receipt is distinct from 'read')`,
+  read: `(status = 'delivered' and receipt = 'read')`,
+  dead: `(status = 'dead')`,
+  skipped: `(status = 'skipped')`,
+  superseded: `(status = 'superseded')`,
+};
+
+/** How each filter asks; `$` stands for its parameter. */
+const FILTERS = {
+  incident: 'incident = $',
+  target: 'target = $',
+  channel: 'channel = $',
+  reason: 'reason = $',
+  failure: 'failure = $',
+  since: 'created_at >= $::timestamptz',
+  until: 'created_at < $::timestamptz',
+  cursor: 'number < $::bigint',
+} as const;
+
+/**
+ * A page of the deliveries that pass all the filters. The statement holds only the filters that are asked for, so that the index of
+ * each serves it; test/ledger/filters.test.ts explains which.
+ */
 export async function listDeliveries(
   db: Queryable,
-  { status, incident, target, cursor, limit }: DeliveryFilter,
+  filter: DeliveryFilter,
 ): Promise<{ deliveries: DeliveryView[]; next?: string }> {
+  const { status, limit } = filter;
+  const states = status === undefined ? [] : [...new Set([status].flat().flatMap(statesOf))].sort();
+  const params: unknown[] = [limit];
+  const where = states.length === 0 ? [] : [`(${states.map((state) => IN_STATE[state]).join(' or ')})`];
+  for (const [name, asks] of Object.entries(FILTERS)) {
+    const value = filter[name as keyof typeof FILTERS];
+    if (value === undefined) continue;
+    params.push(value);
+    where.push(asks.replace('$', `$${params.length}`));
+  }
   const rows = await db.query(
-    `select ${DELIVERY_COLUMNS} from deliveries
-      where ($1::text is null or status = $1) and ($2::text is null or incident = $2) and ($3::text is null or target = $3) and ($4::bigint is null or number < $4)
-      order by number desc limit $5`,
-    [status ?? null, incident ?? null, target ?? null, cursor ?? null, limit],
+    `select ${DELIVERY_COLUMNS} from deliveries ${where.length > 0 ? `where ${where.join(' and ')}` : ''} order by number desc limit $1`,
+    params,
   );
-  const deliveries = rows.map((row) => tidy<DeliveryView>(row));
+  const deliveries = rows.map(shownDelivery);
   const last = deliveries.at(-1);
   return { deliveries, ...(rows.length === limit && last ? { next: String(last.id) } : {}) };
 }

@@ -2,6 +2,7 @@
 import type { Json } from '../core/event.ts';
 import { type Actor, audit } from './audit.ts';
 import type { Ledger, Queryable } from './db.ts';
+import { noteSuccess } from './health.ts';
 
 /** `check`: the credentials of an integration are asked about, and nothing is sent. */
 export type SendKind = 'test' | 'check' | 'redeliver' | 'summary';
@@ -81,39 +82,75 @@ export interface Redeliverable {
 
 const REDELIVERABLE = 'key, incident, target, reason, level, through, chapter_from, status, attempts';
 
-/** A delivery by its number, as a redelivery needs it. */
-export async function redeliverable(db: Queryable, number: number): Promise<Redeliverable | undefined> {
-  const [row] = await db.query<Redeliverable>(`select ${REDELIVERABLE} from deliveries where number = $1`, [number]);
-  return row;
-}
-
+/** A delivery by its key, as a redelivery needs it. */
 export async function redeliverableByKey(db: Queryable, key: string): Promise<Redeliverable | undefined> {
   const [row] = await db.query<Redeliverable>(`select ${REDELIVERABLE} from deliveries where key = $1`, [key]);
   return row;
 }
 
-/** The delivery once it has been sent again by hand: an attempt more, and its new end. */
+/** An attempt that was made by hand. */
+export interface HandEnd {
+  /** `retrying`: another follows. */
+  status: 'delivered' | 'dead' | 'retrying';
+  reason?: string;
+  detail?: string;
+  code?: string;
+  latency_ms?: number;
+  ref?: { [key: string]: Json };
+  arrives_later?: boolean;
+}
+
+/** The delivery after an attempt by hand: an attempt more, and its new end once it was the last. */
 export async function recordRedelivery(
   ledger: Ledger,
-  { key, incident, target }: Redeliverable,
-  end: { status: 'delivered' | 'dead'; reason?: string; detail?: string; ref?: { [key: string]: Json } },
+  { key, incident, target }: Pick<Redeliverable, 'key' | 'incident' | 'target'>,
+  end: HandEnd,
 ): Promise<void> {
+  const ref = end.ref ? JSON.stringify(end.ref) : null;
+  const { reason = null, detail = null, code = null, latency_ms = null } = end;
   await ledger.transaction(async (tx) => {
     await tx.query(
-      'insert into attempts (delivery, round, ended_at, outcome, reason, detail) select key, round, now(), $2, $3, $4 from deliveries where key = $1',
-      [key, end.status, end.reason ?? null, end.detail ?? null],
+      `insert into attempts (delivery, round, started_at, ended_at, outcome, reason, detail, code, latency_ms)
+       select key, round, now() - coalesce($6::int, 0) * interval '1 ms', now(), $2, $3, $4, $5, $6 from deliveries where key = $1`,
+      [key, end.status, reason, detail, code, latency_ms],
     );
+    if (end.status === 'retrying') {
+      await tx.query(
+        `update deliveries set attempts = attempts + 1, failure = $2, detail = $3 where key = $1 and failure is distinct from 'cancelled'`,
+        [key, reason, detail],
+      );
+      return;
+    }
     await tx.query(
-      `update deliveries set status = $2, failure = $3, detail = $4, attempts = attempts + 1, ended_at = now(), ref = coalesce($5::jsonb, ref) where key = $1`,
-      [key, end.status, end.reason ?? null, end.detail ?? null, end.ref ? JSON.stringify(end.ref) : null],
+      `update deliveries set status = $2, failure = $3, detail = $4, attempts = attempts + 1, ended_at = now(), ref = coalesce($5::jsonb, ref),
+              receipt = case when $2 <> 'delivered' then receipt when $6 then 'awaited' end, receipt_at = case when $2 <> 'delivered' then receipt_at end where key = $1`,
+      [key, end.status, reason, detail, ref, end.arrives_later === true],
     );
-    if (end.ref)
+    if (end.status === 'delivered') await noteSuccess(tx, target);
+    if (ref)
       await tx.query('insert into threads (incident, target, ref) values ($1, $2, $3::jsonb) on conflict do nothing', [
         incident,
         target,
-        JSON.stringify(end.ref),
+        ref,
       ]);
   });
+}
+
+/** Ends a delivery that waits for a send which cannot be made; one that stood otherwise before stays as it is. */
+export const buryWaiting = (db: Queryable, key: string, failure: 'config' | 'timeout', detail: string) =>
+  db.query(
+    `update deliveries set status = 'dead', failure = $2, detail = $3, ended_at = now()
+      where key = $1 and status = 'retrying' and redirected_from is not null`,
+    [key, failure, detail],
+  );
+
+/** Whether an operator cancelled the delivery of this send after asking for it. */
+export async function isSendCancelled(db: Queryable, id: number): Promise<boolean> {
+  const [row] = await db.query(
+    `select 1 from sends s join deliveries d on d.key = s.delivery where s.id = $1 and d.failure = 'cancelled' and d.ended_at > s.requested_at`,
+    [id],
+  );
+  return row !== undefined;
 }
 
 /** The root message of an incident at a target. */

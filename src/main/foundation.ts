@@ -8,11 +8,13 @@ import type { Integration } from '../config/integrations.ts';
 import { type Config, loadConfig, REGISTRY } from '../config/load.ts';
 import { readVariable } from '../config/secrets.ts';
 import { checkNames, createIntegrations, type Integrations } from '../config/stored.ts';
+import { HEALTH_STATES } from '../core/health.ts';
 import { REASONS } from '../core/notice.ts';
 import { createEgress, type Egress } from '../egress/guard.ts';
 import { createRules } from '../egress/rules.ts';
 import { whenItAnswers } from '../ledger/away.ts';
 import { type Ledger, openLedger } from '../ledger/db.ts';
+import { unwell } from '../ledger/health.ts';
 import { storedIntegrations } from '../ledger/integrations.ts';
 import { stats } from '../ledger/reading.ts';
 import type { Sealer } from '../ledger/sealing.ts';
@@ -117,6 +119,11 @@ export async function layFoundation(input: {
     metrics.inboxWaiting.set(waiting);
     metrics.incidentsOpen.set(open);
     metrics.deliveriesDead.set(dead);
+  });
+  metrics.beforeScrape(async () => {
+    const health = await unwell(ledger);
+    for (const integration of config.integrations.keys())
+      metrics.integrationState.set({ integration }, HEALTH_STATES.indexOf(health.get(integration)?.state ?? 'ok'));
   });
   metrics.buildInfo.set({ version, node: process.version }, 1);
   const egress = createEgress({

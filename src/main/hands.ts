@@ -82,6 +82,7 @@ export async function startHands(
     ledger,
     retention: config.retention,
     auditKey: auditKeyFor(env, options.stateDir, true),
+    routing: config.routing,
     log,
     metrics,
   });

@@ -106,6 +106,12 @@ const TABLE = {
     help: 'Dead deliveries that nobody has sent again',
     labels: {},
   },
+  integrationState: {
+    kind: 'gauge',
+    name: 'tocsin_integration_state',
+    help: 'How an integration fares: 0 ok, 1 failing, 2 disabled because it refused or failed too often',
+    labels: { integration: [] },
+  },
   retentionRows: {
     kind: 'counter',
     name: 'tocsin_retention_rows_total',

@@ -1,8 +1,13 @@
-/** Keeping the books behind everybody's back: seals the audit, writes its heads, and lets go what is kept no longer. */
+/** Keeping the books behind everybody's back: seals the audit, tells of integrations that fail, lets go what is kept no longer. */
+import { healthEvent } from '../core/health.ts';
+import type { Routing } from '../core/route.ts';
 import { headText } from '../ledger/chain/link.ts';
 import { sealAudit, writeHead } from '../ledger/chain/seal.ts';
 import type { AuditKey } from '../ledger/chain/signing.ts';
 import type { Ledger } from '../ledger/db.ts';
+import { createDoor } from '../ledger/door.ts';
+import { markHealthTold, untoldHealth } from '../ledger/health.ts';
+import { endLostSends } from '../ledger/redelivery.ts';
 import { type Retention, sweepRetention } from '../ledger/retention.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -14,8 +19,12 @@ export interface Keeping {
 
 /** An audit row waits about this long for its seal; looking is one question to an index that is nearly always empty. */
 const SEAL_MS = 1_000;
+/** Sends that were lost are looked for this often: a send may take minutes anyway. */
+const LOST_SENDS_MS = 60_000;
 /** Where nothing was sealed, a head can only be due by the hour. */
 const HEAD_LOOK_MS = 60_000;
+/** Operators hear of an integration that fails within about this long; looking is one question to a table of a few rows. */
+const HEALTH_MS = 5_000;
 /** Between two sweeps: what is kept for days may stay an hour longer. */
 const SWEEP_MS = 3_600_000;
 /** A sweep that did not come to its end goes on after this. */
@@ -26,6 +35,8 @@ export function startKeeping(deps: {
   ledger: Ledger;
   retention: Retention;
   auditKey: AuditKey | undefined;
+  /** Where what the pipeline tells of itself goes; absent: nobody is told. */
+  routing?: Routing;
   log: Log;
   metrics?: Metrics;
   /** A clock of its own, for tests. */
@@ -61,6 +72,22 @@ export function startKeeping(deps: {
     return more ? SWEEP_ON_MS : SWEEP_MS;
   };
 
+  // An event like any other: its id makes of a second try a duplicate, and of what was told a thing that was told once.
+  const door = deps.routing ? createDoor(ledger, { routing: deps.routing }) : undefined;
+  const tellHealth = async (): Promise<number> => {
+    for (const { name, health, told } of door ? await untoldHealth(ledger) : []) {
+      await door?.accept([healthEvent(name, health, told)]);
+      await markHealthTold(ledger, name, health.state);
+    }
+    return HEALTH_MS;
+  };
+
+  const endSends = async (): Promise<number> => {
+    const lost = await endLostSends(ledger);
+    if (lost > 0) log.warn({ lost }, 'sends that nobody ended are ended; their deliveries are dead');
+    return LOST_SENDS_MS;
+  };
+
   const again = async (what: string, failed_ms: number, work: () => Promise<number>): Promise<void> => {
     while (!signal.aborted) {
       const wait_ms = await work().catch((error: unknown) => {
@@ -73,6 +100,8 @@ export function startKeeping(deps: {
   const loops = [
     again('sealing the audit', SWEEP_ON_MS, () => seal(false)),
     again('letting go what is kept no longer', SWEEP_ON_MS, sweep),
+    again('telling of integrations', HEALTH_MS, tellHealth),
+    again('ending lost sends', LOST_SENDS_MS, endSends),
   ];
   return {
     async stop() {

@@ -8,11 +8,14 @@ import type { Integration } from '../../src/config/integrations.ts';
 import type { Severity } from '../../src/core/event.ts';
 import { openIncident, withBatch } from '../../src/core/incident.ts';
 import type { Notice, Reason } from '../../src/core/notice.ts';
-import { withRunning } from '../../src/core/rounds.ts';
+import { withEnded, withRunning } from '../../src/core/rounds.ts';
 import { withTelling } from '../../src/core/telling.ts';
 import { command } from '../../src/ledger/answers.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { beginAttempt, recordAttempt } from '../../src/ledger/deliveries.ts';
+import { unwell } from '../../src/ledger/health.ts';
+import { listDeliveries } from '../../src/ledger/reading.ts';
+import { recordReceipt } from '../../src/ledger/receipts.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRedactor } from '../../src/observe/redact.ts';
@@ -39,6 +42,9 @@ function deliveryBy(
     find?: Find;
     ledger?: Ledger;
     channel?: string;
+    arrives?: 'later';
+    /** What the provider answers over HTTP; without it nothing is fetched. */
+    status?: number;
     onSend?: (call: Parameters<Channel['send']>[0]) => void;
   } = {},
 ) {
@@ -55,6 +61,7 @@ function deliveryBy(
       patience: { timeout_ms: 10 * SECOND, max_attempts: 4, backoff_ms: 5 * SECOND },
       async send(call) {
         told.push(call.notice);
+        if (more.status !== undefined) await call.fetch('http://127.0.0.1/');
         more.onSend?.(call);
         const outcome = outcomes.length > 1 ? outcomes.shift() : outcomes[0];
         if (outcome === undefined || outcome instanceof Error) throw outcome ?? new Error('no outcome is left');
@@ -62,6 +69,7 @@ function deliveryBy(
       },
     }),
     ...(more.find ? { find: more.find } : {}),
+    ...(more.arrives ? { arrives: more.arrives } : {}),
   };
   const integration: Integration = {
     name: 'chat',
@@ -92,7 +100,10 @@ function deliveryBy(
     integrationNamed: async (name) => (name === 'chat' ? integration : { missing: `no integration named ${name}` }),
     redactor: createRedactor([SECRET]),
     channelOf: (id) => (id === channel.id ? channel : undefined),
-    egress: { fetch, resolve: async (host) => host },
+    egress: {
+      fetch: async () => new Response(null, { status: more.status ?? 200 }),
+      resolve: async (host) => host,
+    },
     log: createLog({
       level: 'info',
       secrets: [SECRET],
@@ -114,7 +125,7 @@ function deliveryBy(
       error: () => undefined,
     };
     const context = {
-      info: { scheduledTimestampMs: scheduled, currentAttemptScheduledTimestampMs: now.getTime() },
+      info: { attempt: 1, scheduledTimestampMs: scheduled, currentAttemptScheduledTimestampMs: now.getTime() },
       cancellationSignal: new AbortController().signal,
       log: silent,
     };
@@ -136,7 +147,7 @@ async function page(severity: Severity = 'error', reason: Reason = 'group_now'):
   return { incident: opening.id, target: 'chat', out, snapshot };
 }
 
-const deliveryRow = () =>
+const deliveryRow = (key?: string) =>
   one<{
     status: string;
     failure: string | null;
@@ -145,7 +156,11 @@ const deliveryRow = () =>
     attempts: number;
     round_attempts: number;
     next_at: Date | null;
-  }>(ledger, 'select status, failure, detail, round, attempts, round_attempts, next_at from deliveries');
+  }>(
+    ledger,
+    'select status, failure, detail, round, attempts, round_attempts, next_at from deliveries where $1::text is null or key = $1',
+    [key ?? null],
+  );
 
 /** The failure that Temporal would see. */
 async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
@@ -227,6 +242,203 @@ describe('a delivery', () => {
     passes(MINUTE);
     expect(await run(second)).toEqual({ outcome: 'delivered' });
     expect(told).toHaveLength(2);
+  });
+});
+
+describe('a rate', () => {
+  const rate = { count: 30, per_ms: MINUTE };
+  const later = (ms: number) => ledger.query(`update rates set next_at = next_at - $1 * interval '1 ms'`, [ms]); // Rates go by the ledger's clock.
+  const counted = async () =>
+    Object.fromEntries(
+      (
+        await ledger.query<{ status: string; count: number }>(
+          'select status, count(*)::int as count from deliveries group by status',
+        )
+      ).map(({ status, count }) => [status, count]),
+    );
+
+  it('of 30/m sends nothing over the budget until the window frees; what waits is kept, and seen to wait', async () => {
+    const { run, told } = deliveryBy([delivered()], { integration: { rate } });
+    const pages: DeliverInput[] = [];
+    for (let made = 0; made < 36; made++) pages.push(await page());
+    const started = performance.now();
+    /** Thirty at once, and one more for every two seconds: this machine may be slow. */
+    const budget = (): number => 30 + Math.floor((performance.now() - started) / (2 * SECOND));
+    let waiting = pages;
+    const round = async (): Promise<void> => {
+      const still: DeliverInput[] = [];
+      for (const one of waiting)
+        await run(one).catch((error: ApplicationFailure) => {
+          expect(error.type).toBe('rate_limited');
+          still.push(one);
+        });
+      waiting = still;
+      const { delivered: sent = 0, retrying: waits = 0, ...others } = await counted();
+      expect([sent, waits, others]).toEqual([told.length, still.length, {}]);
+    };
+    await round();
+    expect(told.length).toBeGreaterThanOrEqual(30);
+    expect(told.length).toBeLessThanOrEqual(budget());
+    await round();
+    expect(told.length).toBeLessThanOrEqual(budget());
+    const pending = await listDeliveries(ledger, { status: 'pending', limit: 50 });
+    expect(pending.deliveries).toHaveLength(36 - told.length);
+    await later(MINUTE);
+    await round();
+    expect(waiting).toEqual([]);
+    expect(told).toHaveLength(36);
+    expect(new Set(told.map(({ delivery }) => delivery.key)).size).toBe(36);
+  });
+
+  it('coalesces what waits for it: the newest is sent, the others end superseded by it, and the numbers add up', async () => {
+    const { run, told } = deliveryBy([delivered()], { integration: { rate: { count: 1, per_ms: MINUTE } } });
+    await run(await page());
+    const first = await page();
+    await failureOf(run(first));
+    // While it waits, two more are decided for the same target.
+    const decided = (['severity_rose', 'group_interval'] as const).reduce(
+      (incident, reason) => withTelling(incident, { reason, targets: ['chat'] }, Date.now()),
+      first.snapshot,
+    );
+    const middle = decided.targets.chat?.next?.overtook?.[0] ?? '';
+    // The round ends as it does when Temporal has waited for five minutes.
+    const ended = withEnded(decided, 'chat', first.out.key, { outcome: 'failed', dead: false }, Date.now());
+    const newest = ended.targets.chat?.current;
+    if (!newest) throw new Error('nothing is left to send');
+    expect(newest.reason).toBe('group_interval');
+    await later(MINUTE);
+    expect(await run({ ...first, out: newest, snapshot: withRunning(ended, ['chat']) })).toEqual({
+      outcome: 'delivered',
+    });
+    expect(
+      await ledger.query('select key, status, superseded_by from deliveries where incident = $1 order by status, key', [
+        first.incident,
+      ]),
+    ).toEqual([
+      { key: newest.key, status: 'delivered', superseded_by: null },
+      ...[first.out.key, middle].sort().map((key) => ({ key, status: 'superseded', superseded_by: newest.key })),
+    ]);
+    // Four were decided: two were sent, and two are told by one of these.
+    expect(await counted()).toEqual({ delivered: 2, superseded: 2 });
+    expect(told).toHaveLength(2);
+  });
+
+  it('whose next turn is far away leaves the notice to the next round, so that a newer one overtakes it at once', async () => {
+    const { run, told } = deliveryBy([delivered()], { integration: { rate: { count: 1, per_ms: HOUR } } });
+    await run(await page());
+    const first = await page();
+    const ended = await run(first);
+    expect(ended).toMatchObject({ outcome: 'failed', dead: false });
+    if (ended.outcome !== 'failed') throw new Error('it did not wait');
+    expect(ended.after_ms).toBeGreaterThan(59 * MINUTE);
+    expect((await deliveryRow(first.out.key)).next_at?.getTime()).toBeGreaterThan(Date.now() + 59 * MINUTE);
+    const waits = withEnded(first.snapshot, 'chat', first.out.key, ended, Date.now());
+    const newer = withTelling(waits, { reason: 'resolved', targets: ['chat'] }, Date.now()).targets.chat?.current;
+    expect(newer).toMatchObject({ reason: 'resolved', round: 0, overtook: [first.out.key] });
+    expect(told).toHaveLength(1);
+  });
+
+  it('that is not free for many rounds lets even an info wait: nothing was tried yet', async () => {
+    const { run, told, passes } = deliveryBy([delivered()], { integration: { rate: { count: 1, per_ms: MINUTE } } });
+    await run(await page());
+    const input = await page('info');
+    await failureOf(run(input));
+    passes(3 * HOUR);
+    await later(MINUTE);
+    expect(await run({ ...input, out: { ...input.out, round: 4 } })).toEqual({ outcome: 'delivered' });
+    expect(told).toHaveLength(2);
+    const never = await page('info');
+    await failureOf(run(never));
+    passes(26 * HOUR);
+    expect(await run({ ...never, out: { ...never.out, round: 30 } })).toEqual({ outcome: 'failed', dead: true });
+    expect(await deliveryRow(never.out.key)).toMatchObject({
+      detail: expect.stringContaining('its turn under the rate'),
+    });
+  });
+});
+
+describe('what is kept of an attempt', () => {
+  const attempts = () => ledger.query('select outcome, reason, code, latency_ms, detail from attempts order by id');
+
+  it.each<[string, Outcome, { status?: number }, string | null]>([
+    ['the HTTP status of a success', delivered(), { status: 204 }, '204'],
+    ['the HTTP status of a failure', rejected('payload', 'HTTP 422: no such field'), { status: 422 }, '422'],
+    [
+      "the vendor's own word over it",
+      rejected('gone', 'the channel is archived', { code: 'is_archived' }),
+      { status: 200 },
+      'is_archived',
+    ],
+    [
+      'the word for a no that came with a 200',
+      rejected('gone', 'Slack: is_archived: unarchive it'),
+      { status: 200 },
+      'is_archived',
+    ],
+    ['the status where there is no word', rejected('auth', 'Slack: posting is for admins'), { status: 403 }, '403'],
+    ['the code that the words begin with', rejected('config', 'SMTP 550 at RCPT TO: refused'), {}, '550'],
+    ['no code where there is none', rejected('config', 'two fields exclude each other'), {}, null],
+  ])('is %s, its class, its words and how long it took', async (_what, outcome, more, code) => {
+    const { run } = deliveryBy([outcome], more);
+    await run(await page());
+    const [kept] = await attempts();
+    expect(kept).toMatchObject({ code, latency_ms: expect.any(Number) });
+    if (outcome.kind !== 'delivered') expect(kept).toMatchObject({ reason: outcome.reason, detail: outcome.detail });
+  });
+
+  it('holds no secret, not even as a code', async () => {
+    const { run } = deliveryBy([rejected('auth', 'refused', { code: SECRET })]);
+    await run(await page());
+    expect(JSON.stringify(await attempts())).not.toContain(SECRET);
+  });
+
+  it('counts as sent, not as delivered, where the provider only passes it on', async () => {
+    const { run } = deliveryBy([delivered({ id: 'SM1' })], { arrives: 'later' });
+    await run(await page());
+    expect((await listDeliveries(ledger, { limit: 1 })).deliveries).toMatchObject([{ status: 'sent' }]);
+    expect(await recordReceipt(ledger, { target: 'chat', message: 'SM1', state: 'read' })).toMatchObject({
+      outcome: 'recorded',
+    });
+  });
+});
+
+describe('an integration that refuses', () => {
+  it('three times is sent nothing more: what follows is dead at once, so that a failover follows', async () => {
+    const { run, told, lines } = deliveryBy([rejected('auth', 'HTTP 401')]);
+    for (let refused = 1; refused <= 3; refused++) await run(await page());
+    expect(lines.join('')).toContain('an integration is not well');
+    expect(await run(await page('critical'))).toEqual({ outcome: 'failed', dead: true });
+    expect(told).toHaveLength(3);
+    expect((await listDeliveries(ledger, { failure: 'disabled', limit: 9 })).deliveries).toMatchObject([
+      { status: 'dead', attempts: 0, detail: expect.stringContaining('auth: HTTP 401') },
+    ]);
+  });
+
+  it('is enabled by the first delivery that is let through and arrives', async () => {
+    const { run, told } = deliveryBy([...Array.from({ length: 3 }, () => rejected('gone', 'HTTP 404')), delivered()]);
+    for (let refused = 1; refused <= 3; refused++) await run(await page());
+    await ledger.query(`update integration_health set probe_at = probe_at - interval '15 minutes'`);
+    expect(await run(await page())).toEqual({ outcome: 'delivered' });
+    expect(await run(await page())).toEqual({ outcome: 'delivered' });
+    expect(told).toHaveLength(5);
+    expect((await unwell(ledger)).size).toBe(0);
+  });
+
+  it('by a 429 with Retry-After refuses nothing', async () => {
+    const { run } = deliveryBy([retry('rate_limited', 'HTTP 429', { after_ms: SECOND })]);
+    for (let asked = 1; asked <= 3; asked++) await failureOf(run(await page()));
+    expect(await ledger.query('select * from integration_health')).toEqual([]);
+  });
+
+  it('and cannot be counted is delivered to all the same', async () => {
+    const failing: Ledger = {
+      ...ledger,
+      call: (name, args) =>
+        name === 'noteFailure' ? Promise.reject(new Error('the ledger is away')) : ledger.call(name, args),
+    };
+    const { run, lines } = deliveryBy([rejected('auth', 'HTTP 401')], { ledger: failing });
+    expect(await run(await page())).toEqual({ outcome: 'failed', dead: true });
+    expect(lines.join('')).toContain('a failure could not be counted');
   });
 });
 

@@ -103,6 +103,10 @@ describe('the promises of a round', () => {
     expect(spoiled(({ ledger }) => void ledger.deliveries.push(gaveWay))).toEqual([
       'older was superseded by nobody, which does not exist',
     ]);
+    const newer = delivery('newer', 3, { status: 'superseded', superseded_by: 'first' });
+    expect(spoiled(({ ledger }) => void ledger.deliveries.push(newer))).toEqual([
+      'newer (through 3) was superseded by first, which speaks for less',
+    ]);
   });
 
   it('break when an answered message comes again without an attempt whose answer was lost', () => {

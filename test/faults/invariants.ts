@@ -96,7 +96,7 @@ function heard({ hits, ledger }: Evidence): string[] {
       if (!speaks) broken.push(`${target} never heard of row ${seq} (${kind}) of ${incident}`);
     }
   }
-  for (const { key, status, superseded_by } of ledger.deliveries) {
+  for (const { key, status, superseded_by, through } of ledger.deliveries) {
     if (status === 'delivered' && !met.has(key)) broken.push(`${key} is recorded as delivered and met nobody`);
     if (
       status === 'superseded' &&
@@ -104,6 +104,9 @@ function heard({ hits, ledger }: Evidence): string[] {
       !ledger.deliveries.some((one) => one.key === superseded_by)
     )
       broken.push(`${key} was superseded by ${superseded_by}, which does not exist`);
+    const carrier = ledger.deliveries.find((one) => one.key === superseded_by);
+    if (status === 'superseded' && carrier && carrier.through < through)
+      broken.push(`${key} (through ${through}) was superseded by ${carrier.key}, which speaks for less`);
   }
   return broken;
 }

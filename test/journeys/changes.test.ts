@@ -110,7 +110,7 @@ describe('an alarm that changes', () => {
     };
     await h.post(alarm);
     const { id } = await h.incidentOf('overtaken');
-    await h.delivery(({ incident, status }) => incident === id && status === 'retrying');
+    await h.delivery(({ incident, status }) => incident === id && status === 'failed');
     await h.post({ ...alarm, status: 'resolved' });
     await told('flaky', 'resolved', 'overtaken');
     await h.closed(id);

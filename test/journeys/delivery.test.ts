@@ -75,9 +75,25 @@ describe('failover', () => {
       failure: 'gone',
       attempts: 1,
     });
+    // Whoever answers 410 wants no more: nothing goes there until an operator says so, and operators are told.
+    expect((await h.call('GET', '/v1/integrations/primary')).body).toMatchObject({
+      health: { state: 'disabled', because: 'gone' },
+    });
+    expect((await h.call('GET', '/metrics')).text).toContain('tocsin_integration_state{integration="primary"} 2');
     await h.resolve(id);
-    await Promise.all([told('primary', 'resolved'), told('backup', 'resolved')]);
+    await told('backup', 'resolved');
     await h.closed(id);
+    const { deliveries } = await h.incident(id);
+    expect(deliveries.find(({ target, reason }) => target === 'primary' && reason === 'resolved')).toMatchObject({
+      status: 'dead',
+      failure: 'disabled',
+      attempts: 0,
+      detail: expect.stringContaining('primary is disabled since'),
+    });
+    const own = await h.waitForIncident(({ source }) => source === 'tocsin');
+    expect(own).toMatchObject({ title: 'Integration primary is disabled', severity: 'error' });
+    expect((await h.call('POST', '/v1/integrations/primary/enable')).body).toMatchObject({ outcome: 'done' });
+    await h.closed(own.id);
   });
 
   it('leaves the backup alone below the severities it is for', async () => {
@@ -177,6 +193,42 @@ describe('attempts', () => {
     await h.resolve(id);
     await told('flaky', 'resolved');
     await h.closed(id);
+  });
+});
+
+describe('an operator', () => {
+  it('sends a dead notice to another integration, which hears it as its own', async () => {
+    h.fakes.hook.script([{ status: 404, path: '/flaky' }]);
+    await h.post({ type: 'flaky', title: 'Not here', severity: 'critical', service: 'elsewhere' });
+    const { id } = await h.incidentOf('elsewhere');
+    const dead = await h.delivery(({ incident, status }) => incident === id && status === 'dead');
+    const asked = await h.call('POST', `/v1/deliveries/${dead.id}/redeliver`, { to: 'ordinary' });
+    expect(asked.status).toBe(202);
+    await told('ordinary', 'group_now');
+    expect(await h.delivery(({ target, status }) => target === 'ordinary' && status === 'delivered')).toMatchObject({
+      incident: id,
+      redirected_from: dead.id,
+      attempts: 1,
+    });
+    await h.resolve(id);
+    await told('flaky', 'resolved');
+    await h.closed(id);
+  });
+
+  it('ends a delivery between its attempts: no further attempt begins, and the incident closes', async () => {
+    h.fakes.hook.script([{ status: 503, headers: { 'retry-after': '2' }, path: '/flaky' }]);
+    await h.post({ type: 'flaky', title: 'Not worth it', severity: 'critical', service: 'cancelled' });
+    const { id } = await h.incidentOf('cancelled');
+    const failed = await h.delivery(({ incident, status }) => incident === id && status === 'failed');
+    expect((await h.call('POST', `/v1/deliveries/${failed.id}/cancel`)).body).toMatchObject({ under_way: false });
+    await h.resolve(id);
+    await told('flaky', 'resolved');
+    await h.closed(id);
+    expect((await h.call('GET', `/v1/deliveries/${failed.id}`)).body).toMatchObject({
+      status: 'dead',
+      failure: 'cancelled',
+      attempts_made: [{ outcome: 'retrying', code: '503', reason: 'server' }],
+    });
   });
 });
 

@@ -95,7 +95,7 @@ async function theAlarm(): Promise<void> {
   const { id } = await h.incidentOf(SERVICE.said);
   const ends = (target: string, status: DeliveryView['status']) =>
     h.delivery((one) => one.incident === id && one.target === target && one.status === status);
-  await Promise.all([ends('chat', 'dead'), ends('mail', 'delivered'), ends('plain', 'delivered')]);
+  await Promise.all([ends('chat', 'dead'), ends('mail', 'sent'), ends('plain', 'delivered')]);
   await h.comment(id, tale('comment'));
   await h.post(event(`outage ${TELL_TALE}`, { id: tale('another'), dedup_key: tale('another') }));
   await h.ack(id, tale('person'));

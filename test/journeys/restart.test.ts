@@ -119,7 +119,7 @@ async function inTheMiddle(round: string): Promise<{ service: string; target: st
   const flaky = await incidentOf(service('flaky'));
   await until('the failure to be recorded', async () => {
     const { deliveries } = await api().taken<IncidentDetail>('GET', `/v1/incidents/${flaky.id}`);
-    return deliveries[0]?.status === 'retrying' ? true : undefined;
+    return deliveries[0]?.status === 'failed' ? true : undefined;
   });
   return [
     { service: service('window'), target: 'hook', reason: 'group_wait', due: Date.parse(opened_at) + WAIT_MS },

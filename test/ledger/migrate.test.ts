@@ -21,6 +21,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '006-adopted.sql': '34a2913bcd4fbe53ea53b9d1b9c9025dce06878283a814de483c71bb9e7417da',
   '007-lean.sql': 'e8c1f59d93969e7547980b85bb6850c3677ea26da97fa1142a973508bf4ebf55',
   '008-integrations.sql': '880a35cd4748c5df9186fc6d3e2d203f6382f12b84654bf7b1e6180917b48e6b',
+  '009-deliveries.sql': '41155fd015779ec05c1db2f24becc8f3261fff0a5550f8833230adbaf7595317',
   '010-answers.sql': '1d56ee591247fb90f1aac9653d55c3073e7c0c863ce2fa2c702499aaa6433580',
 };
 const NEWEST = Object.keys(RELEASED).length;

@@ -1,15 +1,19 @@
 /** What is done behind the writers: the audit is sealed, its heads go to the log, what was kept long enough goes. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Routing } from '../../src/core/route.ts';
 import { audit, listAudit } from '../../src/ledger/audit.ts';
 import { headsIn } from '../../src/ledger/chain/link.ts';
 import { verifyLedger } from '../../src/ledger/chain/read.ts';
 import { type AuditKey, auditKey, newAuditKey } from '../../src/ledger/chain/signing.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
+import { enableIntegration, noteFailure, untoldHealth } from '../../src/ledger/health.ts';
+import { requestRedeliveries } from '../../src/ledger/redelivery.ts';
+import { markSendStarted } from '../../src/ledger/sends.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { startKeeping } from '../../src/relay/keeping.ts';
-import { event, openTestLedger, routing } from '../support/ledger.ts';
+import { claimAll, event, one, openTestLedger, routing } from '../support/ledger.ts';
 import { DAY } from '../support/policies.ts';
 import { until } from '../support/until.ts';
 
@@ -25,7 +29,7 @@ const key = auditKey(newAuditKey());
 const retention = { events: 90 * DAY, incidents: 90 * DAY, sends: 90 * DAY, summaries: 90 * DAY, audit: 90 * DAY };
 const ana = { by: 'ana', key: 'k1' };
 
-function begun(more: { now?: () => Date; over?: Ledger; auditKey?: AuditKey } = {}) {
+function begun(more: { now?: () => Date; over?: Ledger; auditKey?: AuditKey; routing?: Routing } = {}) {
   const lines: string[] = [];
   const metrics = createMetrics({ reasons: [], channels: [], failures: [] });
   const log = createLog({
@@ -41,6 +45,7 @@ function begun(more: { now?: () => Date; over?: Ledger; auditKey?: AuditKey } = 
     log,
     metrics,
     ...(now ? { now } : {}),
+    ...(more.routing ? { routing: more.routing } : {}),
   });
   return { keeping, lines, metrics, heads: () => headsIn(lines.join('')) };
 }
@@ -101,4 +106,72 @@ describe('the keeping', () => {
     expect(await ledger.query('select 1 from events')).toEqual([]);
     expect(await metrics.text()).toContain('tocsin_retention_rows_total{kind="events"} 2');
   });
+});
+
+describe('an integration that is not well', () => {
+  const gone = { channel: 'webhook', failure: 'gone', code: '410', dead: true };
+  const told = () => until('it to be told', async () => ((await untoldHealth(ledger)).length === 0 ? true : undefined));
+  const look = async (keepers = 1): Promise<void> => {
+    const keepings = Array.from({ length: keepers }, () => begun({ routing: routing() }).keeping);
+    await told();
+    for (const keeping of keepings) await keeping.stop();
+  };
+  const events = () =>
+    ledger.query(
+      `select event->>'source' as source, event->>'type' as type, event->>'severity' as severity, event->>'status' as status, event->>'title' as title from events order by seq`,
+    );
+
+  it('is told of once, by an event like any other, and once more when it works again: the incident ends', async () => {
+    await noteFailure(ledger, 'hook', gone, 'HTTP 410');
+    await look(2);
+    await look();
+    const firing = {
+      source: 'tocsin',
+      type: 'integration_disabled',
+      severity: 'error',
+      status: 'firing',
+      title: 'Integration hook is disabled',
+    };
+    expect(await events()).toEqual([firing]);
+    expect(await claimAll(ledger)).toMatchObject([{ batch: { firing: 1, worst: 'error' } }]);
+    await enableIntegration(ledger, 'hook', ana);
+    await look();
+    expect(await events()).toEqual([firing, { ...firing, status: 'resolved', title: 'Integration hook works again' }]);
+    expect(await claimAll(ledger)).toMatchObject([{ batch: { firing: 0, status: 'resolved' } }]);
+  });
+
+  it('that was failing before it was disabled leaves no incident behind when it works again', async () => {
+    for (let dead = 1; dead <= 10; dead++)
+      await noteFailure(ledger, 'hook', { channel: 'webhook', failure: 'server', dead: true }, 'HTTP 500');
+    await look();
+    await claimAll(ledger);
+    await noteFailure(ledger, 'hook', gone, 'HTTP 410');
+    await look();
+    await claimAll(ledger);
+    await enableIntegration(ledger, 'hook', ana);
+    await look();
+    await claimAll(ledger);
+    expect((await events()).map((row) => (row as { type: string }).type)).toEqual([
+      'integration_failing',
+      'integration_disabled',
+      'integration_disabled',
+    ]);
+    expect(await one(ledger, `select count(*)::int as open from incidents where status <> 'resolved'`)).toEqual({
+      open: 0,
+    });
+  });
+});
+
+it('a send that was lost is ended, and the log says so', async () => {
+  await ledger.query(
+    `insert into deliveries (key, incident, target, reason, status, scheduled_at) values ('k', 'INC-1', 'chat', 'group_now', 'dead', now())`,
+  );
+  const { id } = await one<{ id: number }>(ledger, 'select number as id from deliveries');
+  const { asked } = await requestRedeliveries(ledger, { ids: [id] }, { new_key: false }, ['chat'], ana);
+  await markSendStarted(ledger, asked[0]?.send ?? 0);
+  await ledger.query(`update sends set signalled_at = now() - interval '1 hour'`);
+  const { keeping, lines } = begun();
+  await until('it to be ended', () => (lines.join('').includes('"lost":1') ? true : undefined));
+  await keeping.stop();
+  expect(await one(ledger, `select outcome->>'reason' as reason from sends`)).toEqual({ reason: 'timeout' });
 });

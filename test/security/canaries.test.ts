@@ -320,7 +320,9 @@ describe('none of them is', () => {
       title: 'Again',
       service: 'info',
     });
+    const { deliveries } = await api().taken<{ deliveries: { id: number }[] }>('GET', '/v1/deliveries');
     const fill: Record<string, string[]> = {
+      '/v1/deliveries/{id}': deliveries.map(({ id }) => String(id)),
       '/v1/incidents/{id}': incidents.map(({ id }) => id),
       '/v1/events/{id}': accepted.map(({ id }) => id),
       '/v1/integrations/{name}': [...TARGETS, 'pages', 'kept'],

@@ -72,6 +72,9 @@ function withText(base: unknown, [step, ...rest]: (string | number)[], value: st
   return { ...(base as object), [step]: withText(inner, rest, value) };
 }
 
+/** Deliveries are numbered; nobody has to have the number for a body to be refused. */
+const idFor = (path: string, incident: string): string => (path.startsWith('/v1/deliveries/') ? '1' : incident);
+
 /** Every operation that takes a JSON body, and a valid one to start from. */
 async function bodies(): Promise<{ path: string; method: string; texts: (string | number)[][]; base: object }[]> {
   const { body: document } = await api.call('GET', '/openapi.json');
@@ -101,7 +104,7 @@ async function bodies(): Promise<{ path: string; method: string; texts: (string 
 }
 
 const filled = (path: string, incident: string): string =>
-  path.replace('{id}', incident).replace('{date}', '2026-01-15').replace('{name}', 'kept');
+  path.replace('{id}', idFor(path, incident)).replace('{date}', '2026-01-15').replace('{name}', 'kept');
 
 describe('a text', () => {
   it('with a NUL is refused by the name of its field, wherever a request has a text', async () => {
