@@ -144,6 +144,7 @@ const OBEYED: Record<string, (rendered: unknown) => string[]> = {
   email: (rendered) => [(rendered as { html: string }).html],
   pagerduty: () => [], // It shows plain text;
   apprise: () => [], // text as well, which Apprise escapes for whoever shows it; its own test looks for mentions.
+  'notion-database': () => [], // Texts of the API are plain: Notion reads no markup in them.
   slack: mrkdwnIn,
   'slack-webhook': mrkdwnIn,
 };

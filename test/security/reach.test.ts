@@ -44,12 +44,12 @@ function withField(
   return { ...sample, [name]: rest.length === 0 ? value : withField(inner, rest, value) };
 }
 
-/** What is said of a configuration with these fields; nothing where it is good. */
+/** What is said of a configuration with these fields, a dollar of theirs doubled as one has to; nothing where it is good. */
 function problemsWith(id: string, fields: Record<string, unknown>, egress = '{}'): string {
   const target = channels.some((one) => one.id === id) ? 'it' : 'terminal';
   const text = `
 integrations:
-  it: ${JSON.stringify({ type: id, ...fields })}
+  it: ${JSON.stringify({ type: id, ...fields }).replaceAll('$', '$$$$')}
   terminal: { type: stdout }
 default: { notify: [${target}] }
 egress: ${egress}`;
@@ -67,6 +67,7 @@ describe('the fields that take an address', () => {
     expect(places.map(({ id, field }) => `${id}.${field}`).sort()).toEqual([
       'apprise.api_url',
       'email.host',
+      'notion-database.base_url',
       'notion.base_url',
       'pagerduty.api_url',
       'pagerduty.rest_url',

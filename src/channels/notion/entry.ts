@@ -61,9 +61,14 @@ export function entryOf(notice: Notice, config: EntryConfig): Entry {
 
 /** Seed 000 writes severities in upper case, and so do its databases' options. */
 function valueFor(name: string, template: string, notice: Notice): Json {
-  const value = tidied(filledValue(template, notice));
+  const filled = tidied(filledValue(template, notice));
+  // What a sender has built is shown, and builds nothing.
+  const isBuilt = typeof filled === 'object' && filled !== null && !isTexts(filled);
+  const value = isBuilt ? JSON.stringify(filled) : filled;
   return name === 'Severity' && template === USUAL.Severity && typeof value === 'string' ? value.toUpperCase() : value;
 }
+
+const isTexts = (value: Json): boolean => Array.isArray(value) && value.every((one) => typeof one === 'string');
 
 /** Every text inside fit to be shown, the names of fields as well. */
 function tidied(value: Json): Json {
