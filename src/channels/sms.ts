@@ -112,6 +112,7 @@ export const sms = defineChannel({
     status_callback: 'https://tocsin.example.com/twilio',
   },
   can: { thread: false, update: false, answer: true },
+  arrives: 'later',
   patience: { timeout_ms: 15_000, max_attempts: 4, backoff_ms: 10_000 },
   // What a long code sends in the USA and Canada; Twilio queues the rest: https://www.twilio.com/docs/messaging/guides/rate-limits-and-message-queues
   rate: { count: 1, per_ms: 1_000 },

@@ -5,6 +5,7 @@ import type { Integration } from '../config/integrations.ts';
 import { answerInWords, type Spoken, spoken } from '../core/spoken.ts';
 import { type Command, type CommandResult, command } from '../ledger/answers.ts';
 import { incidentNamed, incidentOf, listIncidents } from '../ledger/reading.ts';
+import { recordReceipt } from '../ledger/receipts.ts';
 import { answerByToken, isFirst, type TokenResult } from '../ledger/tokens.ts';
 import type { Deps } from './deps.ts';
 import { type Endpoint, endpoint, word } from './endpoint.ts';
@@ -53,6 +54,15 @@ export const heard = (
     if (incident === undefined) return `There is no incident ${said.incident}.`;
     const given = commandOf(said);
     return given ? inWords(await command(ledger, incident, given, who)) : whoInWords(incident);
+  };
+
+  const noted = async (
+    { message, state, detail }: Extract<Heard, { kind: 'receipt' }>,
+    target: string,
+  ): Promise<void> => {
+    const said = detail === undefined ? {} : { detail: integrations.masked(detail) };
+    const { outcome, delivery } = await recordReceipt(ledger, { target, message, state, ...said });
+    log.debug({ target, delivery, state, outcome }, 'a receipt');
   };
 
   const statusInWords = async (): Promise<string> => {
@@ -116,6 +126,7 @@ export const heard = (
         let body: string | undefined;
         for (const one of all) {
           if (one.kind === 'greeting') body = one.body;
+          else if (one.kind === 'receipt') await noted(one, name);
           if (one.kind !== 'answer' && one.kind !== 'command') continue;
           const words = await answered(one, found, { now, request_id });
           if (one.reply) tell(one.reply, words, found);

@@ -160,21 +160,51 @@ describe('a post', () => {
     }
   });
 
-  it('of Twilio is signed over the public address, and thanked for without a word', async () => {
-    const incident = await api.incident();
-    const form = { AccountSid: ACCOUNT, MessageSid: `SM${'1'.repeat(32)}`, From: PHONE, Body: `ack ${incident}` };
+  const fromTwilio = (fields: Record<string, string>) => {
+    const form: Record<string, string> = { AccountSid: ACCOUNT, ...fields };
     const signed = `https://alerts.example.com/v1/heard/phone${Object.entries(form)
       .sort()
       .map((pair) => pair.join(''))
       .join('')}`;
-    const reply = await api.call('POST', '/v1/heard/phone', {
+    return api.call('POST', '/v1/heard/phone', {
       raw: new URLSearchParams(form).toString(),
       headers: {
         'content-type': 'application/x-www-form-urlencoded',
         'x-twilio-signature': createHmac('sha1', AUTH).update(signed).digest('base64'),
       },
     });
+  };
+
+  it('of Twilio is signed over the public address, and thanked for without a word', async () => {
+    const incident = await api.incident();
+    const reply = await fromTwilio({ MessageSid: `SM${'1'.repeat(32)}`, From: PHONE, Body: `ack ${incident}` });
     expect([reply.status, reply.text]).toEqual([204, '']);
     expect(await standing(incident)).toEqual({ status: 'acknowledged', answered_by: 'ana' });
+  });
+
+  it('that says what became of a message is kept with the delivery, with the reason where it did not arrive', async () => {
+    const incident = await api.incident();
+    const sent = async (sid: string) => {
+      const { number } = await one<{ number: number }>(
+        api.ledger,
+        `insert into deliveries (key, incident, target, channel, reason, status, receipt, ref, scheduled_at)
+         values ($1, $2, 'phone', 'sms', 'group_now', 'delivered', 'awaited', $3::jsonb, now()) returning number`,
+        [`${incident}/${sid}`, incident, JSON.stringify({ messages: [{ to: PHONE, sid }] })],
+      );
+      return async () =>
+        (await api.call('GET', `/v1/deliveries/${number}`, { key: api.keys.operator })).body as Record<string, unknown>;
+    };
+    const [arrived, lost] = [`SM${'2'.repeat(32)}`, `SM${'3'.repeat(32)}`];
+    const [first, second] = [await sent(arrived), await sent(lost)];
+    expect(await first()).toMatchObject({ status: 'sent' });
+    await fromTwilio({ MessageSid: arrived, MessageStatus: 'delivered' });
+    await fromTwilio({ MessageSid: lost, MessageStatus: 'undelivered', ErrorCode: '30003' });
+    expect(await first()).toMatchObject({ status: 'delivered' });
+    expect(await second()).toMatchObject({
+      status: 'dead',
+      failure: 'not_arrived',
+      detail: expect.stringContaining('30003'),
+    });
+    expect((await fromTwilio({ MessageSid: `SM${'4'.repeat(32)}`, MessageStatus: 'delivered' })).status).toBe(204);
   });
 });
