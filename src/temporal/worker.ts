@@ -1,9 +1,8 @@
 /** The worker: runs workflows and activities, and stops without cutting a delivery off. */
-import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { makeTelemetryFilterString, type NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Activities } from '../../activities/index.ts';
 import { TASK_QUEUE } from '../../workflows/contract.ts';
+import { bundle } from './bundle.ts';
 
 /** Workflows kept in memory: about 1 MB each (sdk-typescript#1843). */
 const CACHED_WORKFLOWS = 150;
@@ -47,7 +46,7 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Starts a worker. `bundlePath`: workflows bundled before; else they are bundled now (about three seconds). */
+/** Starts a worker. `bundlePath`: workflows bundled before; else as bundle.ts has them. */
 export async function startWorker(input: {
   connection: NativeConnection;
   namespace: string;
@@ -77,30 +76,3 @@ export async function startWorker(input: {
     },
   };
 }
-
-let bundled: Promise<{ code: string }> | undefined;
-/** The bundled workflows, made once in a process of its own (bundling.ts). Rejects with what webpack said. */
-export const bundle = (): Promise<{ code: string }> => {
-  bundled ??= new Promise<{ code: string }>((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL('./bundling.ts', import.meta.url)), {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
-    let said = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      said += chunk;
-    });
-    child.once('message', (code) => resolve({ code: String(code) }));
-    child.once('error', reject);
-    child.once('close', (code) =>
-      reject(
-        new Error(
-          `the workflows could not be bundled (exit ${code}): ${said.trim().split('\n').slice(-5).join(' / ')}`,
-        ),
-      ),
-    );
-  });
-  bundled.catch(() => {
-    bundled = undefined; // The next start of a worker tries again.
-  });
-  return bundled;
-};

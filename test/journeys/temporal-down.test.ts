@@ -11,7 +11,7 @@ integrations:
   chat: { type: slack, token: '<SLACK_TOKEN>', api_url: '<SLACK_API>', channel: '#ops' }
   pager: { type: webhook, url: '<HOOK>/pager', secret: '<HOOK_SECRET>' }
 escalations:
-  on-call: { levels: [ { notify: [chat], wait: 3s }, { notify: [pager], wait: 1h } ] }
+  on-call: { levels: [ { notify: [chat], wait: 8s }, { notify: [pager], wait: 1h } ] }
 default: { group_by: [service], group_now: [critical], notify: [chat], escalate: on-call }
 egress: { allow: ['127.0.0.0/8'] }
 `;

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { findTemporal } from '../../src/temporal/binary.ts';
+import { bundle } from '../../src/temporal/bundle.ts';
 import { startDevServer } from '../../src/temporal/dev-server.ts';
-import { bundle } from '../../src/temporal/worker.ts';
 
 export interface TemporalForTests {
   /** host:port of the shared server; use task queues, workflow ids and namespaces nobody else has. */
