@@ -263,6 +263,17 @@ describe('hostile and long text', () => {
     expect(String(embeds[0]?.description)).toContain('\\<https://evil.example\\|click\\>');
   });
 
+  it('has links whose addresses cannot reach over their end', async () => {
+    const links = [
+      { title: 'Logs', url: 'https://ci.example.com/?x\\' },
+      { title: 'Runbook', url: 'https://ci.example.com/a)b' },
+    ];
+    await begin(sampleNotice({ links }));
+    expect(JSON.stringify(fake.posts[0]?.embeds)).toContain(
+      '[Logs](https://ci.example.com/?x%5C) · [Runbook](https://ci.example.com/a%29b)',
+    );
+  });
+
   it.each(['hostile', 'many'] as const)('stays within every limit: %s', async (name) => {
     await begin(noticeOf(name));
     expect(fake.posts).toHaveLength(1);

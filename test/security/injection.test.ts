@@ -7,6 +7,16 @@ import type { Vendor } from '../channels/vendors/vendor.ts';
 import { callOf } from '../support/calls.ts';
 import { startFakeSmtp } from '../support/fakes/smtp.ts';
 import { HOSTILE, noticeOf } from '../support/notices.ts';
+import {
+  discordObeys,
+  gitHubObeys,
+  jiraObeys,
+  linearObeys,
+  slackObeys,
+  tagsIn,
+  teamsObeys,
+  telegramObeys,
+} from '../support/readers.ts';
 
 const all = channels as unknown as Channel[];
 type Render = (notice: Notice, config: Record<string, unknown>) => unknown;
@@ -27,6 +37,19 @@ const MENTIONS = [
   '<@U1>',
   '<#C1>',
   '<!date^1^{date}|x>',
+  '<@123456789012345678>',
+  '<@&123456789012345678>',
+  '<#123456789012345678>',
+  '</ack:123456789012345678>',
+  '<t:0:R>',
+  '<:x:123456789012345678>',
+  '<at>everybody</at>',
+  '[~accountid:5b10ac8d82e05b22cc7d4ef5]',
+  '@octocat and (@octocat)',
+  'acme/shop#1 and GH-1',
+  'victim@evil.example, victim@-evil.example',
+  '_@octocat_ *@octocat* ~@octocat~',
+  'tg://user?id=1',
 ];
 const MARKUP = [
   '<https://evil.example|click>',
@@ -42,6 +65,61 @@ const MARKUP = [
   '<a href="javascript:alert(1)">x</a>',
   '<style>*{display:none}</style>',
   '*bold* _it_ ~no~ `code` ```block``` > quote',
+  '![x](https://evil.example/x.png)',
+  '\\[click](https://evil.example)',
+  '\\\\[click](https://evil.example)',
+  'click](https://evil.example)',
+  '[x][1]\n\n[1]: https://evil.example',
+  '[x]: https://evil.example',
+  'www.evil.example',
+  '_www.evil.example_ *www.evil.example*',
+  'http:\\/\\/evil.example',
+  '# heading',
+  '> quote',
+  '>>> quote',
+  '-# small',
+  '- item',
+  '1. item',
+  '[ ] task',
+  '---',
+  'x\n===',
+  '~~~',
+  '~~~~\n```\n`````',
+  '```\n<b>x</b>',
+  '|| x || y | z',
+  '$x^2$ and $`x`$',
+  '--> <b>x</b>',
+  ']]> --!> x',
+  '<details><summary>x',
+  '{{DATE(2026-01-15T00:00:00Z, SHORT)}}',
+  '{panel}x{panel} h1. x {code}',
+  'x\\',
+];
+/** Addresses of links that a sender may give; what is no web address is no link at all. */
+const ADDRESSES = [
+  'https://evil.example/?x\\',
+  'https://evil.example/a)[x](https://other.example)',
+  'https://evil.example/?)[x](https://other.example)',
+  'https://evil.example/> [x](https://other.example)',
+  'https://evil.example/?<@U1>&<!channel>',
+  'https://evil.example/#<b>|x>`*_~',
+  'https://evil.example/?"onmouseover="alert(1)',
+  "https://evil.example/?'><b>@everyone",
+  'https://evil.example/?a|b||c',
+  'https://evil.example/?&lt;b&gt;&#64;',
+  'https://evil.example/\u202e\u2028\r\nx',
+];
+const NO_ADDRESSES = [
+  'javascript:alert(1)',
+  'JaVaScRiPt:alert(1)',
+  'java\nscript:alert(1)',
+  'data:text/html,<b>x</b>',
+  'vbscript:x',
+  'file:///etc/passwd',
+  'tg://user?id=1',
+  'slack://open',
+  'discord://x',
+  'x',
 ];
 const HEADERS = [
   'x\r\nBcc: victim@example.com',
@@ -77,8 +155,8 @@ const TEMPLATES = [
   "'; drop table events; --",
 ];
 
-/** The case with one text in every place where a sender, or an operator's own words, may stand. */
-function saying(notice: Notice, text: string): Notice {
+/** The case with one text in every place where a sender, or an operator's own words, may stand; the description may be another. */
+function saying(notice: Notice, text: string, body = text): Notice {
   const { story, ...rest } = notice;
   return {
     ...rest,
@@ -97,7 +175,7 @@ function saying(notice: Notice, text: string): Notice {
       source: text,
       service: text,
       components: [text],
-      body: text,
+      body,
       labels: { [text]: text },
       links: [{ title: text, url: 'https://example.com/' }],
       trace_id: text,
@@ -121,10 +199,6 @@ function structureOf(value: unknown): unknown {
   );
 }
 
-/** The markup in a text that a reader would obey: tags, mentions and links. */
-const markupIn = (text: string): string[] =>
-  [...text.matchAll(/<([a-z!/@#][^\s>|]*)/gi)].map(([, tag = '']) => tag.toLowerCase());
-
 const stringsIn = (value: unknown): string[] => {
   const found: string[] = [];
   JSON.stringify(value, (_name, inner: unknown) => {
@@ -137,31 +211,33 @@ const stringsIn = (value: unknown): string[] => {
 /** Channels whose receiver is a program: it gets what was said as data, in JSON, and nothing is taken from it. */
 const FOR_PROGRAMS = new Set(['webhook']);
 
+/**
+ * Channels whose format knows a line only as a part of its own, so that the description of a lone alert has as many parts
+ * as lines. It alone may: what is compared with has as many lines there, and everywhere else one.
+ */
+const KEEPS_LINES = new Set(['teams', 'jira']);
+
+/** `word` in every line of the text that says something. */
+const wordsIn = (text: string): string => text.replace(/\r\n?|[\u2028\u2029]/g, '\n').replace(/^.*\S.*$/gm, 'word');
+
 /** What of a rendering its reader obeys as markup. A channel that is not named here has not been thought about. */
 const OBEYED: Record<string, (rendered: unknown) => string[]> = {
   stdout: () => [], // A terminal obeys control characters alone, which are looked for everywhere;
-  webhook: () => [], // a program, nothing.
-  email: (rendered) => [(rendered as { html: string }).html],
+  webhook: () => [], // a program, nothing;
+  sms: () => [], // and a telephone shows what it gets.
+  email: (rendered) => tagsIn((rendered as { html: string }).html),
   pagerduty: () => [], // It shows plain text;
   apprise: () => [], // text as well, which Apprise escapes for whoever shows it; its own test looks for mentions.
   'notion-database': () => [], // Texts of the API are plain: Notion reads no markup in them.
-  slack: mrkdwnIn,
-  'slack-webhook': mrkdwnIn,
+  slack: slackObeys,
+  'slack-webhook': slackObeys,
+  discord: discordObeys,
+  teams: teamsObeys,
+  telegram: telegramObeys,
+  jira: jiraObeys,
+  linear: linearObeys,
+  github: gitHubObeys,
 };
-
-/** Everything that Slack reads as mrkdwn; each says that bare names (`@here`) and addresses in it are only words. */
-function mrkdwnIn(rendered: unknown): string[] {
-  const texts = [(rendered as { text: string }).text];
-  JSON.stringify(rendered, (_name, value: { type?: string; verbatim?: boolean; text?: string }) => {
-    if (value?.type === 'mrkdwn') {
-      texts.push(value.text ?? '');
-      expect(value.verbatim).toBe(true);
-    }
-    return value;
-  });
-  expect(texts.length).toBeGreaterThan(1);
-  return texts;
-}
 
 const CASES = ['one', 'many', 'acknowledged', 'resolved', 'story-end'] as const;
 
@@ -180,10 +256,11 @@ describe.each(all)('on $id', (channel) => {
     ['what drives a terminal', TERMINAL],
     ['a template', TEMPLATES],
   ])('%s is only a text', (_what, texts) => {
-    const obeyed = (rendered: unknown): string[][] => (OBEYED[channel.id]?.(rendered) ?? []).map(markupIn);
+    const obeyed = (rendered: unknown): string[] => OBEYED[channel.id]?.(rendered) ?? [];
     for (const name of CASES) {
-      const plain = render(saying(noticeOf(name), 'word'));
       for (const text of texts) {
+        const body = KEEPS_LINES.has(channel.id) ? wordsIn(text) : 'word';
+        const plain = render(saying(noticeOf(name), 'word', body));
         const rendered = render(saying(noticeOf(name), text));
         expect([name, text, obeyed(rendered)]).toEqual([name, text, obeyed(plain)]);
         expect(JSON.stringify(rendered)).not.toMatch(/\[object|undefined|function/);
@@ -194,6 +271,29 @@ describe.each(all)('on $id', (channel) => {
           expect(one).not.toMatch(/(?![\n\t])\p{Cc}|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/u);
         }
       }
+    }
+  });
+
+  it('an address in a link is that link’s alone, and what is none is no link', () => {
+    const linking = (url: string): Notice => {
+      const notice = saying(noticeOf('one'), 'word');
+      const links = [
+        { title: 'word', url },
+        { title: 'word', url: 'https://example.com/2' },
+      ];
+      return { ...notice, links, alerts: notice.alerts.map((alert) => ({ ...alert, links })) };
+    };
+    const obeyed = (url: string): string[] => {
+      const rendered = render(linking(url));
+      const own = OBEYED[channel.id]?.(rendered) ?? [];
+      return own.map((one) => one.replace(/https:\/\/evil\.example[^>"]*/g, 'https://evil.example'));
+    };
+    for (const url of ADDRESSES) expect([url, obeyed(url)]).toEqual([url, obeyed('https://evil.example/')]);
+    for (const url of NO_ADDRESSES) {
+      if (FOR_PROGRAMS.has(channel.id)) continue;
+      expect([url, obeyed(url)]).toEqual([url, obeyed('about:blank')]);
+      const shown = stringsIn(render(linking(url))).filter((one) => one.startsWith(url) || one.includes(`"${url}`));
+      expect(url.includes(':') ? shown : []).toEqual([]);
     }
   });
 
@@ -226,8 +326,9 @@ describe.each(all)('on $id', (channel) => {
         init?.method,
         [...new Headers(init?.headers)].filter(([name]) => name !== 'content-length' && name !== 'webhook-signature'),
       ]);
-      const { status = 200, body } = accepts.get(channel.id) ?? { body: '' };
-      return new Response(body, { status });
+      const { status = 200, body, answer } = accepts.get(channel.id) ?? { body: '' };
+      const told = answer?.(init?.method ?? 'GET', new URL(String(url)).pathname) ?? body;
+      return new Response(told, { status });
     };
     try {
       for (const text of ['word', HOSTILE, ...HEADERS]) {
@@ -247,3 +348,26 @@ describe.each(all)('on $id', (channel) => {
   });
   const plainSent: unknown[] = [];
 });
+
+it.each(['status', 'check', 'deployment'] as const)(
+  'of GitHub’s, a %s takes nothing that is said for markup',
+  (kind) => {
+    const channel = channels.find(({ id }) => id === 'github') as unknown as Channel;
+    const config = { ...channel.config.parse(channel.sample), kind };
+    const on = (notice: Notice): Notice => {
+      const place = { repository: 'acme/shop', sha: 'a'.repeat(40), deployment_id: '7', environment: 'production' };
+      const alerts = notice.alerts.map((alert) => ({ ...alert, labels: { ...alert.labels, ...place } }));
+      return { ...notice, alerts };
+    };
+    const render = (notice: Notice): unknown => renders.get('github')?.(on(notice), config);
+    for (const name of CASES) {
+      const plain = render(saying(noticeOf(name), 'word'));
+      expect(plain).not.toHaveProperty('body');
+      for (const text of [...MENTIONS, ...MARKUP, ...HEADERS, ...TERMINAL, ...TEMPLATES]) {
+        const rendered = render(saying(noticeOf(name), text));
+        expect([name, text, gitHubObeys(rendered)]).toEqual([name, text, gitHubObeys(plain)]);
+        expect([name, text, structureOf(rendered)]).toEqual([name, text, structureOf(plain)]);
+      }
+    }
+  },
+);

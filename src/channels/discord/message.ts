@@ -160,13 +160,15 @@ function links({ incident, links }: Notice): Field[] {
   );
 }
 
-/** `[title](address)`; nothing for what Discord would not open. A parenthesis would end the address. */
+/** `[title](address)`; nothing for what Discord would not open. A parenthesis would end the address, a backslash its end. */
 function link(title: string, url: string): string[] {
-  const href = safeLink(url)?.replaceAll('(', '%28').replaceAll(')', '%29');
+  const href = safeLink(url)?.replace(/[()\\]/g, percent);
   if (href === undefined || !/^https?:/.test(href)) return [];
   const label = oneLine(title) || new URL(href).host;
   return [`[${escaped(label, LINK_TITLE_MAX)}](${href})`];
 }
+
+const percent = (found: string): string => `%${found.charCodeAt(0).toString(16).toUpperCase()}`;
 
 /** As many as fit; one that is too long by itself is passed over. */
 function inOneField(name: string, items: string[], between: string, max: number): Field[] {

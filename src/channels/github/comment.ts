@@ -174,13 +174,15 @@ function latest(notice: Notice): string[] {
 }
 
 /** How long a story took, and its counts. */
-const ended = (notice: Notice): string[] =>
-  notice.story?.phase !== 'end'
-    ? []
-    : factsOf(notice)
-        .filter(([name]) => name === 'Took' || Object.keys(notice.story?.counts ?? {}).includes(name))
-        .slice(0, LINES_MAX)
-        .map(([name, value]) => `- **${md(name, 80)}**: ${md(value, VALUE_MAX)}`);
+function ended(notice: Notice): string[] {
+  if (notice.story?.phase !== 'end') return [];
+  // As facts name them.
+  const told = new Set(['Took', ...Object.keys(notice.story.counts ?? {}).map(oneLine)]);
+  return factsOf(notice)
+    .filter(([name]) => told.has(name))
+    .slice(0, LINES_MAX)
+    .map(([name, value]) => `- **${md(name, 80)}**: ${md(value, VALUE_MAX)}`);
+}
 
 const REPORT_NAMES: Record<ReportName, string> = {
   test_report_url: 'Test Report',

@@ -13,11 +13,12 @@ const NOTHING = '\u200b';
  */
 const defused = (text: string): string =>
   text
-    .replace(/@(?=\w)/g, `@${NOTHING}`)
+    .replace(/@(?=\S)/g, `@${NOTHING}`)
     .replace(/#(?=\d)/g, `#${NOTHING}`)
     .replace(/\b(GH)-(?=\d)/gi, `$1-${NOTHING}`)
     .replace(/:\/\//g, `:${NOTHING}//`)
-    .replace(/\bwww\./gi, (found) => `${found.slice(0, 3)}${NOTHING}.`)
+    // Also behind `_`, which is no boundary of a word and yet lets GitHub begin a link.
+    .replace(/www\./gi, (found) => `${found.slice(0, 3)}${NOTHING}.`)
     // What would begin a list or a quotation, where the text begins a line.
     .replace(/^(?=[-+*](?:\s|$)|[-=]{2,}\s*$|\d{1,9}[.)](?:\s|$))/, NOTHING);
 

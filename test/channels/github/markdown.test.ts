@@ -20,6 +20,7 @@ describe('text in Markdown', () => {
     ['acme/shop#12, acme/shop@a1b2c3d', 'acme/shop#\u200b12, acme/shop@\u200ba1b2c3d'],
     ['see https://github.com/acme/shop/issues/1', 'see https:\u200b//github.com/acme/shop/issues/1'],
     ['www.example.com, ops@example.com', 'www\u200b.example.com, ops@\u200bexample.com'],
+    ['_www.example.com_, ops@-example.com', '_www\u200b.example.com_, ops@\u200b-example.com'],
   ])('%s links and mentions nothing, as GitHub reads it after the Markdown', (text, shown) => {
     expect(read(md(text, 1_000))).toBe(shown);
   });
