@@ -34,6 +34,16 @@ const places = kinds.flatMap(({ id, config }) => {
   return walk(config.toJSONSchema({ io: 'input' }), []);
 });
 
+/** Vendors whose addresses have a shape that their schemas ask for: what stands behind the host. */
+const PATHS: Record<string, string> = { 'discord.url': '/api/webhooks/123456789012345678/fake-token' };
+
+/** A good address of this field, on any host, with or without a port. */
+const urlOn = ({ id, field }: Pick<Place, 'id' | 'field'>, origin: string): string =>
+  `${origin}${PATHS[`${id}.${field}`] ?? '/x'}`;
+
+/** Addresses that a vendor calls when it has something to tell: we hand them over, and call them never. */
+const CALLED_BY_OTHERS = new Set(['sms.status_callback']);
+
 /** The sample with this value in one field, and the others as they were. */
 function withField(
   sample: Record<string, unknown>,
@@ -43,6 +53,42 @@ function withField(
   const inner = (sample[name] ?? {}) as Record<string, unknown>;
   return { ...sample, [name]: rest.length === 0 ? value : withField(inner, rest, value) };
 }
+
+interface Field {
+  field: string;
+  schema: { type?: string; default?: unknown };
+}
+
+/** Every field that holds a text, at any depth: of tables, lists and alternatives as well. */
+function fieldsOf(node: unknown, path: string[] = []): Field[] {
+  const {
+    properties = {},
+    items,
+    additionalProperties,
+    anyOf = [],
+    oneOf = [],
+    allOf = [],
+    ...schema
+  } = node as {
+    properties?: Record<string, unknown>;
+    items?: unknown;
+    additionalProperties?: unknown;
+    anyOf?: unknown[];
+    oneOf?: unknown[];
+    allOf?: unknown[];
+  } & Field['schema'];
+  return [
+    ...(schema.type === 'string' ? [{ field: path.join('.'), schema }] : []),
+    ...Object.entries(properties).flatMap(([name, inner]) => fieldsOf(inner, [...path, name])),
+    ...[items, additionalProperties].flatMap((inner) =>
+      typeof inner === 'object' && inner !== null ? fieldsOf(inner, [...path, '*']) : [],
+    ),
+    ...[...anyOf, ...oneOf, ...allOf].flatMap((inner) => fieldsOf(inner, path)),
+  ];
+}
+
+const valueAt = (sample: unknown, field: string): unknown =>
+  field.split('.').reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], sample);
 
 /** What is said of a configuration with these fields, a dollar of theirs doubled as one has to; nothing where it is good. */
 function problemsWith(id: string, fields: Record<string, unknown>, egress = '{}'): string {
@@ -66,7 +112,11 @@ describe('the fields that take an address', () => {
   it('are all called so by their schemas', () => {
     expect(places.map(({ id, field }) => `${id}.${field}`).sort()).toEqual([
       'apprise.api_url',
+      'discord.url',
       'email.host',
+      'github.api_url',
+      'jira.base_url',
+      'linear.api_url',
       'notion-database.base_url',
       'notion.base_url',
       'pagerduty.api_url',
@@ -77,11 +127,24 @@ describe('the fields that take an address', () => {
       'slack-webhook.urls.info',
       'slack-webhook.urls.warning',
       'slack.api_url',
+      'sms.api_url',
+      'sms.status_callback',
+      'teams.url',
+      'telegram.api_url',
       'webhook.url',
     ]);
+  });
+
+  it('are all that there are: no other field is named like one, begins as one, or takes nothing but one', () => {
+    const known = new Set(places.map(({ id, field }) => `${id}.${field}`));
     for (const { id, config } of kinds) {
-      const named = Object.keys(config.shape).filter((name) => /url$|^host$|endpoint|server|proxy/.test(name));
-      for (const name of named) expect(places).toContainEqual(expect.objectContaining({ id, field: name }));
+      for (const { field, schema } of fieldsOf(config.toJSONSchema({ io: 'input' }))) {
+        const given = [schema.default, valueAt(sampleOf(id), field)].filter((value) => typeof value === 'string');
+        const isAddress =
+          /(^|[._])(url|uri|address|host|hostname|endpoint|server|proxy|callback|webhook|origin)$/.test(field) ||
+          given.some((value) => /^https?:/.test(value));
+        if (isAddress) expect(known).toContain(`${id}.${field}`);
+      }
     }
   });
 
@@ -91,9 +154,10 @@ describe('the fields that take an address', () => {
 });
 
 describe.each(places)('$id, $field', ({ id, field, kind }) => {
+  const on = (origin: string): string => urlOn({ id, field }, origin);
   const refused =
     kind === 'uri'
-      ? INSIDE_HOSTS.map((host) => `https://${host}/x`)
+      ? INSIDE_HOSTS.map((host) => on(`https://${host}`))
       : [...INSIDE_HOSTS, '::1', '::ffff:127.0.0.1'].filter(isServerName);
   const at = (value: string) => withField(sampleOf(id), field.split('.'), value);
 
@@ -108,17 +172,17 @@ describe.each(places)('$id, $field', ({ id, field, kind }) => {
 
   it('is refused on a port where something else listens, and taken where it was allowed', () => {
     const [host, fields] =
-      kind === 'uri' ? ['ok.test', at('https://ok.test:22/x')] : ['ok.test', { ...at('ok.test'), port: 22 }];
+      kind === 'uri' ? ['ok.test', at(on('https://ok.test:22'))] : ['ok.test', { ...at('ok.test'), port: 22 }];
     expect(problemsWith(id, fields)).toContain('port 22 is only for hosts listed under egress.allow');
     expect(problemsWith(id, fields, `{ allow: [${host}] }`)).toBe('');
     expect(problemsWith(id, fields, '{ ports: [22] }')).toBe('');
-    const local = kind === 'uri' ? at('http://10.1.2.3:3000/x') : { ...at('10.1.2.3'), port: 3_000 };
+    const local = kind === 'uri' ? at(on('http://10.1.2.3:3000')) : { ...at('10.1.2.3'), port: 3_000 };
     expect(problemsWith(id, local)).toContain(field);
     expect(problemsWith(id, local, '{ allow: ["10.0.0.0/8"] }')).toBe('');
   });
 
   it('is not asked of an integration that is switched off', () => {
-    const fields = kind === 'uri' ? at('https://127.0.0.1/x') : at('127.0.0.1');
+    const fields = kind === 'uri' ? at(on('https://127.0.0.1')) : at('127.0.0.1');
     expect(problemsWith(id, { ...fields, enabled: false })).toBe('');
   });
 });
@@ -147,9 +211,10 @@ describe('at the moment of sending', () => {
   const egressWith = (resolveHost: ResolveHost) => createEgress({ allow: [], ports: [port], resolveHost });
 
   /** One real send through the guard, with this address in this field. */
-  async function sendTo({ id, field, kind }: Place, host: string, resolveHost: ResolveHost): Promise<Outcome> {
+  async function sendTo(place: Place, host: string, resolveHost: ResolveHost): Promise<Outcome> {
+    const { id, field, kind } = place;
     const egress = egressWith(resolveHost);
-    const value = kind === 'uri' ? `https://${host}:${port}/x` : host;
+    const value = kind === 'uri' ? urlOn(place, `https://${host}:${port}`) : host;
     const config = withField({ ...sampleOf(id), ...(kind === 'hostname' && { port }) }, field.split('.'), value);
     const signal = AbortSignal.timeout(10_000);
     try {
@@ -178,7 +243,10 @@ describe('at the moment of sending', () => {
     }
   }
 
-  it.each(places)(
+  const called = places.filter(({ id, field }) => !CALLED_BY_OTHERS.has(`${id}.${field}`));
+  const handedOver = places.filter((place) => !called.includes(place));
+
+  it.each(called)(
     '$id, $field: nothing inside is called, however the name is resolved, and all refusals are alike',
     async (place) => {
       const details = new Set<string>();
@@ -203,7 +271,7 @@ describe('at the moment of sending', () => {
     },
   );
 
-  it.each(places)(
+  it.each(called)(
     '$id, $field: a name that was good when it was read, and is bad now, is not called',
     async (place) => {
       const answers = [['93.184.215.14'], ['127.0.0.1']];
@@ -213,4 +281,19 @@ describe('at the moment of sending', () => {
       expect(seen).toEqual([]);
     },
   );
+
+  it.each(handedOver)('$id, $field: is never called by us', async ({ id, field }) => {
+    const channel = channels.find((one) => one.id === id) as unknown as Channel;
+    const config = withField(sampleOf(id), field.split('.'), 'https://callback.test/x');
+    const asked: string[] = [];
+    const fetch: typeof globalThis.fetch = async (url) => {
+      asked.push(new URL(String(url)).host);
+      return new Response('{}', { status: 201 });
+    };
+    const call = callOf(channel, config, { fetch });
+    await channel.send(call);
+    await channel.check?.(call);
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked).not.toContain('callback.test');
+  });
 });
