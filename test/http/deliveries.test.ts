@@ -131,7 +131,7 @@ describe('sending again', () => {
       deliveries: [{ status: 'pending', channel: 'webhook', redirected_from: id }],
     });
     for (const [to, why] of [
-      ['nobody', 'no integration has this name in the configuration'],
+      ['nobody', 'no integration of this name is configured or stored'],
       ['off', 'off is switched off, or takes no messages'],
       ['terminal', 'it is a delivery to terminal already'],
     ])

@@ -250,7 +250,7 @@ describe('the histories of everything', () => {
       /^info · pay_ments_eu_ · route jobs · from the_shop_itself$/,
       /^[a-z_]+ → (chat|plain|hook|second|mail)$/,
       /^until [a-z_ ]+( \(level \d\))?$/,
-      /^(test|redeliver|redelivery) of (mail|hook|chat)$/,
+      /^(test|check|redeliver|redelivery) of (mail|hook|chat)$/,
       /^summary daily(, by hand|, daily at 18:00 Asia\/Seoul)$/,
     ];
     expect([...summaries].filter((one) => !shown.some((shape) => shape.test(one)))).toEqual([]);
