@@ -1,12 +1,16 @@
 /** Secrets that are recognised wherever they turn up, given to every channel and source, and vendors that repeat them: nowhere. */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { secretPaths } from '../../src/channels/channel.ts';
+import { channels, writers } from '../../src/channels/index.ts';
 import { type Ledger, openLedger } from '../../src/ledger/db.ts';
 import { newSealingKey } from '../../src/ledger/sealing.ts';
+import { createTokens } from '../../src/ledger/tokens.ts';
 import type { IncidentView } from '../../src/ledger/views.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { createAuthority } from '../support/authority.ts';
@@ -27,6 +31,15 @@ function canary(name: string, end = '/+?&='): string {
 /** A key of ours is as secret as what it seals. */
 const sealingKey = newSealingKey();
 canaries.set('sealing-key', sealingKey);
+/** PagerDuty's keys have a length, and no signs. */
+const pagerDutyKey = `canary${randomBytes(13).toString('hex')}`;
+canaries.set('pagerduty-key', pagerDutyKey);
+/** Of a key in several lines the first with something of its own. */
+const gitHubKey = generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey.export({
+  type: 'pkcs8',
+  format: 'pem',
+});
+canaries.set('github-key', String(gitHubKey).split('\n')[2] ?? '');
 const inUrl = (name: string): string => encodeURIComponent(canary(name));
 
 /** As it may be met: as it is, in a URL, and in base64 wherever it began there. */
@@ -48,11 +61,15 @@ const found = (text: string): string[] =>
 
 const dir = mkdtempSync(join(tmpdir(), 'tocsin-canaries-'));
 const start: StartInput = { stateDir: dir, configPath: join(dir, 'tocsin.yaml'), key: canary('api-key', '/+=') };
-const TARGETS = ['bot', 'incoming', 'hook', 'mail', 'refused', 'untrusted', 'blocked'];
+const TARGETS = [
+  ...['bot', 'incoming', 'hook', 'mail', 'refused', 'untrusted', 'blocked', 'server', 'card', 'group', 'phone'],
+  ...['tickets', 'issues', 'requests', 'app', 'pager', 'everywhere', 'elsewhere', 'entries'],
+];
 /** Where a failure has to be over before we look. */
 const ENDED_MS = 60_000;
 
 let echo: Echo;
+let stern: Echo;
 let smtp: Echo;
 let untrusted: Echo;
 let postgres: PostgresServer | undefined;
@@ -66,23 +83,31 @@ beforeAll(async () => {
   const authority = await createAuthority('Nobody knows it');
   const { key, cert } = await authority.issue('untrusted', { names: [{ type: 'ip', value: '127.0.0.1' }] });
   authority.remove();
-  [echo, smtp, untrusted] = await Promise.all([startEchoHttp(), startEchoSmtp(), startEchoHttp({ key, cert })]);
+  [echo, stern, smtp, untrusted] = await Promise.all([
+    startEchoHttp(),
+    startEchoHttp({ stern: true }),
+    startEchoSmtp(),
+    startEchoHttp({ identity: { key, cert } }),
+  ]);
   postgres = postgresPrograms() ? await startPostgres() : undefined;
   const closed = await freePort();
   temporalPort = await freePort();
   const vendor = `http://127.0.0.1:${echo.port}`;
+  const refusing = `http://127.0.0.1:${stern.port}`;
+  const twice = 'max_attempts: 2, backoff: 100ms';
   const secretFile = join(dir, 'mounted');
   writeFileSync(secretFile, canary('mounted-file'), { mode: 0o600 });
   writeFileSync(
     start.configPath,
     `
 integrations:
-  bot: { type: slack, token: '${canary('slack-token', '')}', channel: '#ops', api_url: '${vendor}/api/', max_attempts: 2, backoff: 100ms }
-  incoming: { type: slack-webhook, url: '${vendor}/services/${canary('slack-url', '')}', max_attempts: 2, backoff: 100ms }
+  bot: { type: slack, token: '${canary('slack-token', '')}', signing_secret: '${canary('slack-signing')}', channel: '#ops', api_url: '${vendor}/api/', max_attempts: 2, backoff: 100ms }
+  incoming: { type: slack-webhook, url: '${vendor}/services/${canary('slack-url', '')}', urls: { critical: '${vendor}/services/${canary('slack-critical', '')}', error: '${vendor}/services/${canary('slack-error', '')}', warning: '${vendor}/services/${canary('slack-warning', '')}', info: '${vendor}/services/${canary('slack-info', '')}' }, max_attempts: 2, backoff: 100ms }
   hook:
     type: webhook
-    url: '${vendor}/hook/${canary('hook-path', '')}?token=${inUrl('hook-query')}'
+    url: '${refusing}/hook/${canary('hook-path', '')}?token=${inUrl('hook-query')}'
     secret: '${canary('hook-secret')}'
+    secrets: ['${canary('hook-further-secret')}']
     headers: { authorization: 'Bearer ${canary('hook-bearer')}', x-api-key: '${canary('hook-header')}', x-plain: "\${PLAIN_TOKEN}" }
     max_attempts: 2
     backoff: 100ms
@@ -90,6 +115,18 @@ integrations:
   refused: { type: webhook, url: 'http://127.0.0.1:${closed}/${canary('refused-path', '')}', max_attempts: 2, backoff: 100ms }
   untrusted: { type: webhook, url: 'https://127.0.0.1:${untrusted.port}/${canary('untrusted-path', '')}', max_attempts: 2, backoff: 100ms }
   blocked: { type: webhook, url: 'https://nowhere.invalid/${canary('blocked-path', '')}?key=${inUrl('blocked-query')}', max_attempts: 2, backoff: 100ms }
+  server: { type: discord, url: '${refusing}/api/webhooks/1/${canary('discord-url', '')}', ${twice} }
+  card: { type: teams, url: '${refusing}/workflows/1/invoke?sig=${inUrl('teams-sig')}', ${twice} }
+  group: { type: telegram, token: '12345678:${canary('telegram-token', '')}', secret_token: '${canary('telegram-secret', '')}', chat_id: '-100', api_url: '${vendor}', ${twice} }
+  phone: { type: sms, account_sid: 'AC${'0'.repeat(32)}', auth_token: '${canary('sms-token')}', api_key_sid: 'SK${'0'.repeat(32)}', api_key_secret: '${canary('sms-secret')}', from: '+15005550006', to: ['+15551234567'], api_url: '${refusing}', ${twice} }
+  tickets: { type: jira, base_url: '${refusing}', email: a@example.com, api_token: '${canary('jira-token')}', project_key: OPS, ${twice} }
+  issues: { type: linear, api_key: '${canary('linear-key')}', team_id: 9cfb482a-81e3-4154-b5b9-2c805e70a02d, api_url: '${vendor}/graphql', ${twice} }
+  requests: { type: github, token: '${canary('github-token')}', repository: acme/shop, pull_request: 7, api_url: '${refusing}', ${twice} }
+  app: { type: github, app_id: 1, installation_id: 2, private_key: ${JSON.stringify(gitHubKey)}, repository: acme/shop, pull_request: 7, api_url: '${refusing}', ${twice} }
+  pager: { type: pagerduty, routing_key: '${pagerDutyKey}', api_token: '${canary('pagerduty-token')}', api_url: '${refusing}', rest_url: '${refusing}', ${twice} }
+  everywhere: { type: apprise, api_url: '${refusing}', key: '${canary('apprise-key', '')}', user: tocsin, pass: '${canary('apprise-pass')}', ${twice} }
+  elsewhere: { type: apprise, api_url: '${refusing}', urls: 'json://${canary('apprise-urls', '')}@example.com', ${twice} }
+  entries: { type: notion-database, token: '${canary('entries-token')}', database_id: '${'0'.repeat(32)}', base_url: '${refusing}', ${twice} }
   pages: { type: notion, token: '${canary('notion-token')}', database_id: '${'0'.repeat(32)}', base_url: '${vendor}' }
 routes:
   - { name: worst, match: [ 'severity="critical"' ], group_wait: 0s, notify: [${TARGETS}] }
@@ -117,7 +154,7 @@ egress: { allow: ['127.0.0.0/8'] }
 }, 180_000);
 afterAll(async () => {
   await endAll(tocsin, dir);
-  await Promise.all([echo?.close(), smtp?.close(), untrusted?.close(), postgres?.remove()]);
+  await Promise.all([echo?.close(), stern?.close(), smtp?.close(), untrusted?.close(), postgres?.remove()]);
   rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
 });
 
@@ -143,6 +180,32 @@ async function ask(
 
 const secret = (name: string): string => canaries.get(name) ?? '';
 
+/** What stands at a path, of which `*` is any name. */
+function valuesAt(value: unknown, [name, ...rest]: string[]): unknown[] {
+  if (name === undefined) return [value];
+  if (typeof value !== 'object' || value === null) return [];
+  const inner = name === '*' ? Object.values(value) : [(value as Record<string, unknown>)[name]];
+  return inner.flatMap((one) => valuesAt(one, rest));
+}
+
+it('every secret field of every channel holds one', () => {
+  const { integrations } = parse(readFileSync(start.configPath, 'utf8')) as {
+    integrations: Record<string, { type: string }>;
+  };
+  for (const { id, config } of [...channels, ...writers])
+    for (const path of secretPaths(config)) {
+      const given = Object.values(integrations)
+        .filter(({ type }) => type === id)
+        .flatMap((one) => valuesAt(one, path).filter((value) => typeof value === 'string'));
+      // A name in braces stands for one that is given by the environment.
+      expect([id, path, given.some((value) => found(value).length > 0 || value.startsWith('$'))]).toEqual([
+        id,
+        path,
+        true,
+      ]);
+    }
+});
+
 describe('with vendors that repeat in their errors what they were sent', () => {
   it('every channel fails, each in its own way', async () => {
     const events = (['info', 'critical'] as const).map((severity) => ({
@@ -163,7 +226,9 @@ describe('with vendors that repeat in their errors what they were sent', () => {
           '/v1/deliveries?limit=200',
         );
         const failed = new Set(deliveries.filter(({ failure }) => failure !== undefined).map(({ target }) => target));
-        return TARGETS.every((target) => failed.has(target)) || undefined;
+        const others = TARGETS.filter((target) => !failed.has(target));
+        if (others.length > 0) throw new Error(`not ${others}`);
+        return true;
       },
       ENDED_MS,
     );
@@ -172,10 +237,10 @@ describe('with vendors that repeat in their errors what they were sent', () => {
       () => echo.seen().includes(secret('notion-token')) || undefined,
       ENDED_MS,
     );
-  });
+  }, 180_000);
 
   it('and so do integrations that are made and changed through the API', async () => {
-    const vendor = `http://127.0.0.1:${echo.port}`;
+    const vendor = `http://127.0.0.1:${stern.port}`;
     const config = {
       url: `${vendor}/kept/${canary('kept-path', '')}?token=${inUrl('kept-query')}`,
       secret: canary('kept-secret'),
@@ -204,10 +269,24 @@ describe('with vendors that repeat in their errors what they were sent', () => {
   });
 
   it('and every secret was really sent to those it was for', () => {
-    const seen = echo.seen() + smtp.seen();
+    const seen = echo.seen() + stern.seen() + smtp.seen();
     for (const name of [
       'slack-token',
-      'slack-url',
+      'slack-critical',
+      'slack-info',
+      'discord-url',
+      'teams-sig',
+      'telegram-token',
+      'sms-secret',
+      'jira-token',
+      'linear-key',
+      'github-token',
+      'pagerduty-key',
+      'pagerduty-token',
+      'apprise-key',
+      'apprise-pass',
+      'apprise-urls',
+      'entries-token',
       'hook-path',
       'hook-query',
       'hook-bearer',
@@ -320,8 +399,15 @@ describe('none of them is', () => {
       title: 'Again',
       service: 'info',
     });
-    const { deliveries } = await api().taken<{ deliveries: { id: number }[] }>('GET', '/v1/deliveries');
+    const { deliveries } = await api().taken<{ deliveries: { id: number; incident: string | null }[] }>(
+      'GET',
+      '/v1/deliveries',
+    );
+    const told = deliveries.filter(({ incident }) => incident !== null).map(({ id }) => id);
+    const tokens = createTokens([Buffer.from(sealingKey, 'base64')]);
+    const links = told.slice(0, 3).map((id) => tokens.sign(id, 'ack', new Date()));
     const fill: Record<string, string[]> = {
+      '/a/{token}': links,
       '/v1/deliveries/{id}': deliveries.map(({ id }) => String(id)),
       '/v1/incidents/{id}': incidents.map(({ id }) => id),
       '/v1/events/{id}': accepted.map(({ id }) => id),
@@ -338,8 +424,11 @@ describe('none of them is', () => {
         expect([path, await ask('GET', path.replace(/\{\w+\}/, name))]).toEqual([path, 200]);
       }
     }
+    const form = { authorization: '', 'content-type': 'application/x-www-form-urlencoded' };
+    for (const link of links) expect(await ask('POST', `/a/${link}`, `name=ana`, form)).toBe(200);
     for (const path of [
       '/metrics',
+      '/a/{token}',
       '/openapi.json',
       '/docs',
       '/v1/deliveries',

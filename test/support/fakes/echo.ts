@@ -13,8 +13,15 @@ export interface Echo {
 /** The refusals of an HTTP vendor in turn: a status, or the 200 of one that reports its errors in the body. */
 const STATUSES = [400, 401, 500, 200, 403, 422, 302];
 
-/** With `identity` over TLS. */
-export async function startEchoHttp(identity?: { key: string; cert: string }): Promise<Echo> {
+/** With `identity` over TLS; `stern` never says 200, which some channels take for a yes whatever the body says. */
+export async function startEchoHttp({
+  identity,
+  stern = false,
+}: {
+  identity?: { key: string; cert: string };
+  stern?: boolean;
+} = {}): Promise<Echo> {
+  const statuses = STATUSES.filter((status) => !stern || status !== 200);
   let seen = '';
   let count = 0;
   const answer: RequestListener = async (request: IncomingMessage, response) => {
@@ -24,7 +31,7 @@ export async function startEchoHttp(identity?: { key: string; cert: string }): P
     seen += `${all}\n`;
     const told = { ok: false, error: all, message: all, code: all, errors: [all], headers: request.headers };
     const oneLine = encodeURI(`${request.url} ${request.headers.authorization ?? ''}`);
-    response.writeHead(STATUSES[count++ % STATUSES.length] ?? 400, {
+    response.writeHead(statuses[count++ % statuses.length] ?? 400, {
       'content-type': 'application/json',
       'x-request-id': oneLine,
       'x-slack-req-id': oneLine,
