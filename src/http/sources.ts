@@ -21,9 +21,9 @@ interface Named {
 
 /**
  * Alertmanager repeats a message after 5xx and gives it up after 429, so this is how it is told to come back later
- * (prometheus/alertmanager, notify/webhook).
+ * (prometheus/alertmanager, notify/webhook). Grafana came from it and repeats either at its next group interval.
  */
-const GIVES_UP_AT_429 = new Set(['alertmanager']);
+const GIVES_UP_AT_429 = new Set(['alertmanager', 'grafana']);
 
 export const sources = ({
   door,

@@ -1,9 +1,10 @@
 /** Every source that can be configured by name; the event door (events.ts) is always open and needs no entry. */
 import { alertmanager } from './alertmanager.ts';
+import { grafana } from './grafana.ts';
 import { mapping } from './mapping.ts';
 import type { Source } from './source.ts';
 
-export const sources = [alertmanager, mapping] as const;
+export const sources = [alertmanager, grafana, mapping] as const;
 
 /** The source with this id. Its configuration is the one its own schema has parsed. */
 export const sourceOf = (id: string): Source | undefined =>

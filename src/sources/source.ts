@@ -1,5 +1,5 @@
 /** The contract of a source: who may send, how its payload becomes events, and the limits every event keeps. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { Event, Json, Labels, Link } from '../core/event.ts';
 import { parseDuration } from '../core/time.ts';
@@ -116,9 +116,45 @@ export function refuseWithoutToken(headers: Headers, token: string | undefined):
   const [scheme = '', credentials = ''] = typeof authorization === 'string' ? authorization.split(' ') : [];
   const basic = scheme.toLowerCase() === 'basic' ? Buffer.from(credentials, 'base64').toString('utf8') : '';
   const shown = scheme.toLowerCase() === 'bearer' ? credentials : basic.slice(basic.indexOf(':') + 1);
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(shown), digest(token)) ? undefined : 'the token is missing or wrong';
+  return isSame(shown, token) ? undefined : 'the token is missing or wrong';
 }
+
+/** Whether two texts are the same, in a time that does not tell where they differ. */
+export function isSame(one: string, other: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(one), digest(other));
+}
+
+/** A header that is given once; empty where it is absent, or where it is a list. */
+export function headerOf(headers: Headers, name: string): string {
+  const value = headers[name.toLowerCase()];
+  return typeof value === 'string' ? value.trim() : '';
+}
+
+/** How far a signed or stated time may be from ours: what is older may be a copy that somebody kept. */
+export const REPLAY_MS = 5 * 60_000;
+
+/** The refusal where a time of sending, in seconds since 1970, is missing or too far from now. */
+export function refuseUnlessFresh(seconds: string, now: Date): string | undefined {
+  const sent = /^\d{1,11}$/.test(seconds) ? Number(seconds) * 1_000 : Number.NaN;
+  return Math.abs(now.getTime() - sent) <= REPLAY_MS
+    ? undefined
+    : 'the time it was sent at is missing or too far from now';
+}
+
+/** HMAC-SHA256 as hexadecimal digits, over these parts one after the other. */
+export function hmacOf(secret: string, ...parts: (string | Buffer)[]): string {
+  const hmac = createHmac('sha256', secret);
+  for (const part of parts) hmac.update(part);
+  return hmac.digest('hex');
+}
+
+/** A short name for what is too long to be one: the first 16 hexadecimal digits of its SHA-256. */
+export const digestOf = (value: unknown): string =>
+  createHash('sha256')
+    .update(JSON.stringify(value) ?? '')
+    .digest('hex')
+    .slice(0, 16);
 
 /**
  * A value of JSON with every text well-formed (a lone surrogate becomes U+FFFD, which Postgres can keep), NUL replaced and

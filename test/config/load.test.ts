@@ -271,7 +271,7 @@ sources: { am: { type: alert } }
       'line 7, routes[0].mute: there is no time interval office: none is configured',
       'line 8, routes[1].name: must not be default, which is the name of what no route takes (found "default")',
       'line 9, summaries[0].notion: ops is of type post, which keeps no daily pages',
-      'line 10, sources.am.type: there is no source alert: there is alertmanager, mapping',
+      `line 10, sources.am.type: there is no source alert: there is ${sources.map(({ id }) => id).join(', ')}`,
     ]);
   });
 
