@@ -2,9 +2,10 @@
 import { alertmanager } from './alertmanager.ts';
 import { grafana } from './grafana.ts';
 import { mapping } from './mapping.ts';
+import { sentry } from './sentry.ts';
 import type { Source } from './source.ts';
 
-export const sources = [alertmanager, grafana, mapping] as const;
+export const sources = [alertmanager, grafana, mapping, sentry] as const;
 
 /** The source with this id. Its configuration is the one its own schema has parsed. */
 export const sourceOf = (id: string): Source | undefined =>
