@@ -22,8 +22,9 @@ interface Named {
 /**
  * Alertmanager repeats a message after 5xx and gives it up after 429, so this is how it is told to come back later
  * (prometheus/alertmanager, notify/webhook). Grafana came from it and repeats either at its next group interval.
+ * Datadog repeats after 5xx alone (https://docs.datadoghq.com/integrations/webhooks/).
  */
-const GIVES_UP_AT_429 = new Set(['alertmanager', 'grafana']);
+const GIVES_UP_AT_429 = new Set(['alertmanager', 'grafana', 'datadog']);
 
 export const sources = ({
   door,
