@@ -68,10 +68,12 @@ export const sources = ({
           throw new Problem('unauthenticated', 'the request is not from who it should be');
         }
         if (raw.length === 0) throw new Problem('bad-request', 'a JSON body is needed');
-        const { events, rejected } = found.source.normalise(parseJson(raw, { tolerant: true }), {
+        const json = found.source.unwrap?.(raw, headers) ?? raw;
+        const { events, rejected } = found.source.normalise(parseJson(json, { tolerant: true }), {
           name,
           config: found.config,
           now,
+          headers,
         });
         if (events.length + rejected.length > EVENTS_MAX)
           throw new Problem(

@@ -21,10 +21,12 @@ export interface Source<Id extends string = string, Schema extends z.ZodObject =
   config: Schema;
   /** A refusal in words when the request is not from who it should be; undefined where it is, or nothing can be checked. */
   verify(raw: Buffer, headers: Headers, config: z.output<Schema>, now: Date): string | undefined;
+  /** The JSON within the body, for senders that may wrap it; never throws. Absent: the body is the JSON. */
+  unwrap?(raw: Buffer, headers: Headers): Buffer;
   /** The events in a parsed payload; never throws, whatever the payload is. `name` is the source's name in tocsin.yaml. */
   normalise(
     payload: unknown,
-    context: { name: string; config: z.output<Schema>; now: Date },
+    context: { name: string; config: z.output<Schema>; now: Date; headers?: Headers },
   ): { events: Event[]; rejected: Rejected[] };
 }
 
@@ -119,6 +121,41 @@ export function refuseWithoutToken(headers: Headers, token: string | undefined):
   return isSame(shown, token) ? undefined : 'the token is missing or wrong';
 }
 
+/**
+ * One name of several parts, which no other parts have: a slash within a part between the first and the last is written as
+ * %2F. What is longer than `max` becomes its SHA-256: cut off, two of them would be one.
+ */
+export function nameOf(parts: readonly string[], max: number): string {
+  const name = parts
+    .map((part, at) =>
+      at === 0 || at === parts.length - 1 ? part : part.replaceAll('%', '%25').replaceAll('/', '%2F'),
+    )
+    .join('/');
+  return name.length <= max ? name : createHash('sha256').update(name).digest('hex');
+}
+
+/** What stands at a path of names in a payload: own properties only, so no path reaches a prototype. */
+export const valueAt = (payload: unknown, ...path: string[]): unknown =>
+  path.reduce<unknown>(
+    (value, name) =>
+      typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+        ? (value as Record<string, unknown>)[name]
+        : undefined,
+    payload,
+  );
+
+/** A text or a number at a path, trimmed; empty where there is none. */
+export function textAt(payload: unknown, ...path: string[]): string {
+  const value = valueAt(payload, ...path);
+  return typeof value === 'string' || typeof value === 'number' ? String(value).trim() : '';
+}
+
+/** The list at a path; empty where there is none. */
+export function listAt(payload: unknown, ...path: string[]): unknown[] {
+  const value = valueAt(payload, ...path);
+  return Array.isArray(value) ? value : [];
+}
+
 /** Whether two texts are the same, in a time that does not tell where they differ. */
 export function isSame(one: string, other: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest();
@@ -126,8 +163,8 @@ export function isSame(one: string, other: string): boolean {
 }
 
 /** A header that is given once; empty where it is absent, or where it is a list. */
-export function headerOf(headers: Headers, name: string): string {
-  const value = headers[name.toLowerCase()];
+export function headerOf(headers: Headers | undefined, name: string): string {
+  const value = headers?.[name.toLowerCase()];
   return typeof value === 'string' ? value.trim() : '';
 }
 
