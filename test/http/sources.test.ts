@@ -1,4 +1,11 @@
+import { createHmac } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { channels, writers } from '../../src/channels/index.ts';
+import { fromText } from '../../src/config/load.ts';
+import { sources } from '../../src/sources/index.ts';
+import deploymentStatus from '../samples/github/deployment_status.created.json' with { type: 'json' };
+import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
 import { type Api, pick, startApi } from './harness.ts';
 
 let api: Api;
@@ -102,5 +109,99 @@ describe('wrong tokens of a source', () => {
     expect([await shown('wrong'), await shown('wrong'), await shown('wrong')]).toEqual([401, 401, 429]);
     expect(await shown('a-token-of-its-own')).toBe(202);
     await guessed.stop();
+  });
+});
+
+describe('the webhooks of GitHub and GitLab', () => {
+  const SECRET = 'the-secret-of-the-webhook';
+  const CONFIG = `
+integrations: { terminal: { type: stdout } }
+default: { notify: [terminal] }
+sources:
+  code: { type: github, secret: ${SECRET} }
+  lab: { type: gitlab, token: ${SECRET} }
+`;
+  let forges: Api;
+  beforeAll(async () => {
+    forges = await startApi({ config: fromText(CONFIG, 'the tests', {}, { channels, writers, sources }) });
+  });
+  afterAll(() => forges.stop());
+
+  const sign = (raw: string | Uint8Array) => `sha256=${createHmac('sha256', SECRET).update(raw).digest('hex')}`;
+  const fromGitHub = (raw: string | Uint8Array, headers: Record<string, string> = {}) =>
+    forges.call('POST', '/v1/sources/code', {
+      raw,
+      headers: {
+        'x-github-event': 'deployment_status',
+        'x-github-delivery': crypto.randomUUID(),
+        'x-hub-signature-256': sign(raw),
+        ...headers,
+      },
+    });
+  const deployed = (id: number, state: string, environment: string) =>
+    JSON.stringify({
+      ...deploymentStatus,
+      deployment_status: { id, state, environment, updated_at: '2026-11-20T10:00:00Z' },
+    });
+  const alertsOf = (service: string) =>
+    forges.ledger.query<{ status: string }>('select status from alerts where service = $1 order by first_at', [
+      service,
+    ]);
+
+  it('need no key: a signature is enough, and a redelivery is known', async () => {
+    const failed = deployed(1, 'failure', 'production');
+    const first = await fromGitHub(failed);
+    expect([first.status, (pick(first.body, 'accepted') as unknown[]).length]).toEqual([202, 1]);
+    const again = await fromGitHub(failed);
+    expect([pick(again.body, 'accepted'), pick(again.body, 'duplicates')]).toEqual([[], pick(first.body, 'accepted')]);
+    expect(await alertsOf('Codertocat/Hello-World')).toEqual([{ status: 'firing' }]);
+    expect((await fromGitHub(deployed(2, 'success', 'staging'))).status).toBe(202);
+    expect(await alertsOf('Codertocat/Hello-World')).toEqual([{ status: 'firing' }]);
+    expect((await fromGitHub(deployed(3, 'success', 'production'))).status).toBe(202);
+    expect(await alertsOf('Codertocat/Hello-World')).toEqual([{ status: 'resolved' }]);
+    // The failure that GitHub sends late happened before the success that is known.
+    const late = { ...deploymentStatus, deployment_status: { id: 4, state: 'error', environment: 'production' } };
+    const sent = JSON.stringify({
+      ...late,
+      deployment_status: { ...late.deployment_status, updated_at: '2026-11-20T09:59:00Z' },
+    });
+    expect((await fromGitHub(sent)).status).toBe(202);
+    expect(await alertsOf('Codertocat/Hello-World')).toEqual([{ status: 'resolved' }]);
+  });
+
+  it('may come as a form, which is signed as it is', async () => {
+    const form = `payload=${encodeURIComponent(deployed(5, 'failure', 'form')).replaceAll('%20', '+')}`;
+    const { status, body } = await fromGitHub(form, { 'content-type': 'application/x-www-form-urlencoded' });
+    expect([status, (pick(body, 'accepted') as unknown[]).length]).toEqual([202, 1]);
+  });
+
+  it('are refused with a wrong signature, whatever key is shown, before anything is parsed', async () => {
+    const raw = deployed(6, 'failure', 'production');
+    expect((await fromGitHub(raw, { 'x-hub-signature-256': sign(`${raw} `) })).status).toBe(401);
+    expect((await fromGitHub('{"trunc', { 'x-hub-signature-256': 'sha256=00' })).status).toBe(401);
+    const keyed = { raw, key: forges.keys.ingest, headers: { 'x-github-event': 'deployment_status' } };
+    expect((await forges.call('POST', '/v1/sources/code', keyed)).status).toBe(401);
+  });
+
+  it('are answered 202 where they are no event of ours, and never 5xx', async () => {
+    expect(await fromGitHub('{"zen":"Design for failure."}', { 'x-github-event': 'ping' })).toMatchObject({
+      status: 202,
+      body: { accepted: [], rejected: [{ index: 0, problem: expect.stringMatching(/^a ping/) }] },
+    });
+    expect((await fromGitHub('[]', { 'x-github-event': 'star' })).status).toBe(202);
+    expect((await fromGitHub('null')).status).toBe(202);
+    expect((await fromGitHub('{"action":')).status).toBe(400);
+    expect((await fromGitHub(gzipSync('{}'), { 'content-encoding': 'gzip' })).status).toBe(415);
+    expect((await fromGitHub(new Uint8Array(25 * 1024 * 1024).fill(0x20))).status).toBe(413);
+  });
+
+  it('of GitLab show its token; without one, a key in a header of its own does', async () => {
+    const fromGitLab = (headers: Record<string, string>, name = 'lab', key?: string) =>
+      forges.call('POST', `/v1/sources/${name}`, { body: pipeline, headers, key });
+    expect((await fromGitLab({ 'x-gitlab-token': SECRET })).status).toBe(202);
+    expect((await fromGitLab({ 'x-gitlab-token': 'another-secret-of-some' })).status).toBe(401);
+    expect((await fromGitLab({})).status).toBe(401);
+    expect((await fromGitLab({}, 'gitlab', forges.keys.ingest)).status).toBe(202);
+    expect((await fromGitLab({}, 'github', forges.keys.ingest)).status).toBe(404);
   });
 });
