@@ -94,7 +94,7 @@ describe('the README', () => {
       const offered = Object.entries(paths).flatMap(([path, methods]) =>
         Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
       );
-      expect(all(/^\| `((?:GET|POST|PUT|PATCH|DELETE) \/\S+)` \|/gm).sort()).toEqual(offered.sort());
+      expect(all(/^\| `((?:GET|POST|PUT|PATCH|DELETE|OPTIONS) \/\S+)` \|/gm).sort()).toEqual(offered.sort());
       const matches = (path: string): boolean =>
         Object.keys(paths).some((known) => new RegExp(`^${known.replace(/\{\w+\}/g, '[^/]+')}$`).test(path));
       const named = all(/(?<![\w.-])(?:https?:\/\/[\w.:-]+)?(\/v1\/[\w{}/-]+)/g);

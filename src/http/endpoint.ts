@@ -42,10 +42,10 @@ type Takes<Body extends z.ZodType> =
   | { kind: 'raw'; schema: z.ZodType; limit: number; media: 'json' | 'any' };
 
 /** Why a request is not from who it should be; undefined where it is. */
-type Check = (arrived: Pick<Arrived, 'raw' | 'headers' | 'now'>) => string | undefined;
+type Check = (arrived: Pick<Arrived, 'raw' | 'headers' | 'query' | 'now'>) => string | undefined;
 
 interface Described {
-  method: 'get' | 'post' | 'patch' | 'delete';
+  method: 'get' | 'post' | 'patch' | 'delete' | 'options';
   /** As OpenAPI writes it: `/v1/events/{id}`. */
   path: string;
   access: Access;

@@ -17,7 +17,7 @@ import { documentOf, PROBLEM_MEDIA_TYPE, Problem, problemOf, tooMany } from './p
 import { createRefusals, type NoteRefusal } from './refusals.ts';
 
 /** Generous: a key that asks more often than this is in a loop. */
-const KEY_RATE: Rate = { per_second: 20_000, burst: 40_000 };
+export const KEY_RATE: Rate = { per_second: 20_000, burst: 40_000 };
 
 /** The caller of endpoints that ask for no key. */
 const NOBODY: Caller = { id: 'none', name: 'nobody', scopes: [] };
@@ -86,14 +86,15 @@ function handlerOf(
     if (endpoint.takes && raw.length > 0 && (endpoint.takes.kind === 'json' || endpoint.takes.media === 'json'))
       requireJson(request);
     const at = now();
+    const query = request.query as Record<string, unknown>;
     if (check) {
-      auth.prove(request, () => check({ raw, headers: request.headers, now: at }));
+      auth.prove(request, () => check({ raw, headers: request.headers, query, now: at }));
       count(); // Not before: else anybody could use up what its true sender may send.
     }
 
     const arrived: Arrived = {
       params,
-      query: request.query as Record<string, unknown>,
+      query,
       raw,
       headers: request.headers,
       caller,

@@ -5,10 +5,13 @@ import { sourceOf } from '../sources/index.ts';
 import type { Source } from '../sources/source.ts';
 import { MANY_MAX_BYTES, parseJson } from './body.ts';
 import type { Deps } from './deps.ts';
-import { type Endpoint, endpoint, word } from './endpoint.ts';
+import { type Arrived, type Endpoint, endpoint, word } from './endpoint.ts';
 import { keep } from './events.ts';
 import { Problem } from './problem.ts';
+import { KEY_RATE } from './router.ts';
 import { EventsAnswer } from './views.ts';
+
+const NO_SOURCE = 'no source has this name in the configuration, and none is built in';
 
 /** Events of one message; senders group theirs, and a group of thousands is one nobody reads. */
 const EVENTS_MAX = 10_000;
@@ -26,12 +29,24 @@ interface Named {
  */
 const GIVES_UP_AT_429 = new Set(['alertmanager', 'grafana', 'datadog']);
 
+/** Only Amazon's are followed: an address of anybody's choice would make us a caller of anybody's choice. */
+const FOLLOWED_HOSTS = '.amazonaws.com';
+/** Amazon SNS waits 15 seconds for our answer (docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html). */
+const FOLLOW_MS = 10_000;
+/** SNS repeats a confirmation after 20 seconds (same page). */
+const FOLLOW_AGAIN_S = 20;
+
+/** A sender's name as the handshake gives it: a DNS expression (CloudEvents, http-webhook.md 4.1.2). */
+const ORIGIN = /^[\w.*-]{1,253}$/;
+
 export const sources = ({
   door,
   config,
   metrics,
   limits,
-}: Pick<Deps, 'door' | 'config' | 'metrics' | 'limits'>): Endpoint[] => {
+  log,
+  egress,
+}: Pick<Deps, 'door' | 'config' | 'metrics' | 'limits' | 'log' | 'egress'>): Endpoint[] => {
   /** The configured source of this name; else the built-in one, where it needs no configuration. */
   const named = (name: string): Named | undefined => {
     const entry = config.sources.get(name);
@@ -42,7 +57,69 @@ export const sources = ({
     return parsed.success ? { name, source, config: parsed.data } : undefined;
   };
 
+  const proofOf = (found: Named | undefined) =>
+    found && provesItself(found)
+      ? ({ raw, headers, query, now }: Pick<Arrived, 'raw' | 'headers' | 'query' | 'now'>) =>
+          found.source.verify(raw, headers, found.config, now, query)
+      : undefined;
+
+  /** Asks for the address once; throws Problem (unavailable), so that the sender sends it again, where it gives no answer. */
+  const follow = async (address: string, name: string): Promise<void> => {
+    if (!egress || !mayFollow(address)) {
+      log.warn({ source: name }, 'a subscription was not confirmed: its address may not be called');
+      return;
+    }
+    const status = await egress
+      .fetch(address, { redirect: 'manual', signal: AbortSignal.timeout(FOLLOW_MS) })
+      .then(async (answer) => {
+        await answer.body?.cancel();
+        return answer.status;
+      })
+      .catch((error: unknown) => (error instanceof Error ? error.name : 'failed'));
+    if (typeof status === 'number' && status >= 200 && status < 300) {
+      log.info({ source: name }, 'a subscription was confirmed');
+      return;
+    }
+    log.warn({ source: name, answer: status }, 'a subscription could not be confirmed');
+    throw new Problem(
+      'unavailable',
+      'the subscription could not be confirmed: its address does not answer as it should',
+      { headers: { 'retry-after': String(FOLLOW_AGAIN_S) } },
+    );
+  };
+
   return [
+    endpoint({
+      method: 'options',
+      path: '/v1/sources/{name}',
+      access: 'ingest',
+      basic: true,
+      summary: 'Ask for leave to send CloudEvents',
+      about:
+        'The handshake of CloudEvents web hooks (WebHook-Request-Origin), as Azure Event Grid makes it. It is granted to who shows what a delivery would show; a callback address is never called.',
+      params: z.object({ name: word(64) }),
+      answers: { 200: { about: 'Granted: WebHook-Allowed-Origin and WebHook-Allowed-Rate say to whom and how much' } },
+      also: [400, 405],
+      proof: ({ name = '' }) => proofOf(named(name)),
+      async handle({ params: { name }, headers }) {
+        const found = named(name);
+        if (!found) throw new Problem('not-found', NO_SOURCE);
+        if (!found.source.handshake)
+          throw new Problem('method-not-allowed', 'here POST can be used', { headers: { allow: 'POST' } });
+        const origin = headers['webhook-request-origin'];
+        if (typeof origin !== 'string' || !ORIGIN.test(origin))
+          throw new Problem('bad-request', 'a handshake has to name its sender in WebHook-Request-Origin');
+        const perMinute = Math.max(1, Math.floor((limits?.key ?? KEY_RATE).per_second * 60));
+        return {
+          status: 200,
+          headers: {
+            allow: 'POST',
+            'webhook-allowed-origin': origin,
+            'webhook-allowed-rate': String(perMinute),
+          },
+        };
+      },
+    }),
     endpoint({
       method: 'post',
       path: '/v1/sources/{name}',
@@ -55,21 +132,23 @@ export const sources = ({
       takes: { kind: 'raw', media: 'any', limit: MANY_MAX_BYTES, schema: z.unknown() },
       answers: { 202: { about: 'Kept', schema: EventsAnswer } },
       overload: ({ name = '' }) => (GIVES_UP_AT_429.has(config.sources.get(name)?.type ?? name) ? 503 : 429),
-      proof({ name = '' }) {
+      proof: ({ name = '' }) => proofOf(named(name)),
+      async handle({ params: { name }, raw, headers, query, now }) {
         const found = named(name);
-        if (!found || !provesItself(found)) return undefined;
-        return ({ raw, headers, now }) => found.source.verify(raw, headers, found.config, now);
-      },
-      async handle({ params: { name }, raw, headers, now }) {
-        const found = named(name);
-        if (!found)
-          throw new Problem('not-found', 'no source has this name in the configuration, and none is built in');
-        if (!provesItself(found) && found.source.verify(raw, headers, found.config, now) !== undefined) {
+        if (!found) throw new Problem('not-found', NO_SOURCE);
+        if (!provesItself(found) && found.source.verify(raw, headers, found.config, now, query) !== undefined) {
           throw new Problem('unauthenticated', 'the request is not from who it should be');
         }
-        if (raw.length === 0) throw new Problem('bad-request', 'a JSON body is needed');
-        const json = found.source.unwrap?.(raw, headers) ?? raw;
-        const { events, rejected } = found.source.normalise(parseJson(json, { tolerant: true }), {
+        const reads = found.source.reads?.(raw, headers) ?? 'json';
+        if (reads === 'unknown')
+          throw new Problem('media-type', `this is no format that ${found.source.name} is read in`);
+        if (raw.length === 0 && reads === 'json') throw new Problem('bad-request', 'a JSON body is needed');
+        const json = reads === 'json' ? (found.source.unwrap?.(raw, headers) ?? raw) : raw;
+        const {
+          events,
+          rejected,
+          follow: address,
+        } = found.source.normalise(reads === 'bytes' ? raw : parseJson(json, { tolerant: true }), {
           name,
           config: found.config,
           now,
@@ -82,6 +161,7 @@ export const sources = ({
           );
         metrics.eventsAccepted.inc({ source: found.source.id, outcome: 'rejected' }, rejected.length);
         const kept = await keep(events, found.source.id, { door, metrics, limits });
+        if (address !== undefined) await follow(address, name);
         return {
           status: 202,
           body: { ...kept, rejected: rejected.map(({ index, problem }) => ({ index, field: '', problem })) },
@@ -90,6 +170,12 @@ export const sources = ({
     }),
   ];
 };
+
+/** Whether an address that a source wants to be asked for is one of Amazon's, whatever the source thinks of it. */
+export function mayFollow(address: string): boolean {
+  const url = URL.parse(address);
+  return url?.protocol === 'https:' && url.hostname.endsWith(FOLLOWED_HOSTS);
+}
 
 /** Whether a secret is configured that its senders show or sign with. */
 const provesItself = ({ source, config }: Named): boolean =>

@@ -6,6 +6,8 @@ import { parseDuration } from '../core/time.ts';
 
 /** As node:http gives them: names in lower case. */
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+/** As the address gives it: a text, or a list of them where a name is given twice. */
+export type Query = Readonly<Record<string, unknown>>;
 
 interface Rejected {
   /** Which entry of the payload, from 0. */
@@ -20,14 +22,29 @@ export interface Source<Id extends string = string, Schema extends z.ZodObject =
   setup: string;
   config: Schema;
   /** A refusal in words when the request is not from who it should be; undefined where it is, or nothing can be checked. */
-  verify(raw: Buffer, headers: Headers, config: z.output<Schema>, now: Date): string | undefined;
+  verify(
+    raw: Buffer,
+    headers: Headers,
+    config: z.output<Schema>,
+    now: Date,
+    query?: Query | undefined,
+  ): string | undefined;
   /** The JSON within the body, for senders that may wrap it; never throws. Absent: the body is the JSON. */
   unwrap?(raw: Buffer, headers: Headers): Buffer;
-  /** The events in a parsed payload; never throws, whatever the payload is. `name` is the source's name in tocsin.yaml. */
+  /** How a body is read: parsed as JSON (where a source does not say), handed over as its bytes, or not at all. */
+  reads?(raw: Buffer, headers: Headers): 'json' | 'bytes' | 'unknown';
+  /** Whether its senders ask for leave first, as CloudEvents' web hooks do (OPTIONS). */
+  handshake?: boolean;
+  /** The events in a payload; never throws, whatever the payload is. `name` is the source's name in tocsin.yaml. */
   normalise(
     payload: unknown,
-    context: { name: string; config: z.output<Schema>; now: Date; headers?: Headers },
-  ): { events: Event[]; rejected: Rejected[] };
+    context: { name: string; config: z.output<Schema>; now: Date; headers?: Headers | undefined },
+  ): {
+    events: Event[];
+    rejected: Rejected[];
+    /** An address of the sender's that has to be asked for once, so that it goes on sending. */
+    follow?: string | undefined;
+  };
 }
 
 /** Keeps the literal id and the configuration's type; adds nothing. */
@@ -103,6 +120,15 @@ export const duration = () =>
     return z.NEVER;
   });
 
+/** The own texts of an object, numbers and booleans as texts; whatever else is left out, and all of what is no object. */
+export function textsIn(values: unknown): Labels {
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) return {};
+  const plain = Object.entries(values).filter(
+    ([name, value]) => name !== '__proto__' && value !== '' && ['string', 'number', 'boolean'].includes(typeof value),
+  );
+  return Object.fromEntries(plain.map(([name, value]) => [name, String(value)]));
+}
+
 /** A token the sender shows as `Authorization: Bearer …`, or as the password of Basic. */
 export const tokenField = () =>
   z.string().min(16).meta({
@@ -111,13 +137,30 @@ export const tokenField = () =>
     writeOnly: true,
   });
 
-/** The refusal where a token is configured and the request does not show it; takes the same time for any wrong one. */
-export function refuseWithoutToken(headers: Headers, token: string | undefined): string | undefined {
+/** A token for senders that may only be able to show it in the address. */
+export const addressTokenField = () =>
+  tokenField().meta({
+    title: 'Token',
+    description:
+      'The sender shows it as a bearer token, as the password of basic authentication, or in its address as ?token=…',
+    writeOnly: true,
+  });
+
+/** CloudEvents' web hooks say `access_token` (RFC 6750), Google Cloud Monitoring `auth_token`. */
+const TOKEN_PARAMETERS = ['token', 'access_token', 'auth_token'];
+
+/**
+ * The refusal where a token is configured and the request does not show it; takes the same time for any wrong one. The
+ * query is looked at only where it is given, and where the request has no `authorization`.
+ */
+export function refuseWithoutToken(headers: Headers, token: string | undefined, query: Query = {}): string | undefined {
   if (token === undefined) return undefined;
   const { authorization } = headers;
   const [scheme = '', credentials = ''] = typeof authorization === 'string' ? authorization.split(' ') : [];
   const basic = scheme.toLowerCase() === 'basic' ? Buffer.from(credentials, 'base64').toString('utf8') : '';
-  const shown = scheme.toLowerCase() === 'bearer' ? credentials : basic.slice(basic.indexOf(':') + 1);
+  const inHeader = scheme.toLowerCase() === 'bearer' ? credentials : basic.slice(basic.indexOf(':') + 1);
+  const inAddress = TOKEN_PARAMETERS.map((name) => query[name]).find((value) => typeof value === 'string');
+  const shown = authorization === undefined && typeof inAddress === 'string' ? inAddress : inHeader;
   return isSame(shown, token) ? undefined : 'the token is missing or wrong';
 }
 
