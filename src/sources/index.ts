@@ -1,5 +1,6 @@
 /** Every source that can be configured by name; the event door (events.ts) is always open and needs no entry. */
 import { alertmanager } from './alertmanager.ts';
+import { cloudevents } from './cloudevents.ts';
 import { datadog } from './datadog.ts';
 import { github } from './github.ts';
 import { gitlab } from './gitlab.ts';
@@ -8,7 +9,7 @@ import { mapping } from './mapping.ts';
 import { sentry } from './sentry.ts';
 import type { Source } from './source.ts';
 
-export const sources = [alertmanager, datadog, github, gitlab, grafana, mapping, sentry] as const;
+export const sources = [alertmanager, cloudevents, datadog, github, gitlab, grafana, mapping, sentry] as const;
 
 /** The source with this id. Its configuration is the one its own schema has parsed. */
 export const sourceOf = (id: string): Source | undefined =>
