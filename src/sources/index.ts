@@ -2,6 +2,7 @@
 import { alertmanager } from './alertmanager.ts';
 import { cloudevents } from './cloudevents.ts';
 import { datadog } from './datadog.ts';
+import { gcpMonitoring } from './gcp-monitoring.ts';
 import { github } from './github.ts';
 import { gitlab } from './gitlab.ts';
 import { grafana } from './grafana.ts';
@@ -9,7 +10,17 @@ import { mapping } from './mapping.ts';
 import { sentry } from './sentry.ts';
 import type { Source } from './source.ts';
 
-export const sources = [alertmanager, cloudevents, datadog, github, gitlab, grafana, mapping, sentry] as const;
+export const sources = [
+  alertmanager,
+  cloudevents,
+  datadog,
+  gcpMonitoring,
+  github,
+  gitlab,
+  grafana,
+  mapping,
+  sentry,
+] as const;
 
 /** The source with this id. Its configuration is the one its own schema has parsed. */
 export const sourceOf = (id: string): Source | undefined =>
