@@ -8,6 +8,7 @@ import { gitlab } from './gitlab.ts';
 import { grafana } from './grafana.ts';
 import { mapping } from './mapping.ts';
 import { sentry } from './sentry.ts';
+import { sns } from './sns.ts';
 import type { Source } from './source.ts';
 
 export const sources = [
@@ -20,6 +21,22 @@ export const sources = [
   grafana,
   mapping,
   sentry,
+  sns,
+] as const;
+
+import type { Source } from './source.ts';
+
+export const sources = [
+  alertmanager,
+  cloudevents,
+  datadog,
+  gcpMonitoring,
+  github,
+  gitlab,
+  grafana,
+  mapping,
+  sentry,
+  sns,
 ] as const;
 
 /** The source with this id. Its configuration is the one its own schema has parsed. */

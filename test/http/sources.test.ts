@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 import { createHmac } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,6 +7,18 @@ import { fromText } from '../../src/config/load.ts';
 import { sources } from '../../src/sources/index.ts';
 import deploymentStatus from '../samples/github/deployment_status.created.json' with { type: 'json' };
 import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
+=======
+import { gzipSync } from 'node:zlib';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { channels, writers } from '../../src/channels/index.ts';
+import { fromText } from '../../src/config/load.ts';
+import { mayFollow } from '../../src/http/sources.ts';
+import { sources } from '../../src/sources/index.ts';
+import incident from '../samples/gcp-monitoring/open-1.2.json' with { type: 'json' };
+import alarm from '../samples/sns/cloudwatch-alarm.json' with { type: 'json' };
+import confirmation from '../samples/sns/subscription-confirmation.json' with { type: 'json' };
+import { type FakeSns, startFakeSns } from '../support/fakes/sns.ts';
+>>>>>>> 1bd04e8 (sources/sns: CloudWatch alarms, subscriptions confirmed through the guarded way out; test/http: the three of the clouds)
 import { type Api, pick, startApi } from './harness.ts';
 
 let api: Api;
@@ -112,6 +125,7 @@ describe('wrong tokens of a source', () => {
   });
 });
 
+<<<<<<< HEAD
 describe('the webhooks of GitHub and GitLab', () => {
   const SECRET = 'the-secret-of-the-webhook';
   const CONFIG = `
@@ -203,5 +217,204 @@ sources:
     expect((await fromGitLab({})).status).toBe(401);
     expect((await fromGitLab({}, 'gitlab', forges.keys.ingest)).status).toBe(202);
     expect((await fromGitLab({}, 'github', forges.keys.ingest)).status).toBe(404);
+=======
+const CLOUDS = `
+integrations: { terminal: { type: stdout } }
+default: { notify: [terminal] }
+sources:
+  azure: { type: cloudevents, token: a-token-of-cloudevents }
+  aws: { type: sns, token: a-token-of-the-topics }
+  gcp: { type: gcp-monitoring, token: a-token-of-google }
+`;
+const cloudConfig = () => fromText(CLOUDS, 'the tests', {}, { channels, writers, sources });
+
+describe('a CloudEvent', () => {
+  const EVENT = { specversion: '1.0', id: 'ce-1', source: '/shop', type: 'disk.full' };
+  const HEADERS = { 'ce-specversion': '1.0', 'ce-source': '/shop', 'ce-type': 'disk.full' };
+  const ids = (body: unknown, list = 'accepted') => (pick(body, list) as { id: string }[]).map(({ id }) => id);
+
+  it('is kept in each of the three modes, and known when it is sent again in another', async () => {
+    const typed = (type: string) => ({ headers: { 'content-type': type } });
+    const first = await post('cloudevents', EVENT, typed('application/cloudevents+json; charset=utf-8'));
+    expect([first.status, ids(first.body)]).toEqual([202, ['ce-1']]);
+    const batch = [EVENT, { ...EVENT, id: 'ce-2' }, { ...EVENT, id: 25 }];
+    const { body } = await post('cloudevents', batch, typed('application/cloudevents-batch+json'));
+    expect([ids(body), ids(body, 'duplicates'), pick(body, 'rejected', 0, 'index')]).toEqual([['ce-2'], ['ce-1'], 2]);
+    const headers = { ...HEADERS, 'ce-id': 'ce-3', 'content-type': 'text/plain' };
+    expect(ids((await post('cloudevents', undefined, { raw: 'no JSON', headers })).body)).toEqual(['ce-3']);
+    const empty = await post('cloudevents', undefined, { headers: { ...HEADERS, 'ce-id': 'ce-4' } });
+    expect(ids(empty.body)).toEqual(['ce-4']);
+  });
+
+  it('in a format that is not read is 415, broken or packed 4xx, and never a fault of ours', async () => {
+    const status = async (type: string, raw: string | Uint8Array, more: object = {}) =>
+      (await post('cloudevents', undefined, { raw, headers: { 'content-type': type, ...more } })).status;
+    expect(await status('application/cloudevents+xml', '<event/>')).toBe(415);
+    expect(await status('text/plain', 'x')).toBe(415);
+    expect(await status('application/cloudevents+json', '{"specversion":"1.0",')).toBe(400);
+    expect(await status('application/cloudevents+json', '')).toBe(400);
+    expect(await status('application/json', '{', { ...HEADERS, 'ce-id': 'x' })).toBe(400);
+    const packed = gzipSync(JSON.stringify(EVENT));
+    expect(await status('application/cloudevents+json', packed, { 'content-encoding': 'gzip' })).toBe(415);
+    const huge = `"${'x'.repeat(25 * 1024 * 1024)}"`;
+    expect(await status('application/cloudevents+json', huge)).toBe(413);
+  });
+});
+
+describe('the handshake of CloudEvents', () => {
+  let clouds: Api;
+  beforeAll(async () => {
+    clouds = await startApi({ config: cloudConfig(), limits: { key: { per_second: 10, burst: 100 } } });
+  });
+  afterAll(() => clouds.stop());
+  const ask = (path: string, more: { key?: string; headers?: Record<string, string> } = {}) =>
+    clouds.call('OPTIONS', `/v1/sources/${path}`, {
+      ...more,
+      headers: { 'webhook-request-origin': 'eventgrid.azure.net', 'webhook-request-rate': '1200', ...more.headers },
+    });
+
+  it('is granted to who shows the token or a key, with the rate that is taken', async () => {
+    for (const answer of [
+      await ask('azure?access_token=a-token-of-cloudevents'),
+      await ask('azure', { headers: { authorization: 'Bearer a-token-of-cloudevents' } }),
+      await ask('cloudevents', { key: clouds.keys.ingest }),
+    ]) {
+      expect(answer.status).toBe(200);
+      expect(Object.fromEntries(answer.headers)).toMatchObject({
+        allow: 'POST',
+        'webhook-allowed-origin': 'eventgrid.azure.net',
+        'webhook-allowed-rate': '600',
+      });
+    }
+  });
+
+  it('is granted to nobody else, and for no other source', async () => {
+    for (const answer of [
+      await ask('azure'),
+      await ask('azure?access_token=another'),
+      await ask('cloudevents'),
+      await ask('nobody'),
+      await ask('nobody', { key: clouds.keys.ingest }),
+      await ask('alertmanager', { key: clouds.keys.ingest }),
+      await ask('cloudevents', { key: clouds.keys.ingest, headers: { 'webhook-request-origin': 'a b' } }),
+      await ask('cloudevents', { key: clouds.keys.operator }),
+    ])
+      expect([answer.status, answer.headers.get('webhook-allowed-origin')]).toEqual([
+        expect.toSatisfy((status) => [400, 401, 403, 404, 405].includes(status)),
+        null,
+      ]);
+    expect((await ask('alertmanager', { key: clouds.keys.ingest })).headers.get('allow')).toBe('POST');
+  });
+
+  it('is followed by deliveries with the same token in the address', async () => {
+    const send = (query: string) =>
+      clouds.call('POST', `/v1/sources/azure${query}`, {
+        body: { specversion: '1.0', id: query, source: '/shop', type: 'disk.full' },
+        headers: { 'content-type': 'application/cloudevents+json' },
+      });
+    expect((await send('?access_token=a-token-of-cloudevents')).status).toBe(202);
+    expect((await send('?access_token=a-token-of-cloudevents&access_token=x')).status).toBe(401);
+    expect((await send('')).status).toBe(401);
+    expect(clouds.logged.join('\n')).not.toContain('a-token-of-cloudevents');
+  });
+});
+
+describe('Amazon SNS', () => {
+  let aws: FakeSns;
+  let clouds: Api;
+  let confirming: Awaited<ReturnType<Api['beside']>>;
+  beforeAll(async () => {
+    clouds = await startApi({ config: cloudConfig() });
+  });
+  afterAll(() => clouds.stop());
+  beforeEach(async () => {
+    aws = await startFakeSns({ topic: confirmation.TopicArn, token: confirmation.Token });
+    const resolve = () => Promise.reject(new Error('nothing is looked up'));
+    confirming = await clouds.beside({ egress: { fetch: aws.fetch, resolve } });
+  });
+  afterEach(async () => {
+    await confirming.stop();
+    await aws.close();
+  });
+  const now = () => new Date().toISOString();
+  const send = (body: unknown, { query = '?token=a-token-of-the-topics', headers = {} } = {}) =>
+    confirming.call('POST', `/v1/sources/aws${query}`, {
+      body,
+      headers: { 'content-type': 'text/plain; charset=UTF-8', ...headers },
+    });
+
+  it('has its subscription confirmed, by whoever has the token', async () => {
+    expect((await send({ ...confirmation, Timestamp: now() }, { query: '' })).status).toBe(401);
+    expect(aws.asked).toEqual([]);
+    const { status, body } = await send({ ...confirmation, Timestamp: now() });
+    expect([status, body]).toEqual([202, { accepted: [], duplicates: [], rejected: [] }]);
+    expect([aws.asked, aws.confirmed]).toEqual([[confirmation.SubscribeURL], [confirmation.TopicArn]]);
+    expect(clouds.logged.join('\n')).not.toContain(confirmation.Token);
+  });
+
+  it.each([
+    ['refuses', { status: 403, text: 'no' }],
+    ['leads elsewhere', { status: 302, headers: { location: 'http://169.254.169.254/' } }],
+    ['breaks off', { reset: true as const }],
+  ])('is told to send the confirmation again where its address %s', async (_, answer) => {
+    aws.script([answer]);
+    const failed = await send({ ...confirmation, Timestamp: now() });
+    expect([failed.status, failed.headers.get('retry-after'), aws.confirmed]).toEqual([503, '20', []]);
+    expect((await send({ ...confirmation, Timestamp: now() })).status).toBe(202);
+    expect(aws.confirmed).toHaveLength(1);
+  });
+
+  it('makes nobody call another host', async () => {
+    const SubscribeURL = confirmation.SubscribeURL.replace('amazonaws.com', 'amazonaws.com.evil.example');
+    const { status, body } = await send({ ...confirmation, SubscribeURL, Timestamp: now() });
+    expect([status, (pick(body, 'rejected') as unknown[]).length, aws.asked]).toEqual([202, 1, []]);
+  });
+
+  it('has its alarms kept once, however often they come', async () => {
+    const fresh = { ...alarm, Timestamp: now() };
+    expect(pick((await send(fresh)).body, 'accepted')).toEqual([{ id: alarm.MessageId }]);
+    expect(pick((await send(fresh)).body, 'duplicates')).toEqual([{ id: alarm.MessageId }]);
+    expect((await send(alarm)).status).toBe(401); // From 2019.
+    expect((await send('no message')).status).toBe(202);
+    const bare = { 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-message-id': 'm-1' };
+    expect(pick((await send('The budget is spent', { headers: bare })).body, 'accepted')).toEqual([{ id: 'm-1' }]);
+  });
+
+  it('whose confirmation cannot be asked for is told nothing but thanks: asking again would change nothing', async () => {
+    const { status } = await clouds.call('POST', '/v1/sources/aws?token=a-token-of-the-topics', {
+      body: { ...confirmation, Timestamp: now() },
+    });
+    expect(status).toBe(202);
+    expect(clouds.logged.some((line) => line.includes('was not confirmed'))).toBe(true);
+  });
+});
+
+describe('an address that a source wants to be asked for', () => {
+  it('is one of Amazon’s, over https, or none', () => {
+    expect(mayFollow(confirmation.SubscribeURL)).toBe(true);
+    for (const address of [
+      'http://sns.eu-west-1.amazonaws.com/',
+      'https://evilamazonaws.com/',
+      'https://amazonaws.com.evil.example/',
+      'https://x.amazonaws.com@evil.example/',
+      'https://evil.example/.amazonaws.com',
+      'https://169.254.169.254/',
+      'file:///etc/passwd',
+      'x',
+    ])
+      expect([address, mayFollow(address)]).toEqual([address, false]);
+  });
+});
+
+describe('Google Cloud Monitoring', () => {
+  it('shows its token in the address, and is kept', async () => {
+    const clouds = await startApi({ config: cloudConfig() });
+    const send = (query: string) => clouds.call('POST', `/v1/sources/gcp${query}`, { body: incident });
+    expect((await send('?auth_token=a-token-of-google')).status).toBe(202);
+    expect(pick((await send('?auth_token=a-token-of-google')).body, 'duplicates')).toHaveLength(1);
+    expect((await send('?auth_token=wrong')).status).toBe(401);
+    expect((await send('')).status).toBe(401);
+    await clouds.stop();
+>>>>>>> 1bd04e8 (sources/sns: CloudWatch alarms, subscriptions confirmed through the guarded way out; test/http: the three of the clouds)
   });
 });

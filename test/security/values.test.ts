@@ -213,6 +213,44 @@ describe('a source that is read tolerantly', () => {
     }
   });
 
+  it('keeps what clouds write, whatever characters and times are in it', async () => {
+    const odd = `${NUL}${SURROGATE}`;
+    const event = { specversion: '1.0', id: odd, source: odd, type: odd, subject: odd, time: '0000-01-01T00:00:00Z' };
+    const expiring = { ...event, id: 'expires', expirytime: '9999-12-31T23:59:59-14:00', severitytext: odd };
+    const incident = {
+      incident_id: odd,
+      state: 'open',
+      started_at: -1,
+      summary: odd,
+      resource: { labels: { [odd]: odd } },
+    };
+    const alarm = { AlarmName: odd, NewStateValue: 'ALARM', StateChangeTime: '2026-13-45', NewStateReason: odd };
+    const message = {
+      Type: 'Notification',
+      MessageId: odd,
+      TopicArn: `arn:aws:sns:${odd}:1:${odd}`,
+      Message: JSON.stringify(alarm),
+      Timestamp: new Date().toISOString(),
+      SigningCertURL: 'https://sns.eu-west-1.amazonaws.com/x.pem',
+    };
+    for (const [name, body, count] of [
+      [
+        'cloudevents',
+        [
+          event,
+          expiring,
+          { ...event, id: 'data', data: { labels: { [odd]: odd }, links: [{ url: odd }], title: odd } },
+        ],
+        3,
+      ],
+      ['gcp-monitoring', { incident }, 1],
+      ['sns', message, 1],
+    ] as const) {
+      const { status, body: answer } = await api.call('POST', `/v1/sources/${name}`, { key: api.keys.ingest, body });
+      expect([name, status, (pick(answer, 'accepted') as unknown[]).length]).toEqual([name, 202, count]);
+    }
+  });
+
   it('takes names like __proto__ for nobody’s', async () => {
     const raw =
       '{"kind":"t","name":"n","__proto__":{"kind":"p"},"constructor":{"prototype":{"polluted":1}},"alerts":[{"labels":{"__proto__":"x","a":"b"}}]}';

@@ -1,0 +1,234 @@
+import { describe, expect, it } from 'vitest';
+import { sns } from '../../src/sources/sns.ts';
+import alarm from '../samples/sns/cloudwatch-alarm.json' with { type: 'json' };
+import unknown from '../samples/sns/cloudwatch-insufficient-data.json' with { type: 'json' };
+import okay from '../samples/sns/cloudwatch-ok.json' with { type: 'json' };
+import confirmation from '../samples/sns/subscription-confirmation.json' with { type: 'json' };
+
+const TOPIC = 'arn:aws:sns:eu-west-1:1234567890:alerta-test';
+const TOKEN = 'a-token-of-some-length';
+const THEN = new Date('2019-02-15T23:54:00Z');
+const normalise = (payload: unknown, config: object = {}, headers: Record<string, string> = {}) =>
+  sns.normalise(payload, { name: 'aws', config: sns.config.parse(config), now: THEN, headers });
+const saying = (message: unknown, more: object = {}) => ({ ...alarm, Message: JSON.stringify(message), ...more });
+
+describe('an alarm of CloudWatch', () => {
+  it('becomes an event with its dimensions, its reason and the page of the alarm', () => {
+    const { events, rejected } = normalise(alarm);
+    expect(rejected).toEqual([]);
+    expect(events).toEqual([
+      {
+        id: 'e288882d-4281-5be4-8fde-dccc11c8cb01',
+        source: 'sns',
+        type: 'bucketbytesAlarm',
+        title: 'ALARM: "bucketbytesAlarm" in EU (Ireland)',
+        body: expect.stringMatching(/^bucket bytes size exceeded\n\nThreshold Crossed: /),
+        severity: 'error',
+        severity_word: 'ALARM',
+        service: 'AWS/S3',
+        components: ['StandardStorage', 'try.alerta.io'],
+        labels: {
+          alarm: 'bucketbytesAlarm',
+          account: '1234567890',
+          region: 'eu-west-1',
+          namespace: 'AWS/S3',
+          metric: 'BucketSizeBytes',
+          topic: 'alerta-test',
+          StorageType: 'StandardStorage',
+          BucketName: 'try.alerta.io',
+        },
+        assignees: [],
+        links: [
+          {
+            title: 'Alarm',
+            url: 'https://console.aws.amazon.com/cloudwatch/home?region=eu-west-1#alarmsV2:alarm/bucketbytesAlarm',
+          },
+        ],
+        status: 'firing',
+        dedup_key: '1234567890/eu-west-1/bucketbytesAlarm',
+        occurred_at: '2019-02-15T23:53:45.093+0000',
+      },
+    ]);
+  });
+
+  it('that is OK ends the one in ALARM', () => {
+    const [firing] = normalise(alarm).events;
+    const [resolved] = normalise(okay).events;
+    expect([resolved?.status, resolved?.dedup_key]).toEqual(['resolved', firing?.dedup_key]);
+    expect(resolved?.id).not.toBe(firing?.id);
+  });
+
+  it('without data ends nothing, and is a warning', () => {
+    expect(normalise(unknown).events[0]).toMatchObject({ status: 'firing', severity: 'warning' });
+  });
+
+  it('is known by its ARN where it has one, has the severity that is configured, and may be over several metrics', () => {
+    const message = {
+      AlarmName: 'a/b c',
+      AlarmArn: 'arn:aws-cn:cloudwatch:cn-north-1:1:alarm:a/b c',
+      NewStateValue: 'ALARM',
+      Trigger: {
+        Metrics: [
+          { Expression: 'm1/m2' },
+          {
+            MetricStat: {
+              Metric: { Namespace: 'AWS/ECS', MetricName: 'CPU', Dimensions: [{ name: 'ServiceName', value: 'shop' }] },
+            },
+          },
+        ],
+      },
+    };
+    expect(normalise(saying(message, { Subject: null }), { severity: 'critical' }).events[0]).toMatchObject({
+      title: 'ALARM: a/b c',
+      dedup_key: message.AlarmArn,
+      severity: 'critical',
+      service: 'shop',
+      labels: { metric: 'CPU', region: 'cn-north-1' },
+      links: [{ url: 'https://console.amazonaws.cn/cloudwatch/home?region=cn-north-1#alarmsV2:alarm/a%2Fb%20c' }],
+    });
+  });
+});
+
+describe('what else comes over a topic', () => {
+  it('is told as it is: a text as the body, JSON as the context', () => {
+    expect(normalise({ ...alarm, Subject: '', Message: 'The budget is spent.\nAll of it.' }).events[0]).toMatchObject({
+      type: 'sns_notification',
+      title: 'The budget is spent.',
+      body: 'The budget is spent.\nAll of it.',
+      severity: 'info',
+      labels: { topic: 'alerta-test' },
+    });
+    expect(normalise(saying({ Cause: 'scaled' }, { Subject: 'Auto Scaling' })).events[0]).toMatchObject({
+      title: 'Auto Scaling',
+      context: { Cause: 'scaled' },
+    });
+    expect(normalise({ ...alarm, Subject: '', Message: '' }).events[0]?.title).toBe(
+      'A message of the topic alerta-test',
+    );
+  });
+
+  it('comes bare with raw delivery, and is known by its headers', () => {
+    const headers = {
+      'x-amz-sns-rawdelivery': 'true',
+      'x-amz-sns-message-id': 'm-1',
+      'x-amz-sns-topic-arn': TOPIC,
+    };
+    expect(sns.reads?.(Buffer.from('x'), headers)).toBe('bytes');
+    expect(sns.reads?.(Buffer.from('x'), {})).toBe('json');
+    const [event] = normalise(Buffer.from(alarm.Message), {}, headers).events;
+    expect(event).toMatchObject({ id: 'm-1', type: 'bucketbytesAlarm', title: 'ALARM: bucketbytesAlarm' });
+    expect(normalise(Buffer.from('plain'), {}, headers).events[0]?.title).toBe('plain');
+    expect(normalise(Buffer.from('plain'), {}, { 'x-amz-sns-rawdelivery': 'true' }).rejected).toHaveLength(1);
+  });
+
+  it('is rejected in words where it is none of SNS, whatever it is', () => {
+    for (const payload of [
+      null,
+      [],
+      'x',
+      4,
+      {},
+      { Type: 'Other' },
+      { Type: 'Notification' },
+      { Type: 'UnsubscribeConfirmation', MessageId: 'x' },
+    ]) {
+      const { events, rejected, follow } = normalise(payload);
+      expect([events, rejected.length, follow]).toEqual([[], 1, undefined]);
+    }
+    const odd = {
+      AlarmName: 'a',
+      NewStateValue: 'ALARM',
+      Trigger: { Dimensions: [null, 4, { name: '__proto__', value: 'x' }], Metrics: 'no' },
+    };
+    expect(normalise(saying(odd)).events).toHaveLength(1);
+  });
+});
+
+describe('the confirmation of a subscription', () => {
+  it('is asked for at SNS', () => {
+    expect(normalise(confirmation)).toEqual({ events: [], rejected: [], follow: confirmation.SubscribeURL });
+  });
+
+  it.each([
+    ['another host', 'https://sns.eu-west-1.amazonaws.com.evil.example/?'],
+    ['a bucket of anybody', 'https://sns.s3.amazonaws.com.s3.amazonaws.com/?'],
+    ['another service', 'https://ec2.eu-west-1.amazonaws.com/?'],
+    ['plain http', 'http://sns.eu-west-1.amazonaws.com/?'],
+    ['a port', 'https://sns.eu-west-1.amazonaws.com:8443/?'],
+    ['a user', 'https://x@sns.eu-west-1.amazonaws.com/?'],
+    ['another path', 'https://sns.eu-west-1.amazonaws.com/x?'],
+    ['no address', 'x'],
+  ])('is not asked for at %s', (_, base) => {
+    const { search } = new URL(confirmation.SubscribeURL);
+    const { follow, rejected } = normalise({ ...confirmation, SubscribeURL: base.replace(/\?$/, search) });
+    expect([follow, rejected.length]).toEqual([undefined, 1]);
+  });
+
+  it('is not asked for where the address does something else, or for another topic', () => {
+    for (const SubscribeURL of [
+      confirmation.SubscribeURL.replace('ConfirmSubscription', 'Unsubscribe'),
+      confirmation.SubscribeURL.replace('alerta-test', 'other'),
+    ])
+      expect(normalise({ ...confirmation, SubscribeURL }).follow).toBeUndefined();
+  });
+});
+
+describe('a message of SNS', () => {
+  const verify = (
+    body: unknown,
+    {
+      config = {},
+      headers = {},
+      now = THEN,
+      query = { token: TOKEN },
+    }: { config?: object; headers?: object; now?: Date; query?: Record<string, unknown> } = {},
+  ) =>
+    sns.verify(
+      Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+      { ...headers },
+      sns.config.parse({ token: TOKEN, ...config }),
+      now,
+      query,
+    );
+
+  it('is proven by the token, in the address or as the password', () => {
+    expect(verify(alarm)).toBeUndefined();
+    const authorization = `Basic ${Buffer.from(`sns:${TOKEN}`).toString('base64')}`;
+    expect(verify(alarm, { query: {}, headers: { authorization } })).toBeUndefined();
+    expect(verify(alarm, { query: {} })).toBe('the token is missing or wrong');
+    expect(verify(alarm, { query: { token: 'wrong' } })).toBe('the token is missing or wrong');
+  });
+
+  it('is refused when it is old, of the future or of no time', () => {
+    const at = (ms: number) => new Date(Date.parse(alarm.Timestamp) + ms);
+    expect(verify(alarm, { now: at(64 * 60_000) })).toBeUndefined();
+    expect(verify(alarm, { now: at(66 * 60_000) })).toMatch(/too old/);
+    expect(verify(alarm, { now: at(-6 * 60_000) })).toMatch(/too old/);
+    expect(verify({ ...alarm, Timestamp: undefined })).toMatch(/of no time/);
+  });
+
+  it('is refused when its certificate is not of SNS', () => {
+    for (const SigningCertURL of [
+      undefined,
+      'x',
+      'https://evil.example/SimpleNotificationService-1.pem',
+      'https://sns.eu-west-1.amazonaws.com.evil.example/x.pem',
+      'http://sns.eu-west-1.amazonaws.com/x.pem',
+      'https://sns.eu-west-1.amazonaws.com/x.txt',
+    ])
+      expect(verify({ ...alarm, SigningCertURL })).toMatch(/certificate/);
+    expect(verify({ ...alarm, SigningCertURL: 'https://sns.cn-north-1.amazonaws.com.cn/x.pem' })).toBeUndefined();
+  });
+
+  it('is refused when it is of another topic than those that are configured', () => {
+    expect(verify(alarm, { config: { topics: [TOPIC] } })).toBeUndefined();
+    expect(verify(alarm, { config: { topics: [`${TOPIC}2`] } })).toBe('not one of the topics');
+    const headers = { 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-topic-arn': TOPIC };
+    expect(verify('bare', { headers, config: { topics: [TOPIC] } })).toBeUndefined();
+    expect(verify('bare', { headers, config: { topics: [`${TOPIC}2`] } })).toBe('not one of the topics');
+  });
+
+  it('that is none is left to who reads it', () => {
+    for (const body of ['', '{', '{}', 'null', '[]']) expect(verify(body)).toBeUndefined();
+  });
+});
