@@ -24,21 +24,6 @@ export const sources = [
   sns,
 ] as const;
 
-import type { Source } from './source.ts';
-
-export const sources = [
-  alertmanager,
-  cloudevents,
-  datadog,
-  gcpMonitoring,
-  github,
-  gitlab,
-  grafana,
-  mapping,
-  sentry,
-  sns,
-] as const;
-
 /** The source with this id. Its configuration is the one its own schema has parsed. */
 export const sourceOf = (id: string): Source | undefined =>
   (sources as readonly unknown[] as readonly Source[]).find((source) => source.id === id);

@@ -1,13 +1,4 @@
-<<<<<<< HEAD
 import { createHmac } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { channels, writers } from '../../src/channels/index.ts';
-import { fromText } from '../../src/config/load.ts';
-import { sources } from '../../src/sources/index.ts';
-import deploymentStatus from '../samples/github/deployment_status.created.json' with { type: 'json' };
-import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
-=======
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { channels, writers } from '../../src/channels/index.ts';
@@ -15,10 +6,11 @@ import { fromText } from '../../src/config/load.ts';
 import { mayFollow } from '../../src/http/sources.ts';
 import { sources } from '../../src/sources/index.ts';
 import incident from '../samples/gcp-monitoring/open-1.2.json' with { type: 'json' };
+import deploymentStatus from '../samples/github/deployment_status.created.json' with { type: 'json' };
+import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
 import alarm from '../samples/sns/cloudwatch-alarm.json' with { type: 'json' };
 import confirmation from '../samples/sns/subscription-confirmation.json' with { type: 'json' };
 import { type FakeSns, startFakeSns } from '../support/fakes/sns.ts';
->>>>>>> 1bd04e8 (sources/sns: CloudWatch alarms, subscriptions confirmed through the guarded way out; test/http: the three of the clouds)
 import { type Api, pick, startApi } from './harness.ts';
 
 let api: Api;
@@ -125,7 +117,6 @@ describe('wrong tokens of a source', () => {
   });
 });
 
-<<<<<<< HEAD
 describe('the webhooks of GitHub and GitLab', () => {
   const SECRET = 'the-secret-of-the-webhook';
   const CONFIG = `
@@ -217,7 +208,9 @@ sources:
     expect((await fromGitLab({})).status).toBe(401);
     expect((await fromGitLab({}, 'gitlab', forges.keys.ingest)).status).toBe(202);
     expect((await fromGitLab({}, 'github', forges.keys.ingest)).status).toBe(404);
-=======
+  });
+});
+
 const CLOUDS = `
 integrations: { terminal: { type: stdout } }
 default: { notify: [terminal] }
@@ -415,6 +408,5 @@ describe('Google Cloud Monitoring', () => {
     expect((await send('?auth_token=wrong')).status).toBe(401);
     expect((await send('')).status).toBe(401);
     await clouds.stop();
->>>>>>> 1bd04e8 (sources/sns: CloudWatch alarms, subscriptions confirmed through the guarded way out; test/http: the three of the clouds)
   });
 });
