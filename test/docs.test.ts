@@ -25,6 +25,7 @@ const INVENTED: Readonly<Record<string, string>> = {
   PAGERDUTY_INTEGRATION_KEY: DIGITS,
   TELEGRAM_TOKEN: '123456789:invented-token-invented-token-00000',
   TEAMS_WORKFLOW_URL: 'https://prod-1.westeurope.logic.azure.com/workflows/invented?sig=invented',
+  GITLAB_SIGNING_TOKEN: 'whsec_aW52ZW50ZWQtaW52ZW50ZWQtaW52ZW50ZWQtMDA=',
   GITHUB_APP_ID: '12345',
   GITHUB_INSTALLATION_ID: '67890',
   GITHUB_PRIVATE_KEY: generateKeyPairSync('rsa', { modulusLength: 2_048 })
