@@ -1,4 +1,35 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** What takes longest, the longest first: begun last, one of them would run while the other processor has nothing left to do. */
+const LONG = [
+  'faults/embedded',
+  'journeys/restart',
+  'faults/full-disk',
+  'journeys/lost-temporal',
+  'journeys/budget',
+  'journeys/histories-in-clear',
+  'faults/clock',
+  'journeys/delivery',
+  'temporal/dev-server',
+  'http/sources',
+  'faults/poison-release',
+  'journeys/answers',
+  'main/audit',
+  'channels/conformance',
+  'ledger/protocol.model',
+  'journeys/stored',
+];
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = LONG.findIndex((name) => moduleId.endsWith(`/test/${name}.test.ts`));
+      return at < 0 ? LONG.length : at;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
 
 export default defineConfig({
   test: {
@@ -6,6 +37,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, 'test/cluster/**'], // They need PostgreSQL: vitest.postgres.config.ts.
     pool: 'forks', // Temporal's native core does not survive worker threads (sdk-typescript#876).
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 120_000,
     reporters: ['default', 'test/support/tally.ts'],

@@ -66,6 +66,15 @@ const Many = z
   .refine(({ ids, target, since, limit }) => ids === undefined || (target ?? since ?? limit) === undefined, {
     error: 'cannot be narrowed by target, since or limit',
     path: ['ids'],
+  })
+  .meta({
+    oneOf: [
+      {
+        required: ['ids'],
+        not: { anyOf: ['status', 'target', 'since', 'limit'].map((name) => ({ required: [name] })) },
+      },
+      { required: ['status'], not: { required: ['ids'] } },
+    ],
   });
 
 const selectionOf = ({ ids, target, since, limit = FOUND_USUALLY }: z.output<typeof Many>): Selection =>

@@ -93,7 +93,7 @@ function operationOf(endpoint: Endpoint, json: (schema: z.ZodType, io: 'input' |
         },
       },
     }),
-    responses: { ...answersOf(endpoint, json), ...problemsOf(endpoint) },
+    responses: together(answersOf(endpoint, json), problemsOf(endpoint)),
   };
 }
 
@@ -114,6 +114,15 @@ function parametersOf(
     ...(typeof description === 'string' && { description }),
     schema: rest,
   }));
+}
+
+/** A status may be an answer and a problem: a page that says that there is nothing, and the document where not even the name is one. */
+function together(answers: Operation['responses'], problems: Operation['responses']): Operation['responses'] {
+  const both = Object.entries(problems).map(([status, problem]) => {
+    const answer = answers[status];
+    return [status, answer ? { ...answer, content: { ...answer.content, ...problem.content } } : problem] as const;
+  });
+  return { ...answers, ...Object.fromEntries(both) };
 }
 
 const answersOf = (

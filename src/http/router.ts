@@ -34,13 +34,12 @@ export function routerOf(
   const rate = createBuckets(deps.limits?.key ?? KEY_RATE);
   const capacity = createCapacity(deps.limits?.held_bytes);
   const refused = createRefusals(deps);
-  const methods = new Map<string, string[]>();
-  for (const endpoint of endpoints) {
-    const path = expressPath(endpoint.path);
-    methods.set(path, [...(methods.get(path) ?? []), endpoint.method.toUpperCase()]);
-    router[endpoint.method](path, handlerOf(endpoint, deps, { auth, rate, capacity, refused }));
-  }
-  for (const [path, allowed] of methods) {
+  // A path that is written out comes before one with a parameter that would take it for a name.
+  const paths = Map.groupBy(endpoints, ({ path }) => expressPath(path));
+  for (const [path, own] of [...paths].sort(([a], [b]) => Number(a.includes(':')) - Number(b.includes(':')))) {
+    for (const endpoint of own)
+      router[endpoint.method](path, handlerOf(endpoint, deps, { auth, rate, capacity, refused }));
+    const allowed = own.map(({ method }) => method.toUpperCase());
     router.all(path, (request) => {
       auth.visit(request);
       throw new Problem('method-not-allowed', `here ${allowed.join(' and ')} can be used`, {
