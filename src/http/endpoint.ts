@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Scope } from '../ledger/keys.ts';
 import type { Caller } from './auth.ts';
 import { ONE_MAX_BYTES, parseJson } from './body.ts';
-import { fieldProblems, invalid, Problem } from './problem.ts';
+import { fieldProblems, invalid, Problem, type ProblemDocument } from './problem.ts';
 
 /** `open`: no key is asked for. */
 type Access = Scope | 'open';
@@ -62,7 +62,15 @@ interface Described {
   proof?: (params: Record<string, string>) => Check | undefined | Promise<Check | undefined>;
   /** How senders of this endpoint are told to come back later; 429 unless it says otherwise. */
   overload?: (params: Record<string, string>) => 429 | 503;
+  /**
+   * How problems are told where the endpoint is of somebody else's API, whose clients read their own. Its path is described
+   * by them: our OpenAPI document leaves it out.
+   */
+  says?: Dialect;
 }
+
+/** A problem in the words of another API; the problem's own headers are kept beside the answer's. */
+export type Dialect = (problem: Problem, document: ProblemDocument) => Answer;
 
 export interface Endpoint extends Described {
   params?: z.ZodObject;

@@ -33,13 +33,13 @@ export interface OpenApi {
 
 const PROBLEM_REF: Schema = { $ref: '#/components/schemas/Problem' };
 
-/** The document of these endpoints; `version` is the product's. */
+/** The document of those endpoints that are our own API; `version` is the product's. */
 export function openApiOf(endpoints: readonly Endpoint[], version: string): OpenApi {
   const schemas: Record<string, Schema> = {};
   const json = (schema: z.ZodType, io: 'input' | 'output'): Schema => hoisted(schema, io, schemas);
   schemas.Problem = json(ProblemView, 'output');
   const paths: OpenApi['paths'] = {};
-  for (const endpoint of endpoints) {
+  for (const endpoint of endpoints.filter(({ says }) => says === undefined)) {
     const methods = paths[endpoint.path] ?? {};
     methods[endpoint.method] = operationOf(endpoint, json);
     paths[endpoint.path] = methods;

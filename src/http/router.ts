@@ -12,7 +12,7 @@ import { bodyReader, requireJson } from './body.ts';
 import { type Buckets, createBuckets, type Rate } from './bucket.ts';
 import { type Capacity, createCapacity } from './capacity.ts';
 import type { Deps } from './deps.ts';
-import type { Answer, Arrived, Endpoint } from './endpoint.ts';
+import type { Answer, Arrived, Dialect, Endpoint } from './endpoint.ts';
 import { documentOf, PROBLEM_MEDIA_TYPE, Problem, problemOf, tooMany } from './problem.ts';
 import { createRefusals, type NoteRefusal } from './refusals.ts';
 
@@ -40,7 +40,8 @@ export function routerOf(
     for (const endpoint of own)
       router[endpoint.method](path, handlerOf(endpoint, deps, { auth, rate, capacity, refused }));
     const allowed = own.map(({ method }) => method.toUpperCase());
-    router.all(path, (request) => {
+    router.all(path, (request, response) => {
+      response.locals.says = own[0]?.says;
       auth.visit(request);
       throw new Problem('method-not-allowed', `here ${allowed.join(' and ')} can be used`, {
         headers: { allow: allowed.join(', ') },
@@ -61,6 +62,7 @@ function handlerOf(
   return async (request, response) => {
     const started = performance.now();
     response.locals.endpoint = endpoint.path;
+    response.locals.says = endpoint.says;
     response.once('close', () => {
       metrics.httpRequests.inc({ route: endpoint.path, status: statusClass(response.statusCode) });
       metrics.httpSeconds.observe({ route: endpoint.path }, (performance.now() - started) / 1_000);
@@ -163,5 +165,7 @@ export const problems =
       response.destroy();
       return;
     }
-    response.status(document.status).set(problem.headers).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(document));
+    const says: Dialect | undefined = response.locals.says;
+    if (says) send(response.set(problem.headers), says(problem, document));
+    else response.status(document.status).set(problem.headers).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(document));
   };

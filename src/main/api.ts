@@ -1,7 +1,9 @@
-/** The API: the door and the HTTP server. It needs the ledger and nothing else. */
+/** The API: the door, the HTTP server and the listeners. It needs the ledger and nothing else. */
 import { createApp, listen } from '../http/app.ts';
+import { keep } from '../http/events.ts';
 import { createDoor } from '../ledger/door.ts';
 import { requestSend } from '../ledger/sends.ts';
+import { startListeners } from '../listeners/index.ts';
 import type { Env, Foundation } from './foundation.ts';
 
 export interface RunningApi {
@@ -36,7 +38,23 @@ export async function startApi(
     ...(ui ? { ui } : {}),
   });
   const { url, close } = await listen(app, { host: env.HOST || HOST, port: portOf(env) });
-  return { url, stop: close };
+  const listening = await startListeners({
+    config,
+    ledger,
+    log,
+    metrics,
+    now: () => new Date(),
+    keep: (events, source) => keep(events, source, { door, metrics, limits: undefined }),
+  }).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  return {
+    url,
+    async stop() {
+      await Promise.all([close(), listening.stop()]);
+    },
+  };
 }
 
 /** PORT, or the usual one; 0 lets the system choose. */
