@@ -64,7 +64,7 @@ const TABLE: Readonly<Record<string, Room>> = {
   console: PAGES,
   listeners: {
     rooms: ['core', 'sources', 'ledger', 'config', 'observe', 'http/auth', 'http/problem'],
-    packages: ['zod'],
+    packages: ['zod', '@redis/client'],
     node: true,
   },
 };

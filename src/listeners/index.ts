@@ -1,7 +1,8 @@
 /** Every listener, and how all that the configuration names are begun and stopped together. */
 import type { Listener, ListenerDeps, Listening } from './listener.ts';
+import { redisStream } from './redis-stream.ts';
 
-const listeners: readonly Listener[] = [];
+const listeners: readonly Listener[] = [redisStream];
 
 /** Begins one listener for each source that needs one. Throws what one of them throws, and leaves none running then. */
 export async function startListeners(

@@ -7,6 +7,7 @@ import { github } from './github.ts';
 import { gitlab } from './gitlab.ts';
 import { grafana } from './grafana.ts';
 import { mapping } from './mapping.ts';
+import { redisStream } from './redis-stream.ts';
 import { sentry } from './sentry.ts';
 import { sns } from './sns.ts';
 import type { Source } from './source.ts';
@@ -20,6 +21,7 @@ export const sources = [
   gitlab,
   grafana,
   mapping,
+  redisStream,
   sentry,
   sns,
 ] as const;
