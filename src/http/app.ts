@@ -19,6 +19,7 @@ import { incidents } from './incidents.ts';
 import { integrations } from './integrations.ts';
 import { keys } from './keys.ts';
 import { links } from './links.ts';
+import { notify } from './notify.ts';
 import { openApiOf } from './openapi.ts';
 import { STYLE_SOURCE } from './page.ts';
 import { Problem } from './problem.ts';
@@ -44,6 +45,7 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
     ...deliveries(deps),
     ...integrations(deps),
     ...channels(),
+    ...notify(deps),
     ...recovery(deps),
     ...routes(deps),
     ...summaries(deps),
