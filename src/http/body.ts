@@ -1,5 +1,5 @@
 /** Bodies: raw bytes up to a limit, and JSON that is bounded before anybody builds on it. */
-import express, { type Request, type Response } from 'express';
+import express, { type Request, type RequestHandler, type Response } from 'express';
 import type { Capacity } from './capacity.ts';
 import { Problem } from './problem.ts';
 
@@ -9,15 +9,17 @@ export const ONE_MAX_BYTES = 64 * 1024;
 export const MANY_MAX_BYTES = 5 * 1024 * 1024;
 /** No sender known to us nests deeper than a dozen. */
 const DEPTH_MAX = 32;
-/** Names and entries together: 1,000 events of 300 each. */
+/** Names and entries together: 1,000 events of 300 each, in as much as an array of them may hold. */
 const VALUES_MAX = 300_000;
 
-export type ReadBody = (request: Request, response: Response) => Promise<Buffer>;
+export type ReadBody = (request: Request, response: Response, limit: number) => Promise<Buffer>;
 
 /** Reads the whole body, as it came: nothing is inflated, so signatures hold and a bomb stays small. */
-export function bodyReader(limit: number, capacity: Capacity): ReadBody {
-  const read = express.raw({ type: () => true, limit, inflate: false });
-  return async (request, response) => {
+export function bodyReader(capacity: Capacity): ReadBody {
+  const readers = new Map<number, RequestHandler>();
+  return async (request, response, limit) => {
+    const read = readers.get(limit) ?? express.raw({ type: () => true, limit, inflate: false });
+    readers.set(limit, read);
     await new Promise<void>((resolve, reject) => {
       // What says itself that it is too long is refused below, before any of it is read.
       if (!(Number(request.headers['content-length']) > limit)) capacity.hold(request, response, reject);
@@ -43,13 +45,14 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
  * The JSON in these bytes. Refused with 400, without repeating any of it: broken UTF-8 or JSON, more than 32 levels, more
- * than 300,000 values. Unless `tolerant`, also a name given twice in one object (readers disagree on which one counts) and
+ * than 300,000 values for each 5 MB. Unless `tolerant`, also a name given twice in one object (readers disagree on which one counts) and
  * the name `__proto__`; tolerant readers take the last, and have to look at own properties only.
  */
 export function parseJson(raw: Buffer, { tolerant = false }: { tolerant?: boolean } = {}): unknown {
   const { depth, names, values } = measure(raw);
   if (depth > DEPTH_MAX) throw new Problem('bad-request', `the JSON is nested deeper than ${DEPTH_MAX}`);
-  if (values > VALUES_MAX) throw new Problem('bad-request', `the JSON has more than ${VALUES_MAX} values`);
+  const most = Math.floor(VALUES_MAX * Math.max(1, raw.length / MANY_MAX_BYTES));
+  if (values > most) throw new Problem('bad-request', `the JSON has more than ${most} values`);
   let text: string;
   try {
     text = utf8.decode(raw);

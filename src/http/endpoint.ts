@@ -39,7 +39,12 @@ export interface Call<Params, Query, Body> extends Omit<Arrived, 'params' | 'que
 /** `json` is parsed and checked against the schema; `raw` is handed over as bytes, the schema only tells readers. */
 type Takes<Body extends z.ZodType> =
   | { kind: 'json'; schema: Body; required: boolean }
-  | { kind: 'raw'; schema: z.ZodType; limit: number; media: 'json' | 'any' };
+  | {
+      kind: 'raw';
+      schema: z.ZodType;
+      limit: number | ((params: Record<string, string>) => number);
+      media: 'json' | 'any';
+    };
 
 /** Why a request is not from who it should be; undefined where it is. */
 type Check = (arrived: Pick<Arrived, 'raw' | 'headers' | 'query' | 'now'>) => string | undefined;
@@ -76,8 +81,8 @@ export interface Endpoint extends Described {
   params?: z.ZodObject;
   query?: z.ZodObject;
   takes?: Takes<z.ZodType>;
-  /** Bytes of a body; 0 where none is read. */
-  limit: number;
+  /** Bytes of a body, by the parameters of the path; 0 where none is read. */
+  limit(params: Record<string, string>): number;
   run(arrived: Arrived): Promise<Answer>;
 }
 
@@ -100,7 +105,11 @@ export function endpoint<
   const { params, query, takes } = spec;
   return {
     ...spec,
-    limit: takes === undefined ? 0 : takes.kind === 'raw' ? takes.limit : ONE_MAX_BYTES,
+    limit: (params) => {
+      if (takes === undefined) return 0;
+      if (takes.kind === 'json') return ONE_MAX_BYTES;
+      return typeof takes.limit === 'number' ? takes.limit : takes.limit(params);
+    },
     run: (arrived) =>
       handle({
         ...arrived,

@@ -58,7 +58,7 @@ function handlerOf(
   { now, metrics }: Pick<Deps, 'now' | 'metrics'>,
   { auth, rate, capacity, refused }: { auth: Auth; rate: Buckets; capacity: Capacity; refused: NoteRefusal },
 ): RequestHandler {
-  const readBody = bodyReader(endpoint.limit, capacity);
+  const readBody = bodyReader(capacity);
   return async (request, response) => {
     const started = performance.now();
     response.locals.endpoint = endpoint.path;
@@ -83,7 +83,7 @@ function handlerOf(
       if (wait_ms > 0) throw tooMany(wait_ms, endpoint.overload?.(params));
     };
     if (!check) count();
-    const raw = endpoint.takes ? await readBody(request, response) : Buffer.alloc(0);
+    const raw = endpoint.takes ? await readBody(request, response, endpoint.limit(params)) : Buffer.alloc(0);
     if (endpoint.takes && raw.length > 0 && (endpoint.takes.kind === 'json' || endpoint.takes.media === 'json'))
       requireJson(request);
     const at = now();

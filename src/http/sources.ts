@@ -129,7 +129,12 @@ export const sources = ({
       about:
         'The name of a source in the configuration, or a built-in one such as alertmanager. A source with a token or a signing secret of its own needs no key. 202 means kept; what is authentic but maps to no event is listed as rejected, and is not an error.',
       params: z.object({ name: word(64) }),
-      takes: { kind: 'raw', media: 'any', limit: MANY_MAX_BYTES, schema: z.unknown() },
+      takes: {
+        kind: 'raw',
+        media: 'any',
+        limit: ({ name = '' }) => named(name)?.source.max_bytes ?? MANY_MAX_BYTES,
+        schema: z.unknown(),
+      },
       answers: { 202: { about: 'Kept', schema: EventsAnswer } },
       overload: ({ name = '' }) => (GIVES_UP_AT_429.has(config.sources.get(name)?.type ?? name) ? 503 : 429),
       proof: ({ name = '' }) => proofOf(named(name)),

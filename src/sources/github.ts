@@ -41,6 +41,9 @@ const READERS: Readonly<Record<string, (payload: unknown) => About | string>> = 
   ping: () => 'a ping: the webhook reaches us, and its secret is right',
 };
 
+/** GitHub delivers no payload that is larger (https://docs.github.com/en/webhooks/webhook-events-and-payloads, payload cap). */
+const PAYLOAD_MAX_BYTES = 25 * 1024 * 1024;
+
 /** A form has one field, and percent-encoding makes three bytes of one at most. */
 const FORM = /^payload=([^&]*)$/;
 
@@ -50,6 +53,7 @@ export const github = defineSource({
   setup:
     'Add a webhook to the repository, the organization or the app: its URL is this source, its content type application/json, its secret the one given here. Choose the events: workflow runs, check runs, deployments, alerts, pull requests, pushes, releases.',
   config,
+  max_bytes: PAYLOAD_MAX_BYTES,
 
   /** https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries; no time is signed. */
   verify(raw, headers, { secret }) {

@@ -29,6 +29,8 @@ export interface Source<Id extends string = string, Schema extends z.ZodObject =
     now: Date,
     query?: Query | undefined,
   ): string | undefined;
+  /** How much its senders may send at once, where that is more than the usual 5 MB. */
+  max_bytes?: number;
   /** The JSON within the body, for senders that may wrap it; never throws. Absent: the body is the JSON. */
   unwrap?(raw: Buffer, headers: Headers): Buffer;
   /** How a body is read: parsed as JSON (where a source does not say), handed over as its bytes, or not at all. */

@@ -197,7 +197,16 @@ sources:
     expect((await fromGitHub('null')).status).toBe(202);
     expect((await fromGitHub('{"action":')).status).toBe(400);
     expect((await fromGitHub(gzipSync('{}'), { 'content-encoding': 'gzip' })).status).toBe(415);
-    expect((await fromGitHub(new Uint8Array(25 * 1024 * 1024).fill(0x20))).status).toBe(413);
+  });
+
+  it('may be as large as GitHub sends them, 25 MB, and no larger; those of others not', async () => {
+    const most = 25 * 1024 * 1024;
+    const large = deployed(7, 'failure', 'large').padEnd(most);
+    const { status, body } = await fromGitHub(large);
+    expect([status, (pick(body, 'accepted') as unknown[]).length]).toEqual([202, 1]);
+    expect((await fromGitHub(`${large} `)).status).toBe(413);
+    const other = { raw: large, headers: { 'x-gitlab-token': SECRET } };
+    expect((await forges.call('POST', '/v1/sources/lab', other)).status).toBe(413);
   });
 
   it('of GitLab show its token; without one, a key in a header of its own does', async () => {
