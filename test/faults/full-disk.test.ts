@@ -1,4 +1,5 @@
 /** An embedded Tocsin on a disk that becomes full: it refuses what it cannot keep, and loses nothing of what it has kept. */
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +14,8 @@ import { until } from '../support/until.ts';
 /** A new state folder takes some 90 MB; what is left is for the ballast and for what is sent until it is full. */
 const DISK_MB = 256;
 const BACK_MS = 90_000;
-const BODY = 'x'.repeat(32_000);
+/** Of nothing that could be compressed: it has to take the space that it seems to take. */
+const BODY = randomBytes(24_000).toString('base64');
 
 const dir = mkdtempSync(join(tmpdir(), 'tocsin-full-disk-'));
 const start: StartInput = { stateDir: dir, configPath: join(dir, 'tocsin.yaml'), key: 'key-of-the-full-disk' };
@@ -27,7 +29,8 @@ describe.runIf(mountable)('an embedded Tocsin whose disk is full', { timeout: 3 
   let disk: SmallDisk;
   let receiver: WebhookReceiver;
   let tocsin: TocsinProcess;
-  const accepted = new Map<string, string>();
+  /** What was answered 202: the ids of a service's events. */
+  const accepted = new Map<string, string[]>();
 
   beforeAll(async () => {
     disk = mountSmallDisk(join(dir, 'state'), DISK_MB);
@@ -52,14 +55,19 @@ egress: { allow: ['127.0.0.0/8'] }
   });
 
   const api = () => createApiClient(tocsin.url, start.key);
-  /** Posts one event; its status, or `gone` where the process has ended under it. */
-  const post = async (service: string, body = ''): Promise<number | 'gone'> => {
+  /** Posts events about one service; their status, or `gone` where the process has ended under them. */
+  const post = async (service: string, body = '', count = 1): Promise<number | 'gone'> => {
     const event = { source: 'disk', type: 'full', title: `About ${service}`, severity: 'critical', service, body };
+    const events = Array.from({ length: count }, (_, at) => ({ id: `${service}-${at}`, ...event }));
     const reply = await api()
-      .call('POST', '/v1/events', { id: service, ...event })
+      .call('POST', '/v1/events', events)
       .catch(() => undefined);
-    const [kept] = ((reply?.body ?? {}) as { accepted?: { id: string }[] }).accepted ?? [];
-    if (reply?.status === 202 && kept) accepted.set(service, kept.id);
+    const kept = ((reply?.body ?? {}) as { accepted?: { id: string }[] }).accepted ?? [];
+    if (reply?.status === 202)
+      accepted.set(
+        service,
+        kept.map(({ id }) => id),
+      );
     return reply?.status ?? 'gone';
   };
   const isTold = (service: string): boolean =>
@@ -68,17 +76,21 @@ egress: { allow: ['127.0.0.0/8'] }
     );
 
   /** Space for this much is left while events come, until the first that is not accepted; what all were answered. */
-  const sendUntilFull = async (prefix: string, left: { kilobytes: number }): Promise<(number | 'gone')[]> => {
+  const sendUntilFull = async (
+    prefix: string,
+    left: { kilobytes: number },
+    count?: number,
+  ): Promise<(number | 'gone')[]> => {
     const answers: (number | 'gone')[] = [];
     for (let at = 0; answers.at(-1) === 202 || at === 0; at++) {
       disk.fill(left);
-      answers.push(await post(`${prefix}-${at}`, BODY));
+      answers.push(await post(`${prefix}-${at}`, BODY, count));
     }
     return answers;
   };
   const allIsKeptAndTold = async (): Promise<void> => {
-    for (const [service, id] of accepted) {
-      expect((await api().call('GET', `/v1/events/${id}`)).status, service).toBe(200);
+    for (const [service, ids] of accepted) {
+      for (const id of ids) expect((await api().call('GET', `/v1/events/${id}`)).status, id).toBe(200);
       await until(`${service} to be told`, () => isTold(service) || undefined, BACK_MS);
     }
   };
@@ -96,8 +108,8 @@ egress: { allow: ['127.0.0.0/8'] }
   });
 
   it('with no place for the next segment of its log answers 503 too, says why and ends, and starts again whole', async () => {
-    // Rows find their place, the 16 MB of a new segment do not.
-    const answers = await sendUntilFull('segment', { kilobytes: 6_000 });
+    // Rows find their place, the 16 MB of a new segment do not. Half a megabyte at a time: each answer has another incident told.
+    const answers = await sendUntilFull('segment', { kilobytes: 6_000 }, 16);
     expect(answers.at(-1)).toBe(503);
     await until('it to end', () => !isRunning(tocsin.pid) || undefined, BACK_MS);
     expect(tocsin.output()).toMatch(/Tocsin cannot go on: .*is its disk full\?/);
