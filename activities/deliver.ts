@@ -23,6 +23,7 @@ import { takeTurn } from '../src/ledger/rates.ts';
 import { announce } from '../src/ledger/steps.ts';
 import { createAside } from './aside.ts';
 import { type Attempted, attempt, noticeOf } from './attempt.ts';
+import { createBulkhead } from './bulkhead.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
 
@@ -52,7 +53,7 @@ const TIMEOUT_MS = 10_000;
 /** An attempt that comes this much before its time is put off to it; less is only clocks that differ. */
 const EARLY_MS = 500;
 
-export function createDeliver(deps: Deps, aside = createAside()) {
+export function createDeliver(deps: Deps, aside = createAside(), bulkhead = createBulkhead()) {
   // A Temporal that was killed hands out its latest tasks once more, a retry that still has to wait among them (seen).
   // Once for each: where Temporal's clock runs ahead of ours, every retry looks early.
   const putOff = new Set<string>();
@@ -103,6 +104,11 @@ export function createDeliver(deps: Deps, aside = createAside()) {
       throw again('rate_limited', `${target} may be told again in ${wait_ms} ms (rate)`, wait_ms);
     }
 
+    const crowded_ms = bulkhead.waitFor(target);
+    if (crowded_ms > 0) {
+      if (nth === 1) await awaitTurn(deps.ledger, begin);
+      throw again('crowded', `${target} answers slowly, and enough attempts wait for it already`, crowded_ms);
+    }
     const begun = await beginAttempt(deps.ledger, { ...begin, snapshot });
     const isDisabled = begun.outcome === 'dead' && begun.because === 'disabled';
     // Once for each, however often it is begun.
@@ -127,7 +133,9 @@ export function createDeliver(deps: Deps, aside = createAside()) {
     };
     const notice = await noticeOf(deps, { ...told, delivery: { key: out.key, attempt: begun.attempts } });
     const so_far = begun.so_far ? { ref: begun.so_far } : {};
-    const outcome = await attempt(deps, integration, channel, notice, begun.root, begun.lost, so_far);
+    const outcome = await bulkhead.during(target, () =>
+      attempt(deps, integration, channel, notice, begun.root, begun.lost, so_far),
+    );
     announce('attempt.sent');
     return afterwards(input, integration, channel, outcome, begun);
   };

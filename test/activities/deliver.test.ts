@@ -1,6 +1,7 @@
 import { ApplicationFailure, asyncLocalStorage, type Context } from '@temporalio/activity';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { Bulkhead } from '../../activities/bulkhead.ts';
 import { createDeliver, type DeliverInput } from '../../activities/deliver.ts';
 import type { Deps } from '../../activities/deps.ts';
 import { type Channel, defineChannel, delivered, type Outcome, rejected, retry } from '../../src/channels/channel.ts';
@@ -46,6 +47,7 @@ function deliveryBy(
     /** What the provider answers over HTTP; without it nothing is fetched. */
     status?: number;
     onSend?: (call: Parameters<Channel['send']>[0]) => void;
+    bulkhead?: Bulkhead;
   } = {},
 ) {
   const told: Notice[] = [];
@@ -113,7 +115,7 @@ function deliveryBy(
     print: () => undefined,
     now: () => now,
   };
-  const deliver = createDeliver(deps);
+  const deliver = createDeliver(deps, undefined, more.bulkhead);
   const scheduled = now.getTime();
   /** Runs as one attempt of an activity that was scheduled when this was made. */
   const run = (input: DeliverInput) => {
@@ -242,6 +244,21 @@ describe('a delivery', () => {
     passes(MINUTE);
     expect(await run(second)).toEqual({ outcome: 'delivered' });
     expect(told).toHaveLength(2);
+  });
+});
+
+describe('an integration that hangs', () => {
+  it('is asked later, while enough attempts wait for it; until then the delivery is seen to wait', async () => {
+    let wait_ms = 3 * SECOND;
+    const bulkhead: Bulkhead = { waitFor: () => wait_ms, during: (_target, attempt) => attempt() };
+    const { run, told, passes } = deliveryBy([delivered()], { bulkhead });
+    const asked = await page();
+    const { type, nextRetryDelay } = await failureOf(run(asked));
+    expect([type, Number(nextRetryDelay), told.length]).toEqual(['crowded', 3 * SECOND, 0]);
+    expect((await listDeliveries(ledger, { status: 'pending', limit: 50 })).deliveries).toHaveLength(1);
+    wait_ms = 0;
+    passes(3 * SECOND);
+    expect(await run(asked)).toEqual({ outcome: 'delivered' });
   });
 });
 
