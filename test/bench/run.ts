@@ -3,12 +3,14 @@ import { cpus, totalmem } from 'node:os';
 import type { Line } from './line.ts';
 import { acceptLines } from './lines/accept.ts';
 import { clusterLines } from './lines/cluster.ts';
+import { hangingLines } from './lines/hanging.ts';
 import { manyLines } from './lines/many.ts';
 import { toldLines } from './lines/told.ts';
 
 const parts: Record<string, () => Promise<Line[]>> = {
   accept: acceptLines,
   told: toldLines,
+  hanging: hangingLines,
   many: manyLines,
   cluster: clusterLines,
 };

@@ -68,8 +68,10 @@ integrations:
   two: { type: webhook, url: '${receiver}/two' }
   hanging: { type: webhook, url: '${receiver}/hanging', timeout: 60s }
   backup: { type: webhook, url: '${receiver}/backup' }
+  stuck: { type: webhook, url: '${receiver}/stuck' }
 routes:
   - { name: lone, match: [ 'type="lone"' ], group_by: [service], group_wait: 0s, notify: [one] }
+  - { name: stuck, match: [ 'type="stuck"' ], group_by: [service], group_wait: 0s, notify: [stuck] }
   - { name: pair, match: [ 'type="pair"' ], group_by: [service], group_wait: 0s, notify: [one, two] }
   - name: failover
     match: [ 'type="failover"' ]

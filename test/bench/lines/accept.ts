@@ -1,11 +1,10 @@
 /** Accepted events per second, against raw inserts of the same rows and against Debian's Alertmanager. */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openLedger } from '../../../src/ledger/db.ts';
-import { freePort } from '../../support/ports.ts';
 import { until } from '../../support/until.ts';
+import { type Alertmanager, startAlertmanager } from '../alertmanager.ts';
 import { loadWith, type Taken } from '../client.ts';
 import { count, type Line, ms, ratio } from '../line.ts';
 import { event, KEY, mb, residentBytes, startWorld, type World } from '../world.ts';
@@ -97,54 +96,6 @@ async function rawPace(shape: Shape): Promise<Pace> {
     await ledger.close();
     rmSync(dir, { recursive: true, force: true });
   }
-}
-
-const ALERTMANAGER = ['/usr/bin/prometheus-alertmanager', '/usr/bin/alertmanager'];
-
-interface Alertmanager {
-  url: string;
-  restart(): Promise<void>;
-  end(): Promise<void>;
-}
-
-/** Debian's Alertmanager, telling `receiver`; undefined where it is not installed. */
-async function startAlertmanager(receiver: string): Promise<Alertmanager | undefined> {
-  const program = ALERTMANAGER.find((path) => existsSync(path));
-  if (!program) return undefined;
-  const dir = mkdtempSync(join(tmpdir(), 'tocsin-bench-am-'));
-  writeFileSync(
-    join(dir, 'am.yml'),
-    `route: { receiver: hook, group_by: [service], group_wait: 5s }\nreceivers: [ { name: hook, webhook_configs: [ { url: '${receiver}' } ] } ]\n`,
-  );
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const start = async () => {
-    const args = [
-      `--config.file=${dir}/am.yml`,
-      `--storage.path=${dir}/data`,
-      `--web.listen-address=127.0.0.1:${port}`,
-    ];
-    const child = spawn(program, [...args, '--cluster.listen-address=', '--log.level=error'], { stdio: 'ignore' });
-    await until('Alertmanager to answer', async () => (await fetch(`${url}/-/ready`)).ok || undefined);
-    return child;
-  };
-  let child = await start();
-  const kill = () =>
-    new Promise<void>((resolve) => {
-      child.once('exit', () => resolve());
-      child.kill('SIGKILL');
-    });
-  return {
-    url,
-    async restart() {
-      await kill();
-      child = await start();
-    },
-    async end() {
-      await kill();
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
 }
 
 const alert = (make: (n: number) => Record<string, unknown>) => (n: number) => {
