@@ -2,6 +2,7 @@
 import { cpus, totalmem } from 'node:os';
 import type { Line } from './line.ts';
 import { acceptLines } from './lines/accept.ts';
+import { apiV2Lines } from './lines/api-v2.ts';
 import { clusterLines } from './lines/cluster.ts';
 import { hangingLines } from './lines/hanging.ts';
 import { manyLines } from './lines/many.ts';
@@ -9,6 +10,7 @@ import { toldLines } from './lines/told.ts';
 
 const parts: Record<string, () => Promise<Line[]>> = {
   accept: acceptLines,
+  v2: apiV2Lines,
   told: toldLines,
   hanging: hangingLines,
   many: manyLines,

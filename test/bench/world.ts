@@ -27,6 +27,20 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
+type Told = Omit<Hit, 'at' | 'path'>;
+/** Our own webhook, or Alertmanager's. */
+interface Said {
+  data?: { incident: Told };
+  groupLabels?: { service?: string };
+  alerts?: unknown[];
+}
+const hitOf = ({ service, title, alert_count }: Told): Told => ({ service, title, alert_count });
+const hitOfAlertmanager = ({ groupLabels = {}, alerts = [] }: Said): Told => ({
+  service: groupLabels.service ?? '',
+  title: '',
+  alert_count: alerts.length,
+});
+
 export async function startReceiver(): Promise<Receiver> {
   const receiver: Receiver = {
     url: '',
@@ -39,11 +53,10 @@ export async function startReceiver(): Promise<Receiver> {
     const at = performance.now();
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const { data } = JSON.parse(Buffer.concat(chunks).toString()) as { data?: { incident: Omit<Hit, 'at' | 'path'> } };
-    if (!data) return response.writeHead(204).end(); // What Alertmanager tells is nothing that we count.
-    const { incident } = data;
+    const said = JSON.parse(Buffer.concat(chunks).toString()) as Said;
+    const { data } = said;
     const path = request.url ?? '';
-    const hit = { path, at, service: incident.service, title: incident.title, alert_count: incident.alert_count };
+    const hit = data ? { ...hitOf(data.incident), path, at } : { ...hitOfAlertmanager(said), path, at };
     receiver.hits.push(hit);
     receiver.onHit(hit);
     receiver.answer(path, response);
@@ -72,6 +85,7 @@ integrations:
 routes:
   - { name: lone, match: [ 'type="lone"' ], group_by: [service], group_wait: 0s, notify: [one] }
   - { name: stuck, match: [ 'type="stuck"' ], group_by: [service], group_wait: 0s, notify: [stuck] }
+  - { name: late, match: [ 'type="late"' ], group_by: [service], group_wait: 5s, group_count: 100000, group_now: [], notify: [one] }
   - { name: pair, match: [ 'type="pair"' ], group_by: [service], group_wait: 0s, notify: [one, two] }
   - name: failover
     match: [ 'type="failover"' ]

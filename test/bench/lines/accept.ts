@@ -193,8 +193,10 @@ async function killed(world: World, alertmanager: Alertmanager | undefined): Pro
     if (status === 202) accepted += events.length;
   }
   await world.restart();
-  const isKilled = ({ service }: { service: string }) => service.startsWith('killed-');
-  const last = (service: string) => world.receiver.hits.findLast((hit) => hit.service === service)?.alert_count ?? 0;
+  const isOurs = ({ path }: { path: string }) => path !== '/alertmanager';
+  const isKilled = (hit: { path: string; service: string }) => isOurs(hit) && hit.service.startsWith('killed-');
+  const last = (service: string) =>
+    world.receiver.hits.findLast((hit) => isOurs(hit) && hit.service === service)?.alert_count ?? 0;
   await until(
     'everything that was accepted to be told',
     () =>
