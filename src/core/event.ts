@@ -88,13 +88,28 @@ export function severityOf(word: string): Severity | undefined {
 }
 export const severityWords = (): string[] => Object.keys(SEVERITY_WORDS);
 
+/** Names of the event's own fields that a sender may have given a label as well. */
+const HIDING = ['source', 'type', 'severity', 'status'] as const;
+const asSent = (name: string): string => `labels.${name}`;
+const SENT: ReadonlySet<string> = new Set(HIDING.map(asSent));
+
+/** A sender's label as matchers name it: `labels.severity` is the word it wrote, `severity` which of the four that is. */
+export const sentLabel = (name: string): string => (HIDING.some((own) => own === name) ? asSent(name) : name);
+/** Whether the name is one that `sentLabel` makes of a hidden label. */
+export const isSentLabel = (name: string): boolean => SENT.has(name);
+
 /**
- * What matchers and `group_by` see: the event's labels, and over them its own fields
- * `source`, `type`, `severity`, `service`, `status`. A label nobody set is the empty string.
+ * What matchers and `group_by` see: the event's labels, and over them its own fields `source`, `type`, `severity`,
+ * `service`, `status`. A sender's label that one of these hides is seen as `labels.severity` and so on. A label nobody set
+ * is the empty string.
  */
 export function labelsOf(event: Event): Labels {
+  const hidden = HIDING.filter((name) => Object.hasOwn(event.labels, name)).map(
+    (name) => [asSent(name), event.labels[name] ?? ''] as const,
+  );
   return {
     ...event.labels,
+    ...Object.fromEntries(hidden),
     source: event.source,
     type: event.type,
     severity: event.severity,

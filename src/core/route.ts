@@ -1,6 +1,6 @@
 /** The route tree and the decision it makes about an event: which incidents it joins, or why nobody is told. */
 import type { Event, Labels, Severity } from './event.ts';
-import { identityOf, isWorse, labelsOf, shiftSeverity } from './event.ts';
+import { identityOf, isSentLabel, isWorse, labelsOf, shiftSeverity } from './event.ts';
 import { type Interval, isWithin } from './interval.ts';
 import { labelValue, type Matcher, matcherText, matchesAll } from './match.ts';
 import type { Policy } from './policy.ts';
@@ -280,11 +280,12 @@ function heldByTime({ active, mute }: Route, now: Date): Held | undefined {
 }
 
 /**
- * The labels an event is grouped by. `all` takes every label that has a value; `status` is never one of them, or a resolve
- * would not find its firing. A lifecycle groups by the label that names the story, and where that is missing by the type.
+ * The labels an event is grouped by. `all` takes every label that has a value, each once, by our name for it; `status` is
+ * never one of them, or a resolve would not find its firing. A lifecycle groups by the label that names the story, and where that is missing by the type.
  */
 function groupOf(route: Route, labels: Labels): { group: Labels; missing?: string } {
-  const all = () => Object.keys(labels).filter((name) => name !== 'status' && labels[name] !== '');
+  const all = () =>
+    Object.keys(labels).filter((name) => name !== 'status' && labels[name] !== '' && !isSentLabel(name));
   const names = route.group_by === 'all' ? all() : [...route.group_by];
   const { lifecycle } = route.policy;
   const missing = lifecycle !== undefined && labelValue(labels, lifecycle) === '' ? lifecycle : undefined;

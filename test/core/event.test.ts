@@ -5,6 +5,7 @@ import {
   isWorse,
   labelsOf,
   SEVERITIES,
+  sentLabel,
   severityOf,
   severityWords,
   shiftSeverity,
@@ -109,6 +110,14 @@ describe('what matchers see', () => {
       status: 'firing',
       service: '',
     });
+  });
+
+  it('keeps in sight the labels that those fields hide, by a name of their own', () => {
+    const seen = labelsOf(event({ severity: 'critical', labels: { severity: 'page', source: 'x', region: 'eu' } }));
+    expect(seen).toMatchObject({ severity: 'critical', 'labels.severity': 'page', 'labels.source': 'x' });
+    expect(Object.keys(seen)).not.toContain('labels.type');
+    expect(sentLabel('severity')).toBe('labels.severity');
+    expect(sentLabel('region')).toBe('region');
   });
 
   it('takes the service from the labels where the event names none', () => {

@@ -159,6 +159,14 @@ describe('the grouping key', () => {
     expect(joined(event({ labels: { host: 'web-1' }, status: 'resolved' }), tree).key).toBe(firing.key);
   });
 
+  it('takes a label that hides another once for group_by all, and the sender’s own word where it is asked for', () => {
+    const paged = event({ severity: 'critical', labels: { severity: 'page' } });
+    const all = joined(paged, routing([route('a', { group_by: 'all' })]));
+    expect(Object.keys(all.group)).toEqual(['severity', 'source', 'type']);
+    const own = route('a', { group_by: ['labels.severity'], match: ['labels.severity="page"'] });
+    expect(joined(paged, routing([own])).group).toEqual({ 'labels.severity': 'page' });
+  });
+
   it('sees the severity after severity_during', () => {
     const tree = routing([route('a', { group_by: ['severity'], severity_during: [{ interval: HOURS, steps: 1 }] })]);
     expect(joined(event(), tree)).toMatchObject({ severity: 'critical', group: { severity: 'critical' } });
