@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: start everything, only the API, or only a worker; check a configuration or the audit; rotate keys; print the tables. */
+/** The command line: start everything, only the API, or only a worker; check or import a configuration, check the audit; rotate keys; print the tables. */
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
 import { createRules } from '../egress/rules.ts';
@@ -9,6 +9,7 @@ import { auditCommand } from './audit.ts';
 import { writeDocs } from './docs.ts';
 import { layFoundation, setting, version } from './foundation.ts';
 import { startHands } from './hands.ts';
+import { importCommand } from './import.ts';
 import { secretsCommand } from './secrets.ts';
 import { type Running, start } from './start.ts';
 
@@ -19,6 +20,8 @@ const USAGE = `tocsin ${version}
   tocsin worker          relay and worker; needs DATABASE_URL and TEMPORAL_ADDRESS
   tocsin check           reads the configuration and says what is wrong with it (--stored NAME for an integration that
                          is in the ledger, not in the file)
+  tocsin import FILE     makes a tocsin.yaml of an alertmanager.yml and says what differs (--write FILE, --secrets FILE
+                         for the values of its secrets, which become variables)
   tocsin audit verify    whether the audit's chain holds (--head HEAD or a file with heads, --public-key KEY,
                          --file EXPORT to need no ledger)
   tocsin audit export    the audit as JSON lines (--write FILE)
@@ -39,6 +42,7 @@ async function main(): Promise<void> {
     options: {
       config: { type: 'string' },
       write: { type: 'string' },
+      secrets: { type: 'string' },
       file: { type: 'string' },
       head: { type: 'string', multiple: true },
       stored: { type: 'string', multiple: true },
@@ -91,6 +95,8 @@ async function main(): Promise<void> {
         `${config.file ?? 'the environment'} is a good configuration: ${config.integrations.size} integrations, ${config.routing.routes.length} routes`,
       );
     }
+    case 'import':
+      return importCommand(part, values, { say, tell: (line) => void process.stderr.write(`${line}\n`) });
     case 'audit':
       process.exitCode = await auditCommand(part, values, { env, say });
       return;
