@@ -4,24 +4,27 @@ import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-const isThere = (process.env.PATH ?? '').split(delimiter).some((folder) => {
-  try {
-    accessSync(join(folder, 'amtool'), constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-});
+const program = (process.env.PATH ?? '')
+  .split(delimiter)
+  .map((folder) => join(folder, 'amtool'))
+  .find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
 
 /** Whether tests with amtool are run: where it is, or where its absence is a failure. */
-export const hasAmtool = isThere || Boolean(process.env.TOCSIN_REQUIRE_PROMETHEUS);
+export const hasAmtool = program !== undefined || Boolean(process.env.TOCSIN_REQUIRE_PROMETHEUS);
 
 const amtool = (args: string[]): string => {
-  if (!isThere)
+  if (program === undefined)
     throw new Error(
       'amtool is not on PATH: `apt-get install prometheus-alertmanager`, or unset TOCSIN_REQUIRE_PROMETHEUS',
     );
-  return execFileSync('amtool', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 };
 
 /** One configuration in a file of its own; `end` removes it. Each question throws with amtool's words where it refuses. */

@@ -148,10 +148,17 @@ function differences(root: Fields, { matches, keepsWords, allow, hasTimes }: See
     lines.push(
       'severity is one of critical, error, warning and info here: an alert that says page, P0 or fatal counts as critical, and one that says nothing as info',
     );
-  if (hasTimes)
+  if (hasTimes || root.list('inhibit_rules').length > 0)
     lines.push(
-      'an alert that was told and then ends within a time that mutes its route is told as over; Alertmanager would say nothing',
+      'times and inhibitions are looked at when an alert is heard of: an incident that was opened before goes on repeating within them until it is acknowledged, and what still fires after them is told when its sender repeats it',
+      'an alert that was told and ends while its route is muted, or while it is inhibited, is told as over; Alertmanager would say nothing',
     );
+  inhibitionsIn(root).forEach((rule, at) => {
+    if (!['match', 'match_re', 'matchers'].some((field) => rule.has(`source_${field}`)))
+      lines.push(
+        `inhibit_rules[${at}] has no source matchers: every alert that fires can inhibit by it, so all of them are compared with each that comes; a route that tells nobody may do the same for less`,
+      );
+  });
   if (allow.length > 0)
     lines.push(
       `egress.allow lists ${allow.join(', ')}: only so may Tocsin call private addresses, plain http and unusual ports; look it through`,

@@ -28,7 +28,7 @@ const DATES_MAX = 400;
 
 /** Every interval of the sections `mute_time_intervals` and `time_intervals`; each of several entries is one of ours. */
 export function intervalsOf(root: Fields, told: Told): Intervals {
-  const written: Record<string, object> = {};
+  const written = new Map<string, object>();
   const named = new Map<string, string[]>();
   for (const entry of [...root.list('mute_time_intervals'), ...root.list('time_intervals')]) {
     const fields = fieldsOf(entry);
@@ -40,8 +40,8 @@ export function intervalsOf(root: Fields, told: Told): Intervals {
       try {
         const interval = intervalOf(fieldsOf(one), (text) => told.note(`${place}: ${text}`));
         if (interval === undefined) return;
-        const own = told.nameOf(name, Object.keys(written));
-        written[own] = interval;
+        const own = told.nameOf(name, written.keys());
+        written.set(own, interval);
         ours.push(own);
       } catch (error) {
         told.problem(`${place}: ${error instanceof Error ? error.message : String(error)}`);
@@ -49,7 +49,7 @@ export function intervalsOf(root: Fields, told: Told): Intervals {
     });
     named.set(name, ours);
   }
-  return { written, named };
+  return { written: Object.fromEntries(written), named };
 }
 
 /** One entry; undefined where it has to be left out. Throws an Error that says what would be right. */

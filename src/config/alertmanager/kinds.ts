@@ -59,6 +59,8 @@ const NO_ADDRESS = 'it has no address';
 function webhook({ fields, http, sendsResolved, secret, variable, note }: Reading): Entry | string {
   const url = secret('url', 'url');
   if (url === undefined) return NO_ADDRESS;
+  if (/^https?:\/\/[^/?#]*@/i.test(fields.text('url') ?? ''))
+    note('its address holds a user and a password, which Tocsin refuses to call: give them as a header');
   const max = fields.text('max_alerts') ?? '0';
   if (max !== '0')
     note(`max_alerts ${max} is not brought over: Tocsin has a limit of its own and says how many more there are`);

@@ -36,62 +36,76 @@ const WORDING =
 /** How the connection is made, which is Tocsin's own. */
 const OF_NO_MATTER = /^http_config\.(follow_redirects|enable_http2)$/;
 
+/**
+ * Every receiver of the file `root`. An entry that has no channel here is left out and named; so is a receiver that is left
+ * with nobody to tell.
+ */
 export function integrationsOf(root: Fields, told: Told): Integrations {
-  const written: Record<string, object> = {};
+  const written = new Map<string, object>();
   const receivers = new Map<string, Receiver>();
   const allow = new Set<string>();
-  const global = root.within('global');
-  let rewords = false;
+  const rest: string[] = [];
+  const place = { global: root.within('global'), told, written, allow, rest };
 
   for (const one of root.list('receivers')) {
-    const receiver = fieldsOf(one);
-    const name = receiver.text('name');
-    if (name === undefined) {
-      told.problem('receivers: one has no name');
+    const name = fieldsOf(one).text('name');
+    if (name === undefined) told.problem('receivers: one has no name');
+    else if (receivers.has(name)) told.problem(`receivers: there are two of the name ${JSON.stringify(name)}`);
+    else receivers.set(name, readReceiver(name, one, place));
+  }
+  if (rest.some((field) => WORDING.test(field)))
+    told.note('titles, texts and other wording of receivers are not brought over: Tocsin writes its own messages');
+  return { written: Object.fromEntries(written), receivers, allow: [...allow] };
+}
+
+/** What all receivers are read into. */
+interface Place {
+  global: Fields;
+  told: Told;
+  written: Map<string, object>;
+  allow: Set<string>;
+  /** Names of fields that say something and have no counterpart. */
+  rest: string[];
+}
+
+function readReceiver(name: string, value: unknown, { global, told, written, allow, rest }: Place): Receiver {
+  const called = `receiver ${JSON.stringify(name)}`;
+  const receiver = fieldsOf(value);
+  const sections = Object.keys(Object(value)).filter((key) => key.endsWith('_configs'));
+  const entries = sections.flatMap((section) => receiver.list(section).map((entry, at) => ({ section, entry, at })));
+  const notify: string[] = [];
+  const unwilling: string[] = [];
+  for (const { section, entry, at } of entries) {
+    const place = `${called}, ${section}[${at}]`;
+    const kind = KINDS[section];
+    if (kind === undefined) {
+      const how = BY_APPRISE.has(section) ? ' (an Apprise server can reach it: type apprise)' : '';
+      told.note(`${place} is left out: Tocsin has no channel for it${how}`);
       continue;
     }
-    if (receivers.has(name)) told.problem(`receivers: there are two of the name ${JSON.stringify(name)}`);
-    const sections = Object.keys(Object(one)).filter((key) => key.endsWith('_configs'));
-    const entries = sections.flatMap((section) => receiver.list(section).map((entry, at) => ({ section, entry, at })));
-    const notify: string[] = [];
-    const silent: string[] = [];
-    for (const { section, entry, at } of entries) {
-      const kind = KINDS[section];
-      const place = `receiver ${JSON.stringify(name)}, ${section}[${at}]`;
-      if (kind === undefined) {
-        const how = BY_APPRISE.has(section) ? ' (an Apprise server can reach it: type apprise)' : '';
-        told.note(`${place} is left out: Tocsin has no channel for it${how}`);
-        continue;
-      }
-      const word = section.replace(/_configs$/, '');
-      const own = told.nameOf(entries.length === 1 ? name : `${name}-${word}`, Object.keys(written));
-      const fields = fieldsOf(entry);
-      const sendsResolved = fields.flag('send_resolved') ?? kind.resolved;
-      const read = kind.read(readingOf({ fields, global, sendsResolved, place, own, word, told, allow }));
-      if (typeof read === 'string') {
-        told.note(`${place} is left out: ${read}`);
-        continue;
-      }
-      written[own] = read;
-      notify.push(own);
-      if (!sendsResolved && !('send_resolved' in read)) silent.push(own);
-      const rest = fields.rest();
-      rewords ||= rest.some((field) => WORDING.test(field));
-      const lost = rest.filter((field) => !WORDING.test(field) && !OF_NO_MATTER.test(field));
-      if (lost.length > 0) told.note(`${place} became ${own} without ${lost.join(', ')}`);
+    const word = section.replace(/_configs$/, '');
+    const own = told.nameOf(entries.length === 1 ? name : `${name}-${word}`, written.keys());
+    const fields = fieldsOf(entry);
+    const sendsResolved = fields.flag('send_resolved') ?? kind.resolved;
+    const read = kind.read(readingOf({ fields, global, sendsResolved, place, own, word, told, allow }));
+    if (typeof read === 'string') {
+      told.note(`${place} is left out: ${read}`);
+      continue;
     }
-    const tellsResolved = silent.length < notify.length || notify.length === 0;
-    if (tellsResolved && silent.length > 0)
-      told.note(
-        `receiver ${JSON.stringify(name)}: ${silent.join(', ')} will hear of the end too, which only whole routes can leave out`,
-      );
-    if (entries.length > 0 && notify.length === 0)
-      told.note(`receiver ${JSON.stringify(name)} tells NOBODY now: its routes have nobody in notify`);
-    receivers.set(name, { notify, tellsResolved });
+    written.set(own, read);
+    notify.push(own);
+    if (!sendsResolved && !('send_resolved' in read)) unwilling.push(own);
+    const unread = fields.rest().filter((field) => !OF_NO_MATTER.test(field));
+    const lost = unread.filter((field) => !WORDING.test(field));
+    if (lost.length > 0) told.note(`${place} became ${own} without ${lost.join(', ')}`);
+    rest.push(...unread);
   }
-  if (rewords)
-    told.note('titles, texts and other wording of receivers are not brought over: Tocsin writes its own messages');
-  return { written, receivers, allow: [...allow] };
+  const tellsResolved = unwilling.length < notify.length || notify.length === 0;
+  if (tellsResolved && unwilling.length > 0)
+    told.note(`${called}: ${unwilling.join(', ')} will hear of the end too, which only whole routes can leave out`);
+  if (entries.length > 0 && notify.length === 0)
+    told.note(`${called} tells NOBODY now: its routes have nobody in notify`);
+  return { notify, tellsResolved };
 }
 
 function readingOf(given: {

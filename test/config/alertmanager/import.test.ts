@@ -218,6 +218,22 @@ describe('an alertmanager.yml', () => {
     ]);
   });
 
+  it('names whom nobody tells any more, and what an address may not hold', () => {
+    const { notes } = imported({
+      route: { receiver: '__proto__' },
+      receivers: [
+        { name: '__proto__', victorops_configs: [{ api_key: 'canary' }] },
+        { name: 'b', webhook_configs: [{ url: 'https://me:canary@example.com/' }] },
+      ],
+    });
+    expect(notes.join('\n')).not.toContain('canary');
+    expect(notes).toEqual([
+      expect.stringMatching(/victorops_configs\[0\] is left out: .*Apprise/),
+      expect.stringContaining('receiver "__proto__" tells NOBODY now'),
+      expect.stringMatching(/webhook_configs\[0\]: its address holds a user and a password/),
+    ]);
+  });
+
   it('whose expressions are none is named as what is still to be mended', () => {
     const { notes } = imported(withRoutes([{ match_re: { a: '(' } }]));
     expect(notes).toEqual([
