@@ -1,8 +1,6 @@
 /** An alertmanager.yml as a tocsin.yaml, and in plain lines what could not be brought over and what is different now. */
 import { Document, isMap, isScalar, parseDocument, visit } from 'yaml';
-import { channels, writers } from '../../channels/index.ts';
-import { sources } from '../../sources/index.ts';
-import { fromText } from '../load.ts';
+import { fromText, REGISTRY } from '../load.ts';
 import { ConfigError } from '../problems.ts';
 import { type Fields, fieldsOf } from './fields.ts';
 import { intervalsOf } from './intervals.ts';
@@ -209,7 +207,7 @@ function textOf(sections: Record<string, object>, from: string, variables: reado
 function stillWrong(yaml: string, variables: readonly Variable[]): string[] {
   const env = Object.fromEntries(variables.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])));
   try {
-    fromText(yaml, 'tocsin.yaml', env, { channels, writers, sources });
+    fromText(yaml, 'tocsin.yaml', env, REGISTRY);
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
