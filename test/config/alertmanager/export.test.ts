@@ -167,7 +167,7 @@ const { tree } = fc.letrec<{ tree: object }>((tie) => ({
 }));
 
 /** Each question is a process; so many cost a few seconds. */
-const RUNS = 25;
+const RUNS = 15;
 
 describe('for the labels of an alert', () => {
   it.runIf(hasAmtool)('amtool names the receivers that our decision would tell', () => {

@@ -284,7 +284,7 @@ const { route } = fc.letrec<{ route: object }>((tie) => ({
 }));
 
 /** Each question is a process; so many cost some seconds. */
-const RUNS = 25;
+const RUNS = 15;
 
 describe('for the labels of an alert', () => {
   it.runIf(hasAmtool)('Alertmanager names the receivers that are told here', () => {
