@@ -34,9 +34,18 @@ export interface Event {
   dedup_key?: string;
   /** When it happened by the sender's clock, ISO 8601. */
   occurred_at?: string;
+  /**
+   * The state of things it speaks of, ISO 8601, where that is older than when it happened: a build tells of the commit it
+   * was started for, however late it ends. Of two events about one alert the one as of earlier changes nothing.
+   */
+  as_of?: string;
   /** When a firing alert ends by itself if nothing is heard again, ISO 8601. */
   expires_at?: string;
 }
+
+/** What tells which of two events about one alert is the newer; undefined where the sender gave no time. */
+export const asOf = ({ as_of, occurred_at }: Pick<Event, 'as_of' | 'occurred_at'>): string | undefined =>
+  as_of ?? occurred_at;
 
 /** 0 for critical … 3 for info. */
 export const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);

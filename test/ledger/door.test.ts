@@ -173,6 +173,59 @@ describe('a resolve', () => {
   });
 });
 
+describe('a late end', () => {
+  const failed = event({ dedup_key: 'ci', type: 'build_failure', occurred_at: '2026-01-15T10:10:00.000Z' });
+  const passed = (more: object) => again(failed, { type: 'build_success', status: 'resolved', ...more });
+
+  it('of what was before the last firing ends nothing', async () => {
+    await accept([failed]);
+    await accept([passed({ occurred_at: '2026-01-15T10:09:59.000Z' })]);
+    expect(await effects()).toEqual(['fired', 'late']);
+    expect(await alerts()).toMatchObject([{ status: 'firing' }]);
+    await accept([passed({ occurred_at: '2026-01-15T10:11:00.000Z' })]);
+    expect(await kinds()).toEqual(['fired', 'resolved']);
+  });
+
+  it('is known as late also in the very commit of the firing', async () => {
+    await accept([failed, passed({ occurred_at: '2026-01-15T10:00:00.000Z' })]);
+    expect(await effects()).toEqual(['fired', 'late']);
+  });
+
+  it('is compared with the last firing, although that changed nothing else', async () => {
+    await accept([failed]);
+    await accept([again(failed, { occurred_at: '2026-01-15T10:20:00.000Z' })]);
+    await accept([passed({ occurred_at: '2026-01-15T10:15:00.000Z' })]);
+    expect(await effects()).toEqual(['fired', 'unchanged', 'late']);
+  });
+
+  it('is late by what it is as of, however late it ended itself', async () => {
+    const older = { as_of: '2026-01-15T09:55:00Z', occurred_at: '2026-01-15T10:30:00Z' };
+    await accept([again(failed, { as_of: '2026-01-15T10:00:00Z' })]);
+    await accept([passed(older)]);
+    await accept([passed({ as_of: '2026-01-15T10:05:00Z', occurred_at: '2026-01-15T10:09:00Z' })]);
+    expect(await effects()).toEqual(['fired', 'late', 'resolved']);
+    await accept([again(failed, { as_of: '2026-01-15T10:04:00Z', occurred_at: '2026-01-15T11:00:00Z' })]);
+    expect((await effects()).at(-1)).toBe('late');
+  });
+
+  it.each([
+    ['is of the same moment', { occurred_at: failed.occurred_at }],
+    ['gives no time', { occurred_at: undefined }],
+    ['gives only the day', { occurred_at: '2026-01-15' }],
+  ])('is none where it %s', async (_, more) => {
+    await accept([failed]);
+    await accept([passed(more)]);
+    expect(await effects()).toEqual(['fired', 'resolved']);
+  });
+
+  it('is none where the firing gave no time', async () => {
+    const { occurred_at: _, ...timeless } = failed;
+    await accept([timeless]);
+    await accept([passed({ occurred_at: '2026-01-15T09:00:00.000Z' })]);
+    expect(await effects()).toEqual(['fired', 'resolved']);
+  });
+});
+
 describe('a late firing', () => {
   it('that happened before the end already known makes no row', async () => {
     const one = event({ dedup_key: 'disk', occurred_at: '2026-01-15T10:00:00.000Z' });

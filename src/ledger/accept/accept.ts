@@ -33,10 +33,11 @@ export function createAccept(ledger: Ledger, routing: Routing): AcceptAll {
 
 const accept = procedure('accept', async (tx, all: Arrival[], at: number): Promise<Accepted[]> => {
   const now = new Date(at);
-  await joinResolves(tx, all);
+  const firedAt = await joinResolves(tx, all);
   // On Postgres another door may hold these keys; PGlite has one connection, which is the lock.
   await lockKeys(tx, [...new Set(all.flatMap(({ joins }) => joins.map(({ key }) => key)))]);
   const { events, alerts } = await lookUp(tx, all);
+  for (const [name, alert] of alerts) if (firedAt.has(name)) alert.fired_at = firedAt.get(name) ?? null;
   const { answers, arrivals } = newAmong(all, events);
   if (arrivals.length === 0) return answers;
   const rows = arrivals.flatMap((arrival) => take(arrival, alerts, now));
@@ -60,14 +61,19 @@ function newAmong(all: Arrival[], known: Set<string>): { answers: Accepted[]; ar
 
 /**
  * A resolve goes where its alert fires, whatever route the resolve itself would take: senders seldom repeat the severity
- * and the labels. The stories of lifecycle routes are found by their key.
+ * and the labels. The stories of lifecycle routes are found by their key. Gives what each of these alerts last fired as of.
  */
-async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<void> {
+async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<Map<string, string | null>> {
   const resolves = arrivals.filter(({ event }) => event.status === 'resolved');
-  if (resolves.length === 0) return;
-  const rows = await tx.query<{ key: string; fingerprint: string; severity: string }>(
-    `select key, fingerprint, severity from alerts where current and status = 'firing' and fingerprint = any($1::text[])`,
+  if (resolves.length === 0) return new Map();
+  const rows = await tx.query<{ key: string; fingerprint: string; severity: string; fired_at?: string | null }>(
+    `select key, fingerprint, severity,
+            (select coalesce(event ->> 'as_of', event ->> 'occurred_at') from events where events.seq = alerts.event) as fired_at
+       from alerts where current and status = 'firing' and fingerprint = any($1::text[])`,
     [resolves.map(({ fingerprint }) => fingerprint)],
+  );
+  const firedAt = new Map(
+    rows.map(({ key, fingerprint, fired_at }) => [alertName(key, fingerprint), fired_at ?? null] as const),
   );
   for (const arrival of arrivals) {
     if (arrival.event.status === 'firing') {
@@ -81,6 +87,7 @@ async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<void> {
       arrival.joins.push({ key, words: '', severity, policy: null, lifecycle: false });
     }
   }
+  return firedAt;
 }
 
 /** No text of ours holds a NUL. */
