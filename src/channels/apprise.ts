@@ -92,6 +92,7 @@ const TYPES: Readonly<Record<string, Type>> = {
   WARNING: 'warning',
   RESOLVED: 'success',
   DONE: 'success',
+  SUCCESS: 'success',
 };
 
 /** The message, without what it is sent with. Pure; golden files in test/golden/apprise. */

@@ -1,5 +1,6 @@
 /** Email over SMTP: one message to all recipients, the mails of an incident in one conversation. */
 import { createHash } from 'node:crypto';
+import { isInCiFacts } from '../core/ci.ts';
 import { type Notice, type NoticeAlert, REASONS } from '../core/notice.ts';
 import {
   alertLine,
@@ -127,8 +128,10 @@ function contentOf(notice: Notice) {
   };
 }
 
-const labelFacts = ({ labels }: NoticeAlert): [string, string][] =>
-  Object.entries(labels)
+/** Labels as they are; those that CI's facts name already are not said twice. */
+const labelFacts = (alert: NoticeAlert): [string, string][] =>
+  Object.entries(alert.labels)
+    .filter(([name]) => !isInCiFacts(alert, name))
     .slice(0, LABELS_MAX)
     .map(([name, value]) => [oneLine(name), oneLine(value)]);
 

@@ -1,4 +1,5 @@
 /** A notice as Slack's Block Kit: the one rendering that both Slack channels send. */
+import { WIDE_FACTS } from './ci.ts';
 import { type Notice, REASONS } from './notice.ts';
 import { alertLine, clip, clipEscaped, escapeMrkdwn, factsOf, oneLine, safeLink, tidy, toneOf } from './text.ts';
 
@@ -15,6 +16,9 @@ const TEXT_MAX = 400;
 const SAID_MAX = 2_000;
 const FIELD_NAME_MAX = 40;
 const FIELD_MAX = 150;
+const FACTS_MAX = 2 * FIELDS_MAX;
+/** An event has five of these at most. */
+const WIDE_MAX = 600;
 const LISTED_MAX = 4_000;
 const CONTEXT_MAX = 300;
 const LINKS_MAX = 5;
@@ -124,15 +128,28 @@ const outcome = (notice: Notice): Block[] =>
 const isOutcome = ({ story }: Notice, name: string): boolean =>
   name === 'Took' || Object.keys(story?.counts ?? {}).some((count) => oneLine(count) === name);
 
-/** At most two blocks of fields: what does not fit is on the incident's page. */
+/** Side by side, what is long on a line of its own; at most so many: what does not fit is on the incident's page. */
 function inFields(facts: [string, string][]): Block[] {
-  const fields = facts.map(([name, value]) =>
-    mrkdwn(`*${escaped(name, FIELD_NAME_MAX)}*\n${escaped(value, FIELD_MAX)}`),
-  );
   const blocks: Block[] = [];
-  for (let start = 0; start < Math.min(fields.length, 2 * FIELDS_MAX); start += FIELDS_MAX) {
-    blocks.push({ type: 'section', fields: fields.slice(start, start + FIELDS_MAX) });
+  let fields: Mrkdwn[] = [];
+  const close = (): void => {
+    if (fields.length > 0) blocks.push({ type: 'section', fields });
+    fields = [];
+  };
+  for (const [name, value] of facts.slice(0, FACTS_MAX)) {
+    const title = `*${escaped(name, FIELD_NAME_MAX)}*`;
+    if (WIDE_FACTS.has(name)) {
+      close();
+      const text = escaped(value, WIDE_MAX);
+      // Between backticks nothing is markup but a backtick.
+      const shown = name === 'Error' ? `\`\`\`${text.replaceAll('`', "'")}\`\`\`` : text;
+      blocks.push({ type: 'section', text: mrkdwn(`${title}\n${shown}`) });
+      continue;
+    }
+    fields.push(mrkdwn(`${title}\n${escaped(value, FIELD_MAX)}`));
+    if (fields.length === FIELDS_MAX) close();
   }
+  close();
   return blocks;
 }
 

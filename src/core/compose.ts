@@ -1,4 +1,5 @@
 /** From what the ledger knows of an incident to the notice a channel is told: the words, in one place. */
+import { ciLinksOf } from './ci.ts';
 import { type Event, type Labels, type Link, rankOf, type Severity } from './event.ts';
 import type { IncidentStatus, Notice, NoticeAlert, Reason } from './notice.ts';
 import { countsOf, isEnd, isGood } from './story.ts';
@@ -94,7 +95,7 @@ export function composeNotice(facts: Facts): Notice {
     ...(pattern === undefined ? {} : { pattern }),
     alerts,
     more: chapter ? 0 : Math.max(0, facts.total - alerts.length),
-    links: uniqueLinks([...alerts.flatMap(({ links }) => links), ...facts.links]),
+    links: uniqueLinks([...alerts.flatMap((alert) => [...ciLinksOf(alert), ...alert.links]), ...facts.links]),
     ...(chapter ? { story: storyOf(facts, chapter) } : {}),
     delivery: facts.delivery,
     at: facts.at,

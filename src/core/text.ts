@@ -1,4 +1,5 @@
 /** Text for people: cleaning, clipping, escaping, and what a notice says in plain lines. */
+import { ciFactsOf, signOf } from './ci.ts';
 import type { Severity } from './event.ts';
 import { isPage, type Notice, type NoticeAlert } from './notice.ts';
 import { inWords } from './time.ts';
@@ -87,12 +88,25 @@ const SEVERITY_TONES: Record<Severity, Tone> = {
 };
 const DONE: Tone = { emoji: '✅', colour: '#2eb67d', word: 'RESOLVED' };
 
+const SIGNS: Record<NonNullable<ReturnType<typeof signOf>>, Partial<Tone>> = {
+  passed: { ...DONE, word: 'SUCCESS' },
+  failed: { emoji: '❌', colour: SEVERITY_TONES.critical.colour },
+  deployment: { emoji: '🚀', colour: SEVERITY_TONES.warning.colour },
+  security: { emoji: '🔒', colour: SEVERITY_TONES.critical.colour },
+};
+
+/** Of what is open; where all that CI says goes the same way, it has the signs that people know CI by. */
+function openTone({ incident, alerts, more }: Notice): Tone {
+  const tone = SEVERITY_TONES[incident.severity];
+  const signs = [...new Set(alerts.map((alert) => signOf(alert)))];
+  const [sign] = signs;
+  return sign === undefined || signs.length > 1 || more > 0 ? tone : { ...tone, ...SIGNS[sign] };
+}
+
 /** How a notice looks on every channel: by what has become of the incident, by its severity while it is open. */
 export function toneOf(notice: Notice): Tone {
   if (notice.story) {
-    return notice.story.phase === 'end' && notice.story.ok
-      ? { ...DONE, word: 'DONE' }
-      : SEVERITY_TONES[notice.incident.severity];
+    return notice.story.phase === 'end' && notice.story.ok ? { ...DONE, word: 'DONE' } : openTone(notice);
   }
   if (notice.reason === 'summary') return { emoji: '📊', colour: SEVERITY_TONES.info.colour, word: 'SUMMARY' };
   if (notice.reason === 'test') return { emoji: '🔔', colour: SEVERITY_TONES.info.colour, word: 'TEST' };
@@ -104,7 +118,7 @@ export function toneOf(notice: Notice): Tone {
     case 'snoozed':
       return { emoji: '💤', colour: '#8a8f98', word: 'SNOOZED' };
     case 'open':
-      return SEVERITY_TONES[notice.incident.severity];
+      return openTone(notice);
   }
 }
 
@@ -144,7 +158,8 @@ export function factsOf(notice: Notice): [name: string, value: string][] {
   const each = (value: (alert: NoticeAlert) => string | undefined) => several(alerts.map(value));
   // The chapters of a story are told one by one.
   const isSeveral = incident.alert_count > 1 && !story;
-  const facts: [string, string][] = [
+  const ci = ciFacts(notice);
+  const usual: [string, string][] = [
     ['Severity', severityText(notice)],
     ['State', incident.status],
     ['Type', each(({ type }) => type)],
@@ -165,7 +180,24 @@ export function factsOf(notice: Notice): [name: string, value: string][] {
     ['Request', each(({ request_id }) => request_id)],
     ['Assignees', several(alerts.flatMap(({ assignees }) => assignees))],
   ];
-  return facts.filter(([, value]) => value !== '');
+  const said = new Map(ci);
+  // The repository is what CI calls the service.
+  const isSaid = ([name, value]: [string, string]) =>
+    said.has(name) || (name === 'Service' && said.get('Project') === value);
+  return [...ci, ...usual.filter((fact) => fact[1] !== '' && !isSaid(fact))];
+}
+
+/** What CI events of one stage say, by the names they have in common. */
+function ciFacts(notice: Notice): [name: string, value: string][] {
+  const each = notice.alerts.map((alert) => new Map(ciFactsOf(alert)));
+  const [first] = notice.alerts;
+  if (first === undefined || each.some((facts) => facts.size === 0)) return [];
+  const severity: [string, string][] = signOf(first) === 'security' ? [['Severity', severityText(notice)]] : [];
+  const names = new Set(each.flatMap((facts) => [...facts.keys()]));
+  const [lone] = each;
+  const value = (name: string): string =>
+    each.length === 1 ? oneLine(lone?.get(name) ?? '') : several(each.map((facts) => facts.get(name)));
+  return [...severity, ...[...names].map((name): [string, string] => [name, value(name)])];
 }
 
 /** One alert on one line: `[critical] Disk full on web-1 (3 times, resolved) trace 4bf9 request r-1`. */

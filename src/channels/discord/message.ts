@@ -1,4 +1,5 @@
 /** A notice as a Discord message: one line that a phone shows, and one embed with the rest. */
+import { WIDE_FACTS } from '../../core/ci.ts';
 import { type Notice, REASONS } from '../../core/notice.ts';
 import { alertLine, clipEscaped, factsOf, oneLine, safeLink, tidy, toneOf } from '../../core/text.ts';
 
@@ -132,7 +133,7 @@ function inFields(facts: [string, string][]): { fields: Field[]; left: number } 
   const fields: Field[] = [];
   let room = FACTS_MAX;
   for (const [name, value] of facts.slice(0, FIELDS_MAX - 2)) {
-    const field = { name: escaped(name, NAME_MAX), value: escaped(value, VALUE_MAX), inline: true };
+    const field = { name: escaped(name, NAME_MAX), value: escaped(value, VALUE_MAX), inline: !WIDE_FACTS.has(name) };
     room -= field.name.length + field.value.length;
     if (room < 0) break;
     fields.push(field);

@@ -1,9 +1,10 @@
 /** The one comment on a pull request: a table of what CI says, what it measured, and the incidents. */
+import { CI_STATES, type CiStage, type CiState } from '../../core/ci.ts';
 import { type Notice, REASONS } from '../../core/notice.ts';
 import { alertLine, factsOf, oneLine, plural, toneOf, utc } from '../../core/text.ts';
 import { fenced, link, md } from './markdown.ts';
 import { hidden, markerOf, type Report, type ReportName, type Row, type ValueName } from './report.ts';
-import { STATES, type Stage, type State, worstOf } from './target.ts';
+import { worstOf } from './target.ts';
 
 /** GitHub says 65,536 characters and counts in a milder way (dead-claudia/github-limits#13); UTF-16 units are the strictest. */
 export const COMMENT_MAX = 65_536;
@@ -17,8 +18,8 @@ const BODY_MAX = 3_000;
 const ALERTS_MAX = 10;
 const LINKS_MAX = 5;
 
-const EMOJI: Record<State, string> = { passed: '✅', failed: '❌', warning: '⚠️', running: '⏳' };
-const CHECKS: [Exclude<Stage, 'deployment'>, string][] = [
+const EMOJI: Record<CiState, string> = { passed: '✅', failed: '❌', warning: '⚠️', running: '⏳' };
+const CHECKS: [Exclude<CiStage, 'deployment' | 'performance'>, string][] = [
   ['build', '🏗️ Build'],
   ['test', '🧪 Tests'],
   ['coverage', '📊 Coverage'],
@@ -86,7 +87,7 @@ function cells(rows: Row[], report: Report): [status: string, duration: string, 
 }
 
 const worstFirst = (a: Row, b: Row): number =>
-  STATES.indexOf(a.state) - STATES.indexOf(b.state) || (a.service < b.service ? -1 : 1);
+  CI_STATES.indexOf(a.state) - CI_STATES.indexOf(b.state) || (a.service < b.service ? -1 : 1);
 
 /** Said of an earlier commit: true then, and nothing is known of this one. */
 const isStale = (row: Row, { sha }: Report): boolean => row.sha !== undefined && sha !== undefined && row.sha !== sha;
@@ -108,6 +109,9 @@ const quality = (report: Report): string[] => [
   ...bullet('Maintainability', value(report, 'maintainability', '/100')),
 ];
 const performance = (report: Report): string[] => [
+  ...(report.rows.performance ?? []).map(
+    (row) => `- ${EMOJI[row.state]} ${link(row.details || row.state, row.url, CELL_MAX)}`,
+  ),
   ...bullet('Bundle Size', value(report, 'bundle_size'), change(value(report, 'bundle_diff'))),
   ...bullet('Load Time', value(report, 'load_time', 'ms'), change(value(report, 'load_time_diff'))),
   ...bullet('Memory Usage', value(report, 'memory_usage', 'MB'), change(value(report, 'memory_diff'))),
@@ -123,7 +127,7 @@ function readiness(report: Report): string[] {
     return { name, state: fresh ? worstOf(rows.map((row) => row.state)) : undefined };
   });
   if (named.every(({ state }) => state === undefined) && deployments.length === 0) return [];
-  const those = (wanted: State | undefined): string =>
+  const those = (wanted: CiState | undefined): string =>
     named.flatMap(({ name, state }) => (state === wanted ? [name] : [])).join(', ');
   const verdict = those('failed')
     ? `❌ Not ready: ${those('failed')} failed`
@@ -193,7 +197,9 @@ const REPORT_NAMES: Record<ReportName, string> = {
 
 function reports(report: Report, { links }: Notice): string[] {
   const own = Object.entries(REPORT_NAMES).map(([name, title]) => ({ title, url: report.reports[name as ReportName] }));
-  const lines = [...own.filter(({ url }) => url !== undefined), ...links.slice(0, LINKS_MAX)]
+  const urls = new Set(own.map(({ url }) => url));
+  const others = links.filter(({ url }) => !urls.has(url)).slice(0, LINKS_MAX);
+  const lines = [...own.filter(({ url }) => url !== undefined), ...others]
     .map(({ title, url }) => link(title, url, 200))
     .filter((shown) => shown.startsWith('['));
   return lines.length === 0 ? [] : [details('View Detailed Reports', [lines.map((line) => `- ${line}`).join('\n')])];

@@ -1,9 +1,10 @@
 /** What stands on a commit or a deployment: a status, a check run, a deployment's status. */
+import { CI_STATES, type CiState, stageOf, stateOf } from '../../core/ci.ts';
 import type { Notice, Reason } from '../../core/notice.ts';
 import { alertLine, oneLine, safeLink, tidy, toneOf } from '../../core/text.ts';
 import type { Config } from './config.ts';
 import { fenced, md, plain } from './markdown.ts';
-import { type Place, STATES, type State, stageOf, stateOf, worstOf } from './target.ts';
+import { type Place, worstOf } from './target.ts';
 
 /** "description is too long (maximum is 140 characters)", of statuses and of deployments' statuses. */
 export const DESCRIPTION_MAX = 140;
@@ -22,7 +23,7 @@ const ALERTS_MAX = 20;
 const BODY_MAX = 10_000;
 
 /** As bad as the worst of its alerts; an operator's answer makes no test pass. */
-export const stateOfNotice = ({ alerts, story, incident }: Notice): State => {
+export const stateOfNotice = ({ alerts, story, incident }: Notice): CiState => {
   if (story && story.phase !== 'end') return worstOf([...alerts.map(stateOf), 'running']);
   return alerts.length === 0 ? (incident.status === 'resolved' ? 'passed' : 'failed') : worstOf(alerts.map(stateOf));
 };
@@ -38,10 +39,10 @@ export function contextOf({ alerts, incident }: Notice, { context }: Config): st
   return plain(filled.replace(/\/+$/, ''), CONTEXT_MAX) || 'tocsin';
 }
 
-const MARKS: Record<State, string> = { passed: '✅', failed: '❌', warning: '⚠️', running: '⏳' };
+const MARKS: Record<CiState, string> = { passed: '✅', failed: '❌', warning: '⚠️', running: '⏳' };
 
 /** With the incident's id at the end, whatever has to be cut for it. */
-function descriptionOf(notice: Notice, state: State): string {
+function descriptionOf(notice: Notice, state: CiState): string {
   const id = ` (${plain(notice.incident.id, 40)})`;
   return `${plain(`${MARKS[state]} ${oneLine(notice.headline)}`, DESCRIPTION_MAX - id.length)}${id}`;
 }
@@ -104,7 +105,7 @@ export const annotationsOf = ({ alerts }: Notice) =>
       message: plain(alert.body ?? alert.title, ANNOTATION_MAX) || 'see the incident',
     };
   });
-const LEVELS: Record<State, 'notice' | 'warning' | 'failure'> = {
+const LEVELS: Record<CiState, 'notice' | 'warning' | 'failure'> = {
   passed: 'notice',
   running: 'notice',
   warning: 'warning',
@@ -114,7 +115,7 @@ const LEVELS: Record<State, 'notice' | 'warning' | 'failure'> = {
 function summaryOf(notice: Notice): string {
   const { alerts, more, lines, incident } = notice;
   const { emoji, word } = toneOf(notice);
-  const counts = STATES.map((state) => [state, alerts.filter((alert) => stateOf(alert) === state).length] as const);
+  const counts = CI_STATES.map((state) => [state, alerts.filter((alert) => stateOf(alert) === state).length] as const);
   const listed = alerts.length + more < 2 ? [] : alerts.slice(0, ALERTS_MAX).map((alert) => alertLine(alert));
   const left = alerts.length + more < 2 ? 0 : alerts.length - listed.length + more;
   return [

@@ -1,10 +1,11 @@
 /** What our comment knows: kept in the comment itself, merged with each notice, and distrusted when read back. */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { CI_STAGES, CI_STATES, givenBy } from '../../core/ci.ts';
 import type { Labels } from '../../core/event.ts';
 import type { Notice } from '../../core/notice.ts';
 import { clip, oneLine, safeLink, toneOf } from '../../core/text.ts';
-import { type Place, STAGES, STATES, saidOf } from './target.ts';
+import { type Place, saidOf } from './target.ts';
 
 /** Our own limits: the state is read back from a comment, of which it may fill a quarter. */
 const ENCODED_MAX = 16_000;
@@ -21,7 +22,7 @@ const time = z.string().refine((iso) => iso.length <= 40 && !Number.isNaN(Date.p
 
 const rowSchema = z.object({
   service: text(),
-  state: z.enum(STATES),
+  state: z.enum(CI_STATES),
   at: time,
   sha: sha.optional().catch(undefined),
   duration: text(40).optional().catch(undefined),
@@ -77,7 +78,7 @@ const known = <Name extends string, Schema extends z.ZodType>(names: readonly Na
     });
 
 const reportSchema = z.object({
-  rows: known(STAGES, listOf(rowSchema, SERVICES_MAX)),
+  rows: known(CI_STAGES, listOf(rowSchema, SERVICES_MAX)),
   /** The commit of the newest event that named one. */
   sha: sha.optional().catch(undefined),
   branch: text(100).optional().catch(undefined),
@@ -106,22 +107,39 @@ export function merged(report: Report, notice: Notice, place: Place, webHost: st
     const kept = before && Date.parse(before.at) > Date.parse(row.at) ? before : row;
     rows[stage] = [kept, ...others].slice(0, SERVICES_MAX);
   }
-  const labels = newestLabels(notice);
+  const given = newestValues(notice);
   return reportSchema.parse({
     ...report,
     rows,
     ...(place.sha === undefined ? {} : { sha: place.sha }),
     ...(place.branch === undefined ? {} : { branch: place.branch }),
     ...(place.environment === undefined ? {} : { environment: place.environment }),
-    values: { ...report.values, ...labels },
-    reports: { ...report.reports, ...labels },
+    values: { ...report.values, ...given },
+    reports: { ...report.reports, ...given },
     incidents: withIncident(report.incidents, notice),
     deliveries: [...report.deliveries, digestOf(notice.delivery.key)].slice(-DELIVERIES_MAX),
   });
 }
 
-const newestLabels = ({ alerts }: Notice): Labels =>
-  Object.assign({}, ...alerts.toSorted((a, b) => Date.parse(a.last_at) - Date.parse(b.last_at)).map((a) => a.labels));
+/** What else senders write for a name of ours. */
+const SPELLINGS: Partial<Record<ValueName | ReportName, string>> = {
+  performance_report_url: 'perf_report_url',
+  tech_debt: 'technical_debt',
+};
+const NAMES = [...(Object.keys(VALUES) as ValueName[]), ...REPORTS];
+
+/** What the events say of each name, the newest that says so. */
+function newestValues({ alerts }: Notice): Labels {
+  const values: Labels = {};
+  for (const alert of alerts.toSorted((a, b) => Date.parse(a.last_at) - Date.parse(b.last_at))) {
+    const given = givenBy(alert);
+    for (const name of NAMES) {
+      const value = given(name, SPELLINGS[name] ?? name);
+      if (value !== '') values[name] = value;
+    }
+  }
+  return values;
+}
 
 /** The newest first; of more than fit, those that are over go first. */
 function withIncident(before: Report['incidents'], notice: Notice): Report['incidents'] {

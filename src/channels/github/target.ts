@@ -1,16 +1,9 @@
 /** Where a notice belongs on GitHub, and what its alerts say of a build: read from labels, types and links. */
-import type { Labels } from '../../core/event.ts';
+import { CI_STATES, type CiStage, type CiState, ciFactsOf, givenBy, stageOf, stateOf } from '../../core/ci.ts';
 import type { Notice, NoticeAlert } from '../../core/notice.ts';
-import { isEnd, isGood } from '../../core/story.ts';
 import { oneLine } from '../../core/text.ts';
 import { inWords } from '../../core/time.ts';
 import { type Config, type Kind, REPOSITORY } from './config.ts';
-
-export const STAGES = ['build', 'test', 'coverage', 'security', 'lint', 'deployment'] as const;
-export type Stage = (typeof STAGES)[number];
-/** From the worst to the best. */
-export const STATES = ['failed', 'warning', 'running', 'passed'] as const;
-export type State = (typeof STATES)[number];
 
 /** Where an event says it belongs; what it does not say, or says wrongly, is left out. */
 export interface Place {
@@ -156,45 +149,15 @@ export function about(notice: Notice, sha: string, webHost: string): Notice {
 const newestFirst = (alerts: NoticeAlert[]): NoticeAlert[] =>
   alerts.toSorted((a, b) => Date.parse(b.last_at) - Date.parse(a.last_at));
 
-/** First words of a type that name a stage: `build_failed`, `deployment.started`, `vulnerability:found`. */
-const STAGE_WORDS: Record<string, Stage> = {
-  build: 'build',
-  test: 'test',
-  tests: 'test',
-  coverage: 'coverage',
-  security: 'security',
-  vulnerability: 'security',
-  lint: 'lint',
-  deployment: 'deployment',
-  deploy: 'deployment',
-};
-/** Last words of a type that say it is still going on. */
-const RUNNING = new Set(['started', 'start', 'running', 'pending', 'queued', 'progress', 'begun', 'begin', 'waiting']);
-
-const wordsOf = (type: string): string[] => type.toLowerCase().split(/[_.:\-/]/);
-
-export function stageOf(type: string): Stage | undefined {
-  const [first = ''] = wordsOf(type);
-  return Object.hasOwn(STAGE_WORDS, first) ? STAGE_WORDS[first] : undefined;
-}
-
-/** By the type's last word where that says how it ended; by the severity where it does not. */
-export function stateOf({ type, status, severity }: Pick<NoticeAlert, 'type' | 'status' | 'severity'>): State {
-  if (status === 'resolved') return 'passed';
-  if (RUNNING.has(wordsOf(type).at(-1) ?? '')) return 'running';
-  if (!isGood({ type, severity })) return 'failed';
-  if (severity === 'warning') return 'warning';
-  return isEnd({ type, status }) || severity === 'info' ? 'passed' : 'failed';
-}
-
-export const worstOf = (states: readonly State[]): State => STATES.find((state) => states.includes(state)) ?? 'passed';
+export const worstOf = (states: readonly CiState[]): CiState =>
+  CI_STATES.find((state) => states.includes(state)) ?? 'passed';
 
 /** What one alert says of its stage. */
 export interface Said {
-  stage: Stage;
+  stage: CiStage;
   /** Several parts of one repository may be built for the same commit. */
   service: string;
-  state: State;
+  state: CiState;
   at: string;
   sha?: string;
   duration?: string;
@@ -211,9 +174,10 @@ export function saidOf(notice: Notice, webHost: string): Said[] {
       const stage = stageOf(alert.type);
       if (!stage) return [];
       const { sha } = placeOf(alert, webHost);
+      const facts = new Map(ciFactsOf(alert));
       // A story took so long until its last event.
-      const duration = durationOf(alert.labels, alert === newest ? notice.story : undefined);
-      const url = alert.labels.url ?? alert.links[0]?.url;
+      const duration = oneLine(facts.get('Duration') ?? '') || (alert === newest ? tookOf(notice) : undefined);
+      const url = givenBy(alert)('url', 'build_url', 'run_url', 'logs_url', 'details_url') || alert.links[0]?.url;
       return {
         stage,
         service: oneLine(alert.service ?? ''),
@@ -221,39 +185,44 @@ export function saidOf(notice: Notice, webHost: string): Said[] {
         at: alert.last_at,
         ...(sha === undefined ? {} : { sha }),
         ...(duration === undefined ? {} : { duration }),
-        details: detailsOf(stage, alert),
+        details: detailsOf(stage, alert, facts),
         ...(url === undefined ? {} : { url }),
       };
     });
 }
 
-function durationOf({ duration, duration_ms }: Labels, story: Notice['story']): string | undefined {
-  if (duration?.trim()) return oneLine(duration);
-  const ms = duration_ms === undefined ? (story?.phase === 'end' ? story.duration_ms : undefined) : Number(duration_ms);
-  return ms !== undefined && Number.isFinite(ms) && ms >= 0 ? inWords(ms) : undefined;
-}
+const tookOf = ({ story }: Notice): string | undefined =>
+  story?.phase === 'end' && story.duration_ms !== undefined ? inWords(story.duration_ms) : undefined;
 
-/** `118/120 passed`, `87.5% (+0.3)`, `2 issues`; the alert's title where the labels give no numbers. */
-function detailsOf(stage: Stage, { labels, title, status }: NoticeAlert): string {
-  const ended = status === 'resolved' ? '' : oneLine(title);
+/** `118/120 passed`, `87.5% (+0.3)`, `2 issues`; the alert's title where its fields say nothing of the stage. */
+function detailsOf(stage: CiStage, alert: NoticeAlert, facts: ReadonlyMap<string, string>): string {
+  const title = alert.status === 'resolved' ? '' : oneLine(alert.title);
+  const given = givenBy(alert);
+  const fact = (name: string): string => oneLine(facts.get(name) ?? '');
   switch (stage) {
     case 'test': {
-      const { tests_passed: passed, tests_total: total, tests_failed: failed } = labels;
-      if (passed !== undefined && total !== undefined) return `${passed}/${total} passed`;
-      return failed === undefined ? ended : `${failed} failed`;
+      const failed = alert.status === 'resolved' ? '' : given('failed_tests');
+      const names = failed === '' ? '' : `failed: ${oneLine(failed)}`;
+      const passed = fact('Tests') && `${fact('Tests').replace(/^\d+\/\d+/, '$& passed')}`;
+      const counted = passed || (given('tests_failed') && `${given('tests_failed')} failed`);
+      return [counted, names].filter((text) => text !== '').join('; ') || title;
     }
     case 'coverage': {
-      const { coverage, coverage_diff: diff } = labels;
-      if (coverage === undefined) return ended;
-      return `${coverage.replace(/%$/, '')}%${diff === undefined ? '' : ` (${diff})`}`;
+      const threshold = fact('Threshold');
+      return fact('Coverage') ? `${fact('Coverage')}${threshold && `, threshold ${threshold}`}` : title;
+    }
+    case 'performance': {
+      const [metric, before, now, change] = ['Metric', 'Baseline', 'Current', 'Change'].map(fact);
+      const values = before && now ? `${before} → ${now}` : now;
+      return metric && values ? `${metric}: ${values}${change && ` (${change})`}` : title;
     }
     case 'security':
-      return labels.vulnerabilities === undefined ? ended : `${labels.vulnerabilities} issues`;
+      return fact('Vulnerabilities') ? `${fact('Vulnerabilities')} issues` : title;
     case 'lint':
-      return labels.lint_issues === undefined ? ended : `${labels.lint_issues} warnings`;
+      return fact('Warnings') ? `${fact('Warnings')} warnings` : title;
     case 'deployment':
-      return labels.environment === undefined ? ended : `to ${oneLine(labels.environment)}`;
+      return fact('Environment') ? `${fact('Version') && `${fact('Version')} `}to ${fact('Environment')}` : title;
     case 'build':
-      return ended;
+      return title !== '' && fact('Failed Step') ? `failed at ${fact('Failed Step')}` : title;
   }
 }

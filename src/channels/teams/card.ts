@@ -156,6 +156,7 @@ function styleOf(notice: Notice): Style {
       return 'warning';
     case 'RESOLVED':
     case 'DONE':
+    case 'SUCCESS':
       return 'good';
     case 'ACKNOWLEDGED':
     case 'SNOOZED':

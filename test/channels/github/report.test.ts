@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { COMMENT_MAX, commentOf } from '../../../src/channels/github/comment.ts';
 import { hidden, holds, merged, NOTHING_KNOWN, type Report, reportIn } from '../../../src/channels/github/report.ts';
-import { STAGES } from '../../../src/channels/github/target.ts';
+import { CI_STAGES } from '../../../src/core/ci.ts';
 import type { Notice } from '../../../src/core/notice.ts';
 import { SHA } from '../../support/fakes/github.ts';
 import { HOSTILE, noticeOf, sampleNotice } from '../../support/notices.ts';
@@ -198,7 +198,7 @@ describe('the hidden state', () => {
 describe('a comment about everything at once, as long and as hostile as it can be', () => {
   const long = (text: string) => `${HOSTILE}${text.repeat(1_000)}`;
   const url = `https://ci.example.com/${'&('.repeat(120)}`;
-  const alerts = STAGES.flatMap((stage) =>
+  const alerts = CI_STAGES.flatMap((stage) =>
     ['a', 'b', 'c', 'd', 'e'].map((service) =>
       ciAlert(
         `${stage}_failed`,
@@ -240,7 +240,7 @@ describe('a comment about everything at once, as long and as hostile as it can b
   it('fits, and still knows what it knew', () => {
     expect(body.length).toBeLessThanOrEqual(COMMENT_MAX);
     expect(body).toContain('INC-1');
-    expect(Object.keys(reportIn(body, 'tocsin').rows)).toEqual([...STAGES]);
+    expect(Object.keys(reportIn(body, 'tocsin').rows)).toEqual([...CI_STAGES]);
     expect(holds(reportIn(body, 'tocsin'), notice.delivery.key)).toBe(true);
   });
 

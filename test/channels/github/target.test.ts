@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { config } from '../../../src/channels/github/config.ts';
-import { placeOf, planOf, saidOf, stageOf, stateOf, webHostOf } from '../../../src/channels/github/target.ts';
+import { placeOf, planOf, saidOf, webHostOf } from '../../../src/channels/github/target.ts';
+import { stageOf, stateOf } from '../../../src/core/ci.ts';
 import type { Labels, Link } from '../../../src/core/event.ts';
 import { SHA } from '../../support/fakes/github.ts';
 import { sampleAlert, sampleNotice } from '../../support/notices.ts';
