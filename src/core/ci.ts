@@ -283,6 +283,9 @@ const LINKS: readonly [title: string, ...names: string[]][] = [
   ['Performance Report', 'performance_report_url', 'perf_report_url'],
 ];
 
+/** The version that a tag names (`v2.3.1`, `refs/tags/2026.1`); empty for what is none. */
+export const versionIn = (ref: string): string => /^(?:refs\/tags\/)?(v?\d+(?:\.\d+)+\S*)$/.exec(ref)?.[1] ?? '';
+
 /** The links in a CI event's own fields, for buttons; its addresses are not looked at. */
 export function ciLinksOf(alert: Spoken): Link[] {
   if (stageIn(alert) === undefined) return [];

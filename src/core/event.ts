@@ -36,16 +36,25 @@ export interface Event {
   occurred_at?: string;
   /**
    * The state of things it speaks of, ISO 8601, where that is older than when it happened: a build tells of the commit it
-   * was started for, however late it ends. Of two events about one alert the one as of earlier changes nothing.
+   * was started for, however late it ends. A resolve that is as of before the last firing ends nothing.
    */
   as_of?: string;
   /** When a firing alert ends by itself if nothing is heard again, ISO 8601. */
   expires_at?: string;
 }
 
-/** What tells which of two events about one alert is the newer; undefined where the sender gave no time. */
-export const asOf = ({ as_of, occurred_at }: Pick<Event, 'as_of' | 'occurred_at'>): string | undefined =>
-  as_of ?? occurred_at;
+/** When an event happened, and what it is as of, by the sender's clock. */
+export type Times = Pick<Event, 'as_of' | 'occurred_at'>;
+
+/** A day without a time of day says nothing of what came first on that day. */
+const momentOf = (time: string | undefined): number => (time?.includes(':') ? Date.parse(time) : Number.NaN);
+
+/** Whether the first is the older of two events about one alert; false where their times do not tell. */
+export function isOlder(one: Times, other: Times): boolean {
+  const [asOf, otherAsOf] = [momentOf(one.as_of), momentOf(other.as_of)];
+  if (asOf < otherAsOf || asOf > otherAsOf) return asOf < otherAsOf;
+  return momentOf(one.occurred_at) < momentOf(other.occurred_at);
+}
 
 /** 0 for critical … 3 for info. */
 export const rankOf = (severity: Severity): number => SEVERITIES.indexOf(severity);

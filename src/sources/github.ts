@@ -6,7 +6,7 @@ import { type About, eventFrom, NEWS_EXPIRE_MS } from './github/about.ts';
 import { codeScanning, dependabot, secretScanning } from './github/alerts.ts';
 import { checkRun, workflowRun } from './github/builds.ts';
 import { pullRequest, push, release } from './github/changes.ts';
-import { deployment, deploymentStatus } from './github/deployments.ts';
+import { deployment, deploymentReview, deploymentStatus } from './github/deployments.ts';
 import { defineSource, headerOf, isSame, LIMITS, nameOf } from './source.ts';
 
 const config = z.strictObject({
@@ -27,11 +27,12 @@ const config = z.strictObject({
 });
 
 /** By the header X-GitHub-Event: what a payload is about, or why it is no event of ours. */
-const READERS: Readonly<Record<string, (payload: unknown) => About | string>> = {
+const READERS: Readonly<Record<string, (payload: unknown) => About | About[] | string>> = {
   workflow_run: workflowRun,
   check_run: checkRun,
   deployment,
   deployment_status: deploymentStatus,
+  deployment_review: deploymentReview,
   code_scanning_alert: codeScanning,
   dependabot_alert: dependabot,
   secret_scanning_alert: secretScanning,
@@ -51,7 +52,7 @@ export const github = defineSource({
   id: 'github',
   name: 'GitHub',
   setup:
-    'Add a webhook to the repository, the organization or the app: its URL is this source, its content type application/json, its secret the one given here. Choose the events: workflow runs, check runs, deployments, alerts, pull requests, pushes, releases.',
+    'Add a webhook to the repository, the organization or the app: its URL is this source, its content type application/json, its secret the one given here. Choose the events: workflow runs, check runs, deployments, deployment reviews, alerts, pull requests, pushes, releases.',
   config,
   max_bytes: PAYLOAD_MAX_BYTES,
 
@@ -84,9 +85,13 @@ export const github = defineSource({
     const about = read(payload);
     if (typeof about === 'string') return refused(about);
     const delivery = headerOf(headers, 'x-github-delivery');
-    const event = eventFrom(payload, about, { kind, source: config.source, delivery, now });
-    if (typeof event === 'string') return refused(event);
-    return { events: config.successes && about.isSuccess ? [event, successOf(event, now)] : [event], rejected: [] };
+    const events: Event[] = [];
+    for (const one of [about].flat()) {
+      const event = eventFrom(payload, one, { kind, source: config.source, delivery, now });
+      if (typeof event === 'string') return refused(event);
+      events.push(event, ...(config.successes && one.isSuccess ? [successOf(event, now)] : []));
+    }
+    return { events, rejected: [] };
   },
 });
 

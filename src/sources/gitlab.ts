@@ -1,6 +1,7 @@
 /** GitLab's webhooks: pipelines, jobs and deployments. https://docs.gitlab.com/user/project/integrations/webhook_events/ */
 import { createHmac } from 'node:crypto';
 import { z } from 'zod';
+import { versionIn } from '../core/ci.ts';
 import type { Event, Labels, Link, Severity } from '../core/event.ts';
 import { inWords } from '../core/time.ts';
 import {
@@ -62,6 +63,8 @@ interface About {
   isSuccess?: boolean;
   body: string;
   occurred_at: string;
+  /** When what it tells of was started, where an older one may end after a newer. */
+  as_of?: string;
   labels: Labels;
   links: Link[];
 }
@@ -144,6 +147,8 @@ function eventFrom(payload: unknown, about: About, { source, repository, headers
   if (delivery !== '') event.request_id = delivery;
   const occurred_at = timeOf(about.occurred_at);
   if (occurred_at) event.occurred_at = occurred_at;
+  const as_of = timeOf(about.as_of ?? '');
+  if (as_of) event.as_of = as_of;
   if (!about.key) event.expires_at = newsExpire(now);
   return fitted(event);
 }
@@ -213,19 +218,23 @@ function pipeline(payload: unknown, repository: string): About | string {
       .filter((text) => text !== '')
       .join('\n'),
     occurred_at: textAt(run, 'finished_at') || textAt(run, 'created_at'),
+    as_of: textAt(run, 'created_at'),
     labels: {
       branch: isTag ? '' : ref,
       tag: isTag ? ref : '',
       sha,
       merge_request: iid,
+      pipeline: name,
+      run_number: textAt(run, 'iid'),
       trigger: textAt(run, 'source'),
       failed_step: isFailed ? textAt(failed[0], 'name') : '',
       committer: author,
       duration: inSeconds(textAt(run, 'duration')),
     },
     links: [
-      { title: 'Pipeline', url: textAt(run, 'url') || pageAt(payload, 'pipelines', id) },
-      { title: `Merge request !${iid}`, url: textAt(request, 'url') },
+      { title: 'View Build', url: textAt(run, 'url') || pageAt(payload, 'pipelines', id) },
+      { title: 'View Logs', url: isFailed ? pageAt(payload, 'jobs', textAt(failed[0], 'id')) : '' },
+      { title: `View MR !${iid}`, url: textAt(request, 'url') },
       commitLink(payload, sha),
       ...(isTag || ref === '' ? [] : [branchLink(payload, ref)]),
     ],
@@ -258,6 +267,7 @@ function job(payload: unknown, repository: string): About | string {
       .filter((text) => text !== '')
       .join('\n'),
     occurred_at: textAt(payload, 'build_finished_at') || textAt(payload, 'build_created_at'),
+    as_of: textAt(payload, 'build_created_at'),
     labels: {
       branch: isTag ? '' : ref,
       tag: isTag ? ref : '',
@@ -269,8 +279,8 @@ function job(payload: unknown, repository: string): About | string {
       duration: inSeconds(textAt(payload, 'build_duration')),
     },
     links: [
-      { title: 'Job', url: pageAt(payload, 'jobs', id) },
-      { title: 'Pipeline', url: pageAt(payload, 'pipelines', textAt(payload, 'pipeline_id')) },
+      { title: isFailed ? 'View Logs' : 'View Job', url: pageAt(payload, 'jobs', id) },
+      { title: 'View Build', url: pageAt(payload, 'pipelines', textAt(payload, 'pipeline_id')) },
       commitLink(payload, sha),
       ...(isTag || ref === '' ? [] : [branchLink(payload, ref)]),
     ],
@@ -306,11 +316,12 @@ function deployment(payload: unknown, repository: string): About | string {
       tier: textAt(payload, 'environment_tier'),
       environment_url: textAt(payload, 'environment_external_url'),
       branch: textAt(payload, 'ref'),
+      version: versionIn(textAt(payload, 'ref')),
       sha: sha || textAt(payload, 'short_sha'),
       deployer: textAt(payload, 'user', 'username'),
     },
     links: [
-      { title: 'Job', url: textAt(payload, 'deployable_url') },
+      { title: 'View Logs', url: textAt(payload, 'deployable_url') },
       { title: 'Environment', url: textAt(payload, 'environment_external_url') },
       { title: `Commit ${textAt(payload, 'short_sha')}`, url: textAt(payload, 'commit_url') },
     ],

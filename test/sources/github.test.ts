@@ -4,6 +4,7 @@ import { github } from '../../src/sources/github.ts';
 import checkRun from '../samples/github/check_run.completed.json' with { type: 'json' };
 import codeScanning from '../samples/github/code_scanning_alert.created.json' with { type: 'json' };
 import dependabot from '../samples/github/dependabot_alert.created.json' with { type: 'json' };
+import deploymentReview from '../samples/github/deployment_review.requested.json' with { type: 'json' };
 import deploymentStatus from '../samples/github/deployment_status.created.json' with { type: 'json' };
 import pullRequest from '../samples/github/pull_request.opened.json' with { type: 'json' };
 import push from '../samples/github/push.json' with { type: 'json' };
@@ -117,7 +118,7 @@ describe('a workflow run', () => {
       },
       assignees: [],
       links: [
-        { title: 'Run', url: 'https://github.com/octo-org/octo-repo/actions/runs/289782451' },
+        { title: 'View Logs', url: 'https://github.com/octo-org/octo-repo/actions/runs/289782451' },
         {
           title: 'Commit 3484a3f',
           url: 'https://github.com/octo-org/octo-repo/commit/3484a3fb816e0859fd6e1cea078d76385ff50625',
@@ -127,6 +128,7 @@ describe('a workflow run', () => {
       status: 'firing',
       dedup_key: 'octo-org/octo-repo/workflow/2823525/master',
       occurred_at: '2020-10-05T16:37:34Z',
+      as_of: '2020-10-05T16:33:24Z',
       request_id: DELIVERY,
     });
   });
@@ -151,6 +153,17 @@ describe('a workflow run', () => {
     );
   });
 
+  it('is as of when it was started, however late it ends and however often it is run again', () => {
+    const [older, again] = [run({ conclusion: 'success', updated_at: '2020-10-05T18:00:00Z' }), { ...failed }];
+    expect(only('workflow_run', older)?.as_of).toBe(workflowRun.workflow_run.created_at);
+    const second = { ...again.workflow_run, run_attempt: 2, run_started_at: '2020-10-05T17:00:00Z' };
+    expect(only('workflow_run', { ...failed, workflow_run: second })?.as_of).toBe(only('workflow_run', failed)?.as_of);
+    expect(only('workflow_run', run({ run_number: 42 }))).toMatchObject({
+      labels: { run_number: '42' },
+      links: [{ title: 'View Build' }, {}, {}],
+    });
+  });
+
   it('says how it ended in words', () => {
     const title = (conclusion: string) => only('workflow_run', run({ conclusion }));
     expect(title('timed_out')).toMatchObject({ type: 'build_failure', severity: 'error' });
@@ -172,7 +185,7 @@ describe('a workflow run', () => {
     const event = only('workflow_run', run({ pull_requests: [pull, own] }));
     expect(event?.labels.pull_request).toBe('9');
     expect(event?.links).toContainEqual({
-      title: 'Pull request #9',
+      title: 'View PR #9',
       url: 'https://github.com/octo-org/octo-repo/pull/9',
     });
     expect(only('workflow_run', workflowRun)?.labels).not.toHaveProperty('pull_request');
@@ -221,7 +234,7 @@ describe('a check run', () => {
     expect(event?.links.map(({ title }) => title)).toEqual([
       'Check',
       'Details',
-      'Pull request #2',
+      'View PR #2',
       'Commit ec26c3e',
       'Branch changes',
     ]);
@@ -257,7 +270,7 @@ describe('a deployment', () => {
       },
       dedup_key: 'Codertocat/Hello-World/deployment/production',
     });
-    expect(event?.links[0]).toEqual({ title: 'Log', url: 'https://ci.example.com/log' });
+    expect(event?.links[0]).toEqual({ title: 'View Logs', url: 'https://ci.example.com/log' });
     const ends = [only('deployment_status', deploymentStatus), only('deployment_status', status('inactive'))];
     expect(ends.map((end) => [end?.type, end?.status, end?.dedup_key])).toEqual([
       ['deployment_success', 'resolved', event?.dedup_key],
@@ -265,6 +278,50 @@ describe('a deployment', () => {
     ]);
     for (const state of ['queued', 'pending', 'in_progress', 'waiting'])
       expect(problem('deployment_status', status(state))).toMatch(/has not ended/);
+  });
+
+  it('is as of when it was made, unless it only is no longer active', () => {
+    expect(only('deployment_status', status('failure'))?.as_of).toBe(deploymentStatus.deployment.created_at);
+    expect(only('deployment_status', status('inactive'))).not.toHaveProperty('as_of');
+  });
+
+  it('says its version where it is of a tag, or where who made it says so', () => {
+    const of = (deployment: object) =>
+      only('deployment_status', {
+        ...status('failure'),
+        deployment: { ...deploymentStatus.deployment, ...deployment },
+      })?.labels.version;
+    expect([of({ ref: 'v2.3.1' }), of({ payload: { version: '7' } }), of({ ref: 'main' })]).toEqual([
+      'v2.3.1',
+      '7',
+      undefined,
+    ]);
+  });
+
+  it('that waits for an approval fires until that is given or refused', () => {
+    const asked = only('deployment_review', deploymentReview);
+    expect(asked).toMatchObject({
+      id: 'deployment_review/5453085689/requested/TST/2023-07-04T09:28:15Z',
+      type: 'deployment_approval_requested',
+      title: 'Deployment to TST waits for an approval, of terraform-test-github/sample-app',
+      severity: 'warning',
+      status: 'firing',
+      labels: { environment: 'TST', pull_request: '3', branch: 'sample', run_number: '15', deployer: 'ilmax' },
+      context: { approvers: 'admins' },
+      dedup_key: 'terraform-test-github/sample-app/approval/5453085689/TST',
+    });
+    // By GitHub's schema: an answer names no environment but those of its jobs.
+    const { environment: _, workflow_job_run, ...rest } = deploymentReview;
+    const jobs = [workflow_job_run, { ...workflow_job_run, environment: 'PRD' }, workflow_job_run];
+    for (const action of ['approved', 'rejected']) {
+      const answer = { ...rest, action, approver: { login: 'ana' }, comment: 'ship it', workflow_job_runs: jobs };
+      expect(normalise('deployment_review', answer).events).toMatchObject([
+        { status: 'resolved', type: `deployment_approval_${action}`, dedup_key: asked?.dedup_key, body: 'ship it' },
+        { status: 'resolved', labels: { environment: 'PRD', approver: 'ana' } },
+      ]);
+    }
+    expect(problem('deployment_review', { ...deploymentReview, action: 'edited' })).toMatch(/neither asked for/);
+    expect(problem('deployment_review', { ...rest, action: 'approved' })).toBe('it names no environment');
   });
 
   it('that starts is news', () => {
@@ -293,7 +350,7 @@ describe('a security alert', () => {
       occurred_at: '2021-02-11T03:10:43Z',
     });
     expect(event?.body).toMatch(/^src\/main\/java\/.*\.java:84\n\n/);
-    expect(event?.links[0]).toEqual({ title: 'Alert', url: codeScanning.alert.html_url });
+    expect(event?.links[0]).toEqual({ title: 'View Details', url: codeScanning.alert.html_url });
     for (const action of ['fixed', 'closed_by_user'])
       expect(only('code_scanning_alert', { ...codeScanning, action })).toMatchObject({
         status: 'resolved',
@@ -317,8 +374,16 @@ describe('a security alert', () => {
       severity_word: 'medium',
       body: expect.stringMatching(/^Fixed in semver 7\.5\.2\.\n\n/),
       labels: { package: 'semver', cve: 'CVE-2022-25883', ghsa: 'GHSA-c2qf-rxjj-qqgw' },
+      context: { remediation: 'Upgrade semver to 7.5.2.' },
       dedup_key: 'wolfy1339/pika-pack/db/20',
     });
+    const scored = (advisory: object) =>
+      only('dependabot_alert', {
+        ...dependabot,
+        alert: { ...dependabot.alert, security_advisory: { ...dependabot.alert.security_advisory, ...advisory } },
+      })?.labels.cvss;
+    expect(scored({ cvss: { score: 7.5 }, cvss_severities: { cvss_v4: { score: 0 } } })).toBe('7.5');
+    expect(scored({ cvss: { score: 0 } })).toBeUndefined();
     for (const action of ['fixed', 'dismissed', 'auto_dismissed'])
       expect(only('dependabot_alert', { ...dependabot, action })?.status).toBe('resolved');
     expect(only('dependabot_alert', { ...dependabot, action: 'auto_reopened' })?.status).toBe('firing');
@@ -441,7 +506,14 @@ describe('what is authentic and no event of ours', () => {
   });
 
   it('never throws, whatever the payload is', () => {
-    const kinds = ['workflow_run', 'check_run', 'deployment', 'deployment_status', 'code_scanning_alert'];
+    const kinds = [
+      'workflow_run',
+      'check_run',
+      'deployment',
+      'deployment_review',
+      'deployment_status',
+      'code_scanning_alert',
+    ];
     kinds.push('dependabot_alert', 'secret_scanning_alert', 'pull_request', 'push', 'release', 'ping');
     const odd = [null, 1, 'x', [], {}, { action: 'completed', workflow_run: [] }, { action: [], repository: 'x' }];
     for (const event of kinds) for (const payload of odd) expect(normalise(event, payload).events).toEqual([]);

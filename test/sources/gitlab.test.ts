@@ -114,14 +114,15 @@ describe('a pipeline', () => {
       },
       assignees: [],
       links: [
-        { title: 'Pipeline', url: 'http://192.168.64.1:3005/gitlab-org/gitlab-test/-/pipelines/31' },
-        { title: 'Merge request !1', url: pipeline.merge_request.url },
+        { title: 'View Build', url: 'http://192.168.64.1:3005/gitlab-org/gitlab-test/-/pipelines/31' },
+        { title: 'View MR !1', url: pipeline.merge_request.url },
         { title: 'Commit bcbb5ec3', url: pipeline.commit.url },
         { title: 'Branch master', url: 'http://192.168.64.1:3005/gitlab-org/gitlab-test/-/tree/master' },
       ],
       status: 'firing',
       dedup_key: 'pipeline/1/master',
       occurred_at: '2016-08-12 15:26:29 UTC',
+      as_of: '2016-08-12 15:23:28 UTC',
       request_id: 'uuid-1',
     });
   });
@@ -138,6 +139,15 @@ describe('a pipeline', () => {
   it('is one event however often it is sent, and another one when it is retried and ends again', () => {
     expect(only(failed)?.id).toBe(only(structuredClone(failed))?.id);
     expect(only(failed)?.id).not.toBe(only(ran({ status: 'failed', finished_at: '2016-08-12 16:00:00 UTC' }))?.id);
+  });
+
+  it('leads to the log of the job that failed it', () => {
+    const event = only(ran({ status: 'failed', iid: 3, name: 'CI' }, { builds: [{ ...failedJob, id: 377 }] }));
+    expect(event?.links[1]).toEqual({
+      title: 'View Logs',
+      url: 'http://192.168.64.1:3005/gitlab-org/gitlab-test/-/jobs/377',
+    });
+    expect(event?.labels).toMatchObject({ pipeline: 'CI', run_number: '3' });
   });
 
   it('that is a child of another does not end what its parent failed with', () => {
@@ -183,7 +193,7 @@ describe('a job', () => {
       dedup_key: 'job/31537070/main/auto_deploy:start',
     });
     expect(event?.links[0]).toEqual({
-      title: 'Job',
+      title: 'View Logs',
       url: 'https://gitlab.com/jsmithy2/release-tools-fake/-/jobs/3580121225',
     });
     expect(only(job)).toMatchObject({ type: 'job_success', status: 'resolved', dedup_key: event?.dedup_key });

@@ -1,5 +1,5 @@
 /** One transaction of the door: which events are new, what each does to an incident, and the rows that say so. */
-import type { Event } from '../../core/event.ts';
+import type { Event, Times } from '../../core/event.ts';
 import type { Routing } from '../../core/route.ts';
 import type { Ledger, Queryable } from '../db.ts';
 import { lockKeys } from '../identity.ts';
@@ -33,11 +33,14 @@ export function createAccept(ledger: Ledger, routing: Routing): AcceptAll {
 
 const accept = procedure('accept', async (tx, all: Arrival[], at: number): Promise<Accepted[]> => {
   const now = new Date(at);
-  const firedAt = await joinResolves(tx, all);
+  const fired = await joinResolves(tx, all);
   // On Postgres another door may hold these keys; PGlite has one connection, which is the lock.
   await lockKeys(tx, [...new Set(all.flatMap(({ joins }) => joins.map(({ key }) => key)))]);
   const { events, alerts } = await lookUp(tx, all);
-  for (const [name, alert] of alerts) if (firedAt.has(name)) alert.fired_at = firedAt.get(name) ?? null;
+  for (const [name, alert] of alerts) {
+    const times = fired.get(name);
+    if (times) alert.fired = times;
+  }
   const { answers, arrivals } = newAmong(all, events);
   if (arrivals.length === 0) return answers;
   const rows = arrivals.flatMap((arrival) => take(arrival, alerts, now));
@@ -61,19 +64,20 @@ function newAmong(all: Arrival[], known: Set<string>): { answers: Accepted[]; ar
 
 /**
  * A resolve goes where its alert fires, whatever route the resolve itself would take: senders seldom repeat the severity
- * and the labels. The stories of lifecycle routes are found by their key. Gives what each of these alerts last fired as of.
+ * and the labels. The stories of lifecycle routes are found by their key. Gives when each of these alerts last fired.
  */
-async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<Map<string, string | null>> {
+async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<Map<string, Times>> {
   const resolves = arrivals.filter(({ event }) => event.status === 'resolved');
   if (resolves.length === 0) return new Map();
-  const rows = await tx.query<{ key: string; fingerprint: string; severity: string; fired_at?: string | null }>(
+  const rows = await tx.query<{ key: string; fingerprint: string; severity: string; fired?: Times | null }>(
     `select key, fingerprint, severity,
-            (select coalesce(event ->> 'as_of', event ->> 'occurred_at') from events where events.seq = alerts.event) as fired_at
+            (select json_strip_nulls(json_build_object('as_of', event -> 'as_of', 'occurred_at', event -> 'occurred_at'))
+               from events where events.seq = alerts.event) as fired
        from alerts where current and status = 'firing' and fingerprint = any($1::text[])`,
     [resolves.map(({ fingerprint }) => fingerprint)],
   );
-  const firedAt = new Map(
-    rows.map(({ key, fingerprint, fired_at }) => [alertName(key, fingerprint), fired_at ?? null] as const),
+  const known = new Map(
+    rows.flatMap(({ key, fingerprint, fired }) => (fired ? [[alertName(key, fingerprint), fired] as const] : [])),
   );
   for (const arrival of arrivals) {
     if (arrival.event.status === 'firing') {
@@ -87,7 +91,7 @@ async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<Map<str
       arrival.joins.push({ key, words: '', severity, policy: null, lifecycle: false });
     }
   }
-  return firedAt;
+  return known;
 }
 
 /** No text of ours holds a NUL. */

@@ -1,5 +1,5 @@
 /** What each arrival does to the alerts that are known, and the inbox rows that this makes: values in, values out. */
-import { asOf, type Event } from '../../core/event.ts';
+import { type Event, isOlder, type Times } from '../../core/event.ts';
 import { isEnd } from '../../core/story.ts';
 import type { Arrival, Join } from './arrival.ts';
 
@@ -18,8 +18,8 @@ export interface Known {
   count: number;
   first_at: Date | string | null;
   resolved_at: Date | string | null;
-  /** What its last firing was as of, by the sender's clock; absent where no resolve has come, or the sender gave no time. */
-  fired_at?: string | null;
+  /** The times of its last firing; looked up only where a resolve has come. */
+  fired?: Times;
   expires_at: string | null;
   inhibitor: { identity: string; labels: Record<string, string> } | null;
   /** Source and id of the last event of this commit that is about it. */
@@ -84,21 +84,14 @@ function effectOf(event: Event, join: Join, alert: Known | undefined): Effect {
 
 /** A firing that happened before the end we already know of, and only now arrives. */
 function isLate(event: Event, alert: Known | undefined): boolean {
-  const at = asOf(event);
   if (!alert || alert.firing || alert.resolved_at === null) return false;
-  if (event.dedup_key === undefined || at === undefined) return false;
-  return Date.parse(at) < new Date(alert.resolved_at).getTime();
+  if (event.dedup_key === undefined || event.occurred_at === undefined) return false;
+  return Date.parse(event.occurred_at) < new Date(alert.resolved_at).getTime();
 }
 
 /** An end of what was before the last firing: the success of an older run. What is of the same moment ends it. */
-function isOfBefore(event: Event, { fired_at }: Known): boolean {
-  const at = asOf(event);
-  if (event.dedup_key === undefined || at === undefined || !fired_at) return false;
-  return isToTheMinute(at) && isToTheMinute(fired_at) && Date.parse(at) < Date.parse(fired_at);
-}
-
-/** A day without a time of day says nothing of what came first on that day. */
-const isToTheMinute = (at: string): boolean => at.includes(':');
+const isOfBefore = (event: Event, { fired }: Known): boolean =>
+  event.dedup_key !== undefined && fired !== undefined && isOlder(event, fired);
 
 function after(
   effect: 'fired' | 'resolved' | 'chapter' | 'unchanged',
@@ -112,7 +105,8 @@ function after(
 ): Known {
   const ends = effect === 'resolved' || (effect === 'chapter' && isEnd(event));
   const goesOn = alert?.current === true;
-  const at = asOf(event);
+  const occurredAt = event.occurred_at ? new Date(event.occurred_at) : now;
+  const fired = event.status === 'firing' ? timesOf(event) : alert?.fired;
   return {
     key: join.key,
     fingerprint,
@@ -125,14 +119,19 @@ function after(
     count: (goesOn ? alert.count : 0) + (effect === 'fired' || effect === 'chapter' ? 1 : 0),
     first_at: goesOn ? alert.first_at : now,
     // The sender's clock where it tells: a firing is late by the same clock.
-    resolved_at: ends ? (at ? new Date(at) : now) : null,
-    fired_at: event.status === 'firing' ? (at ?? null) : (alert?.fired_at ?? null),
+    resolved_at: ends ? occurredAt : null,
+    ...(fired === undefined ? {} : { fired }),
     expires_at: ends ? null : (event.expires_at ?? null),
     inhibitor: ends ? (alert?.inhibitor ?? null) : inhibitor,
     by,
     heard: effect === 'unchanged' && isTheSame(alert, event, inhibitor),
   };
 }
+
+const timesOf = ({ as_of, occurred_at }: Event): Times => ({
+  ...(as_of === undefined ? {} : { as_of }),
+  ...(occurred_at === undefined ? {} : { occurred_at }),
+});
 
 /** Whether an unchanged firing changes nothing of what is kept beside the words. */
 const isTheSame = (alert: Known | undefined, event: Event, inhibitor: Known['inhibitor']): boolean =>

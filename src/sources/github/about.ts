@@ -18,6 +18,10 @@ export interface About {
   isSuccess?: boolean;
   body?: string;
   occurred_at?: string;
+  /** When what it tells of was started, where an older one may end after a newer. */
+  as_of?: string;
+  /** What is too long for a label; empty ones are left out. */
+  context?: Record<string, string>;
   /** Empty ones are left out. */
   labels: Labels;
   assignees?: string[];
@@ -63,6 +67,10 @@ export function eventFrom(payload: unknown, about: About, { kind, source, delive
   if (delivery !== '') event.request_id = delivery;
   const occurred_at = timeOf(about.occurred_at ?? '');
   if (occurred_at) event.occurred_at = occurred_at;
+  const as_of = timeOf(about.as_of ?? '');
+  if (as_of) event.as_of = as_of;
+  const context = Object.entries(about.context ?? {}).filter(([, value]) => value !== '');
+  if (context.length > 0) event.context = Object.fromEntries(context);
   if (!about.key) event.expires_at = new Date(now.getTime() + NEWS_EXPIRE_MS).toISOString();
   return fitted(event);
 }
@@ -74,7 +82,7 @@ function placesOf(payload: unknown, { labels, fork }: About): Link[] {
   const own = fork || home;
   const links: Link[] = [];
   if (home !== '' && pull_request !== '')
-    links.push({ title: `Pull request #${pull_request}`, url: `${home}/pull/${pull_request}` });
+    links.push({ title: `View PR #${pull_request}`, url: `${home}/pull/${pull_request}` });
   if (own !== '' && sha !== '') links.push({ title: `Commit ${sha.slice(0, 7)}`, url: `${own}/commit/${sha}` });
   if (own !== '' && branch !== '') {
     const path = branch.toWellFormed().split('/').map(encodeURIComponent).join('/');

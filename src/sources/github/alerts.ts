@@ -56,7 +56,9 @@ export function dependabot(payload: unknown): About | string {
       manifest: textAt(alert, 'dependency', 'manifest_path'),
       ghsa: textAt(advisory, 'ghsa_id'),
       cve: textAt(advisory, 'cve_id'),
+      cvss: scoreIn(advisory),
     },
+    remediation: patched && name && `Upgrade ${name} to ${patched}.`,
   });
 }
 
@@ -72,14 +74,23 @@ export function secretScanning(payload: unknown): About | string {
   });
 }
 
+/** An advisory without a score says 0. */
+const scoreIn = (advisory: unknown): string =>
+  [
+    textAt(advisory, 'cvss_severities', 'cvss_v4', 'score'),
+    textAt(advisory, 'cvss_severities', 'cvss_v3', 'score'),
+    textAt(advisory, 'cvss', 'score'),
+  ].find((score) => Number(score) > 0) ?? '';
+
 interface Found {
   title: string;
   word: string;
   body: string;
   labels: About['labels'];
+  remediation?: string;
 }
 
-function about(payload: unknown, kind: string, { title, word, body, labels }: Found): About | string {
+function about(payload: unknown, kind: string, { title, word, body, labels, remediation = '' }: Found): About | string {
   const action = textAt(payload, 'action');
   const isFiring = FIRES.has(action);
   if (!isFiring && !ENDS.has(action)) return 'it neither opens nor closes the alert';
@@ -105,7 +116,8 @@ function about(payload: unknown, kind: string, { title, word, body, labels }: Fo
     body,
     occurred_at: at,
     labels: { ...labels, state: action },
-    links: linkTo('Alert', textAt(alert, 'html_url')),
+    context: { remediation },
+    links: linkTo('View Details', textAt(alert, 'html_url')),
   };
 }
 

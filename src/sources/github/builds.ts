@@ -67,6 +67,8 @@ export function workflowRun(payload: unknown): About | string {
     ],
     isSuccess: ending.last === 'success',
     occurred_at: textAt(run, 'updated_at') || textAt(run, 'run_started_at'),
+    // A run may pass after a later one has failed: it passes for an older commit. Run again, it keeps this time.
+    as_of: textAt(run, 'created_at'),
     labels: {
       branch,
       sha: textAt(run, 'head_sha'),
@@ -75,12 +77,13 @@ export function workflowRun(payload: unknown): About | string {
       trigger: textAt(run, 'event'),
       conclusion: textAt(run, 'conclusion'),
       run_id: textAt(run, 'id'),
+      run_number: textAt(run, 'run_number'),
       attempt: attempt === '1' ? '' : attempt,
       committer: author,
       duration: lasted(textAt(run, 'run_started_at'), textAt(run, 'updated_at')),
       fork: isFork ? head : '',
     },
-    links: linkTo('Run', textAt(run, 'html_url')),
+    links: linkTo(ending.last === 'failure' ? 'View Logs' : 'View Build', textAt(run, 'html_url')),
   };
   if (message !== '') about.body = author ? `${message} (${author})` : message;
   if (isFork) about.fork = textAt(run, 'head_repository', 'html_url');
@@ -109,6 +112,7 @@ export function checkRun(payload: unknown): About | string {
     isSuccess: ending.last === 'success',
     body: output.join('\n\n'),
     occurred_at: textAt(run, 'completed_at') || textAt(run, 'started_at'),
+    as_of: textAt(run, 'started_at'),
     labels: {
       branch,
       sha,
@@ -124,7 +128,7 @@ export function checkRun(payload: unknown): About | string {
 }
 
 /** The first pull request of this repository: the list may name those of forks, whose numbers are not ours. */
-function pullRequestIn(run: unknown, repository: string): string {
+export function pullRequestIn(run: unknown, repository: string): string {
   const own = listAt(run, 'pull_requests').find((pull) => {
     const url = textAt(pull, 'url');
     return url === '' || url.toLowerCase().includes(`/repos/${repository.toLowerCase()}/pulls/`);

@@ -76,7 +76,7 @@ export function push(payload: unknown): About | string {
       tag: kind === 'tags' ? name : '',
       sha: isDeleted ? '' : textAt(payload, 'after'),
     },
-    links: linkTo('Changes', textAt(payload, 'compare')),
+    links: linkTo('View Changes', textAt(payload, 'compare')),
   };
 }
 
