@@ -16,6 +16,9 @@ const NO_SOURCE = 'no source has this name in the configuration, and none is bui
 /** Events of one message; senders group theirs, and a group of thousands is one nobody reads. */
 const EVENTS_MAX = 10_000;
 
+/** What a source reads from its address, and a token for senders who can show it nowhere else: no two have the same names. */
+const Asked = z.looseObject({});
+
 interface Named {
   name: string;
   source: Source;
@@ -135,6 +138,7 @@ export const sources = ({
         limit: ({ name = '' }) => named(name)?.source.max_bytes ?? MANY_MAX_BYTES,
         schema: z.unknown(),
       },
+      query: Asked,
       answers: { 202: { about: 'Kept', schema: EventsAnswer } },
       overload: ({ name = '' }) => (GIVES_UP_AT_429.has(config.sources.get(name)?.type ?? name) ? 503 : 429),
       proof: ({ name = '' }) => proofOf(named(name)),
@@ -153,12 +157,15 @@ export const sources = ({
           events,
           rejected,
           follow: address,
+          refused,
         } = found.source.normalise(reads === 'bytes' ? raw : parseJson(json, { tolerant: true }), {
           name,
           config: found.config,
           now,
           headers,
+          query,
         });
+        if (refused !== undefined) throw new Problem('bad-request', refused);
         if (events.length + rejected.length > EVENTS_MAX)
           throw new Problem(
             'too-large',

@@ -6,6 +6,7 @@ import { gcpMonitoring } from './gcp-monitoring.ts';
 import { github } from './github.ts';
 import { gitlab } from './gitlab.ts';
 import { grafana } from './grafana.ts';
+import { junit } from './junit.ts';
 import { mapping } from './mapping.ts';
 import { redisStream } from './redis-stream.ts';
 import { sentry } from './sentry.ts';
@@ -20,6 +21,7 @@ export const sources = [
   github,
   gitlab,
   grafana,
+  junit,
   mapping,
   redisStream,
   sentry,

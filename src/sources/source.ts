@@ -40,12 +40,20 @@ export interface Source<Id extends string = string, Schema extends z.ZodObject =
   /** The events in a payload; never throws, whatever the payload is. `name` is the source's name in tocsin.yaml. */
   normalise(
     payload: unknown,
-    context: { name: string; config: z.output<Schema>; now: Date; headers?: Headers | undefined },
+    context: {
+      name: string;
+      config: z.output<Schema>;
+      now: Date;
+      headers?: Headers | undefined;
+      query?: Query | undefined;
+    },
   ): {
     events: Event[];
     rejected: Rejected[];
     /** An address of the sender's that has to be asked for once, so that it goes on sending. */
     follow?: string | undefined;
+    /** Why the whole message is no good, for who can mend it and send it again; there are no events then. */
+    refused?: string | undefined;
   };
 }
 

@@ -125,6 +125,7 @@ default: { notify: [terminal] }
 sources:
   code: { type: github, secret: ${SECRET} }
   lab: { type: gitlab, token: ${SECRET} }
+  tests: { type: junit, token: ${SECRET} }
 `;
   let forges: Api;
   beforeAll(async () => {
@@ -172,6 +173,25 @@ sources:
     });
     expect((await fromGitHub(sent)).status).toBe(202);
     expect(await alertsOf('Codertocat/Hello-World')).toEqual([{ status: 'resolved' }]);
+  });
+
+  it('stand beside JUnit reports, which a build uploads as they are', async () => {
+    const report = (tests: string) => `<?xml version="1.0"?><testsuite name="unit">${tests}</testsuite>`;
+    const sent = (raw: string, query = 'repository=acme/tests&branch=main') =>
+      forges.call('POST', `/v1/sources/tests?${query}`, {
+        raw,
+        headers: { authorization: `Bearer ${SECRET}`, 'content-type': 'application/x-www-form-urlencoded' },
+      });
+    const red = report('<testcase name="adds"><failure message="1 is not 2"/></testcase>');
+    expect(await sent(red)).toMatchObject({ status: 202 });
+    expect(await alertsOf('acme/tests')).toEqual([{ status: 'firing' }]);
+    expect((await sent(report('<testcase name="adds"/>'))).status).toBe(202);
+    expect(await alertsOf('acme/tests')).toEqual([{ status: 'resolved' }]);
+    const wrong = await sent(red, 'branch=main');
+    expect([wrong.status, pick(wrong.body, 'detail')]).toEqual([400, expect.stringContaining('?repository=')]);
+    const broken = await sent(red.slice(0, -3));
+    expect([broken.status, pick(broken.body, 'detail')]).toEqual([400, expect.stringContaining('line 1')]);
+    expect((await sent('{"tests": 1}')).status).toBe(415);
   });
 
   it('may come as a form, which is signed as it is', async () => {
