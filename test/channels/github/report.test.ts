@@ -54,6 +54,35 @@ describe('the table', () => {
     expect(body).not.toContain('Load Time');
   });
 
+  it('reads the same fields as every other channel, from the context as well and by any spelling', () => {
+    const inContext = (type: string, context: Record<string, string | string[]>, labels = {}) => {
+      const notice = ciNotice(type, labels);
+      return { ...notice, alerts: notice.alerts.map((alert) => ({ ...alert, context })) };
+    };
+    const told = [
+      inContext('build_failed', { failedStep: 'compile', build_url: 'https://ci.example.com/7' }),
+      inContext('test_failed', { testsPassed: '8', testsTotal: '10', failed_tests: ['adds', 'removes'] }),
+      inContext('coverage_dropped', { coverage: '81.5', coverageDelta: '-2.1', threshold: '85%', techDebt: '3' }),
+      inContext('performance_regression', { metric: 'p95', baseline: '120 ms', current: '180 ms', change: '+50%' }),
+      inContext(
+        'deployment_success',
+        { version: 'v2.3.1', perfReportUrl: 'https://ci.example.com/perf' },
+        { environment: 'staging' },
+      ),
+    ];
+    const text = shown(reportOf(...told), told.at(-1) as Notice);
+    for (const line of [
+      '| 🏗️ Build | ❌ failed | - | [failed at compile](https://ci.example.com/7) |',
+      '| 🧪 Tests | ❌ failed | - | [8/10 passed; failed: adds, removes](https://ci.example.com/runs/12) |',
+      '[81.5% (-2.1), threshold 85%](https://ci.example.com/runs/12) |',
+      '- **Technical Debt**: 3 hours',
+      '[p95: 120 ms → 180 ms (+50%)](https://ci.example.com/runs/12)',
+      '- 🚀 Deployment ✅ passed [v2.3.1 to staging](https://ci.example.com/runs/12)',
+      '- [Performance Report](https://ci.example.com/perf)',
+    ])
+      expect(text).toContain(line);
+  });
+
   it('links the reports', () => {
     const notice = ciNotice('test_failed', {
       test_report_url: 'https://ci.example.com/tests',
