@@ -43,6 +43,11 @@ export const isEnd = (event: Pick<Event, 'status' | 'type'>): boolean =>
 export const isGood = (event: Pick<Event, 'type' | 'severity'>): boolean =>
   !BAD_ENDS.includes(lastWord(event.type)) && event.severity !== 'critical' && event.severity !== 'error';
 
+/** Numbers that count nothing: `pull_request`, `run_number`, `deployment_id`, the line of a file. */
+const NAMES_BY_NUMBER = /^(?:pull_request|merge_request|attempt|line|.*_(?:id|number))$/;
+
 /** Labels whose value is a number: a job's own counts, such as success=100 and failed=5. */
 export const countsOf = (labels: Labels): Labels =>
-  Object.fromEntries(Object.entries(labels).filter(([, value]) => /^-?\d+(\.\d+)?%?$/.test(value)));
+  Object.fromEntries(
+    Object.entries(labels).filter(([name, value]) => /^-?\d+(\.\d+)?%?$/.test(value) && !NAMES_BY_NUMBER.test(name)),
+  );

@@ -25,6 +25,8 @@ describe('a chapter', () => {
   });
 
   it('counts what its labels say in numbers', () => {
+    for (const name of ['pull_request', 'run_number', 'deployment_id', 'line'])
+      expect(countsOf({ [name]: '7' })).toEqual({});
     expect(countsOf({ success: '100', failed: '5', rate: '95.2%', delta: '-3', job: 'nightly-7', empty: '' })).toEqual({
       success: '100',
       failed: '5',
