@@ -43,14 +43,14 @@ const parser = new XMLParser({
 /** The report in these bytes, or in words why there is none. Never throws. */
 export function reportIn(raw: Buffer): Report | string {
   const text = decoded(raw);
-  if (typeof text !== 'object') return text;
-  const xml = text.xml;
+  if (typeof text === 'string') return text;
+  const { xml } = text;
   if (hasDoctype(xml)) return 'it has a document type (<!DOCTYPE), which no JUnit report needs';
   if (tagsIn(xml) > TAGS_MAX) return `it has more than ${TAGS_MAX} tags: upload the suites one by one`;
-  const problem = XMLValidator.validate(xml);
-  if (problem !== true) return `it is no XML: line ${problem.err.line}, ${clip(problem.err.msg, NAME_MAX)}`;
   let root: unknown;
   try {
+    const problem = XMLValidator.validate(xml);
+    if (problem !== true) return `it is no XML: line ${problem.err.line}, ${clip(problem.err.msg, NAME_MAX)}`;
     root = parser.parse(xml);
   } catch (error) {
     return `it is no XML that is read here: ${clip(error instanceof Error ? error.message : 'broken', NAME_MAX)}`;
