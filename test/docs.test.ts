@@ -23,6 +23,7 @@ const INVENTED: Readonly<Record<string, string>> = {
   NOTION_DATABASE_ID: DIGITS,
   NOTION_INCIDENTS_DATABASE_ID: DIGITS,
   PAGERDUTY_INTEGRATION_KEY: DIGITS,
+  PAGERDUTY_ROUTING_KEY: DIGITS,
   TELEGRAM_TOKEN: '123456789:invented-token-invented-token-00000',
   TEAMS_WORKFLOW_URL: 'https://prod-1.westeurope.logic.azure.com/workflows/invented?sig=invented',
   GITLAB_SIGNING_TOKEN: 'whsec_aW52ZW50ZWQtaW52ZW50ZWQtaW52ZW50ZWQtMDA=',

@@ -141,7 +141,7 @@ export function labelsOf(event: Event): Labels {
  * names the trouble (source, type, service, title, components, labels). The ledger keeps its SHA-256.
  */
 export function identityOf(event: Event): string {
-  if (event.dedup_key !== undefined) return JSON.stringify(['key', event.source, event.dedup_key]);
+  if (event.dedup_key !== undefined) return keyIdentity(event.source, event.dedup_key);
   const labels = Object.entries(event.labels).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   return JSON.stringify([
     'event',
@@ -153,3 +153,6 @@ export function identityOf(event: Event): string {
     labels,
   ]);
 }
+
+/** The identity of what its sender calls by a key: nothing else of the event is in it. */
+export const keyIdentity = (source: string, dedup_key: string): string => JSON.stringify(['key', source, dedup_key]);

@@ -21,7 +21,9 @@ import { keys } from './keys.ts';
 import { links } from './links.ts';
 import { notify } from './notify.ts';
 import { openApiOf } from './openapi.ts';
+import { opsgenie } from './opsgenie.ts';
 import { STYLE_SOURCE } from './page.ts';
+import { pagerduty } from './pagerduty.ts';
 import { Problem } from './problem.ts';
 import { recovery } from './recovery.ts';
 import { notFound, problems, routerOf } from './router.ts';
@@ -39,6 +41,8 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
   const endpoints = [
     ...events(deps),
     ...sources(deps),
+    ...pagerduty(deps),
+    ...opsgenie(deps),
     ...incidents(deps),
     ...links(deps),
     ...heard(deps),

@@ -15,11 +15,14 @@ const HELD_MAX_BYTES = 64_000 * 1024;
 /** Long enough for the ledger to take what is held. */
 const RETRY_AFTER_S = '2';
 
+const FULL = 'more has arrived than can be kept at once; nothing of this was kept, send it again';
+
 /** Come back when less waits. */
 export const overloaded = (): Problem =>
-  new Problem('unavailable', 'more has arrived than can be kept at once; nothing of this was kept, send it again', {
-    headers: { 'retry-after': RETRY_AFTER_S },
-  });
+  new Problem('unavailable', FULL, { headers: { 'retry-after': RETRY_AFTER_S } });
+
+/** Whether it is that: some senders are better told 429 than 503. */
+export const isOverload = ({ kind, message }: Problem): boolean => kind === 'unavailable' && message === FULL;
 
 export function createCapacity(max = HELD_MAX_BYTES): Capacity {
   let held = 0;

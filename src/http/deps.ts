@@ -34,6 +34,8 @@ export interface Deps {
     /** Where an incident's run is seen in Temporal's own pages; `{id}` stands for the workflow's id. */
     temporal: string;
   };
+  /** What the ids of incidents begin with, as the relay has it; the usual one where absent. */
+  prefix?: string | undefined;
   /** Over the usual ones, which stand where each is kept. */
   limits?:
     | {

@@ -50,7 +50,7 @@ type Takes<Body extends z.ZodType> =
 type Check = (arrived: Pick<Arrived, 'raw' | 'headers' | 'query' | 'now'>) => string | undefined;
 
 interface Described {
-  method: 'get' | 'post' | 'patch' | 'delete' | 'options';
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete' | 'options';
   /** As OpenAPI writes it: `/v1/events/{id}`. */
   path: string;
   access: Access;

@@ -75,7 +75,7 @@ interface IncidentRow {
   source: string;
 }
 
-interface InboxRow {
+export interface InboxRow {
   seq: number;
   kind: string;
   event: number | null;
@@ -88,6 +88,10 @@ interface InboxRow {
 /** An incident with its policy and the ledger's present epoch, which rides in every batch. */
 const OPENING = `i.*, p.policy, m.value as epoch from incidents i join policies p on p.id = i.policy join meta m on m.name = 'epoch'`;
 
+/** The rows of a key that no batch has yet. */
+export const UNCLAIMED =
+  'select seq, kind, event, severity, policy, at, detail from inbox where key = $1 and batch is null order by seq';
+
 /**
  * Takes every unclaimed row of a key as the next batch of its open incident, opening one if there is none. Rows, totals and
  * status are of one moment. Undefined when there is nothing to claim.
@@ -98,13 +102,10 @@ export const claim = procedure('claim', async (tx, key: string, prefix?: string 
     `select ${OPENING} where i.key = $1 and i.closed_at is null for update of i`,
     [key],
   );
-  const rows = await tx.query<InboxRow>(
-    'select seq, kind, event, severity, policy, at, detail from inbox where key = $1 and batch is null order by seq',
-    [key],
-  );
+  const rows = await tx.query<InboxRow>(UNCLAIMED, [key]);
   const last = rows.at(-1);
   if (!last) return undefined;
-  const incident = open ?? (await openFor(tx, key, rows, prefix ?? INCIDENT_PREFIX));
+  const incident = open ?? (await openFor(tx, key, rows, prefix ?? undefined));
   if (!incident) {
     await tx.query('update inbox set batch = 0 where key = $1 and batch is null and seq <= $2', [key, last.seq]);
     return undefined;
@@ -129,7 +130,12 @@ export const claim = procedure('claim', async (tx, key: string, prefix?: string 
 });
 
 /** Opens an incident with the first row that may: a firing, or a chapter of a story. */
-async function openFor(tx: Queryable, key: string, rows: InboxRow[], prefix: string): Promise<IncidentRow | undefined> {
+export async function openFor(
+  tx: Queryable,
+  key: string,
+  rows: InboxRow[],
+  prefix = INCIDENT_PREFIX,
+): Promise<IncidentRow | undefined> {
   const first = rows.find(({ kind, policy }) => (kind === 'fired' || kind === 'chapter') && policy !== null);
   if (!first) return undefined;
   const [opened] = await tx.query<IncidentRow>(
@@ -156,7 +162,7 @@ interface Totals {
 }
 
 /** The alerts that came before their incident; those that come later are given theirs at the door. */
-const adopt = (tx: Queryable, key: string, incident: string): Promise<unknown> =>
+export const adopt = (tx: Queryable, key: string, incident: string): Promise<unknown> =>
   tx.query('update alerts set incident = $2 where key = $1 and current and incident is null', [key, incident]);
 
 async function totalsOf(tx: Queryable, key: string): Promise<Totals> {

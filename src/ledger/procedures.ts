@@ -1,5 +1,6 @@
 /** Every module with procedures: whoever runs them by name imports this. */
 import './accept/accept.ts';
+import './alerts.ts';
 import './answers.ts';
 import './chain/seal.ts';
 import './claim.ts';

@@ -36,6 +36,7 @@ export async function startApi(
       for (const name of names) await requestSend(ledger, { kind: 'summary', target: name, payload: { date } }, who);
     },
     ...(ui ? { ui } : {}),
+    ...(env.TOCSIN_INCIDENT_PREFIX ? { prefix: env.TOCSIN_INCIDENT_PREFIX } : {}),
   });
   const { url, close } = await listen(app, { host: env.HOST || HOST, port: portOf(env) });
   const listening = await startListeners({

@@ -8,6 +8,8 @@ import { gitlab } from './gitlab.ts';
 import { grafana } from './grafana.ts';
 import { junit } from './junit.ts';
 import { mapping } from './mapping.ts';
+import { opsgenie } from './opsgenie.ts';
+import { pagerduty } from './pagerduty.ts';
 import { redisStream } from './redis-stream.ts';
 import { sentry } from './sentry.ts';
 import { sns } from './sns.ts';
@@ -24,6 +26,8 @@ export const sources = [
   junit,
   mapping,
   redisStream,
+  opsgenie,
+  pagerduty,
   sentry,
   sns,
 ] as const;

@@ -260,7 +260,8 @@ export function tidied(value: unknown, depth: number): Json {
   return Object.fromEntries(pairs.map(([name, inner]) => [tidyText(name), tidied(inner, depth - 1)]));
 }
 
-const tidyText = (text: string): string => text.toWellFormed().replaceAll('\0', '\u{fffd}');
+/** A text as Postgres can keep it: well-formed, and without NUL. */
+export const tidyText = (text: string): string => text.toWellFormed().replaceAll('\0', '\u{fffd}');
 
 /** Its work does not grow with what is cut off: a code point has at most two units. */
 const clipped = (text: string, max: number): string => {

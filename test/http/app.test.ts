@@ -27,7 +27,7 @@ async function raw(text: string, url = api.url): Promise<string> {
 }
 
 describe('the OpenAPI document', () => {
-  it('lists exactly the routes that Express has', async () => {
+  it("lists exactly the routes that Express has, but for those of other people's APIs", async () => {
     const mounted: string[] = [];
     const walk = (router: Router): void => {
       for (const { route, handle } of router.stack) {
@@ -42,7 +42,9 @@ describe('the OpenAPI document', () => {
       Object.keys(methods as object).map((method) => `${method} ${path}`),
     );
     expect(mounted.length).toBeGreaterThan(25);
-    expect(mounted.sort()).toEqual(listed.sort());
+    const isOurs = (route: string): boolean => !/^\w+ \/(?:v2|generic)\//.test(route);
+    expect(mounted.filter((route) => !isOurs(route)).length).toBeGreaterThan(5);
+    expect(mounted.filter(isOurs).sort()).toEqual(listed.sort());
   });
 
   it('refers to nothing that it does not have, and names every parameter of its paths', async () => {

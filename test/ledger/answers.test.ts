@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openIncident } from '../../src/core/incident.ts';
 import { withRunning } from '../../src/core/rounds.ts';
 import { withTelling } from '../../src/core/telling.ts';
-import { answerItself, command } from '../../src/ledger/answers.ts';
+import { answerAlert, fingerprintOf } from '../../src/ledger/alerts.ts';
+import { answerItself, type Command, command } from '../../src/ledger/answers.ts';
 import { listAudit } from '../../src/ledger/audit.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { beginAttempt } from '../../src/ledger/deliveries.ts';
@@ -255,5 +256,80 @@ describe('an answer of the workflow itself', () => {
     await answerItself(ledger, batch.incident, 0, 'resolved', 'quiet');
     const [next] = await claimAll(ledger);
     expect(next?.batch).toMatchObject({ number: 2, status: 'open', answer: 'fired_again', answer_rev: 2 });
+  });
+});
+
+describe('an answer to an alert by the name its sender gave it', () => {
+  const named = (more: object = {}) => event({ dedup_key: 'disk', ...more });
+  const answer = (given: Command, prefix?: string) =>
+    answerAlert(ledger, fingerprintOf('shop', 'disk'), given, ana, prefix);
+
+  it('is an answer to its incident', async () => {
+    const { batch } = await opened(ledger, levels, named());
+    expect(await answer({ kind: 'ack' })).toMatchObject([
+      { outcome: 'done', incident: { id: batch.incident, status: 'acknowledged', answered_by: 'ana' } },
+    ]);
+    expect(await answer({ kind: 'ack' })).toMatchObject([{ outcome: 'already', by: 'ana' }]);
+    expect(await rows(batch.incident)).toMatchObject([{ kind: 'fired' }, { kind: 'ack', by: 'ana', batch: null }]);
+  });
+
+  it('given before any relay has claimed the alert opens its incident: the first batch has the answer in it', async () => {
+    await createDoor(ledger, { routing: levels }).accept([named()]);
+    const [done, ...more] = await answer({ kind: 'ack' }, 'OPS');
+    expect([done, more]).toMatchObject([
+      { outcome: 'done', incident: { id: expect.stringMatching(/^OPS-\d+$/), status: 'acknowledged' } },
+      [],
+    ]);
+    const incident = done?.outcome === 'done' ? done.incident.id : '';
+    const [claimed, ...others] = await claimAll(ledger);
+    expect(others).toEqual([]);
+    expect(claimed).toMatchObject({
+      opening: { id: incident },
+      batch: {
+        incident,
+        number: 1,
+        status: 'acknowledged',
+        answer_rev: 1,
+        answer: 'acknowledged',
+        firing: 1,
+        alerts: 1,
+      },
+    });
+    expect(claimed?.batch.rows.map(({ kind }) => kind)).toEqual(['fired', 'ack']);
+    expect(await rows(incident)).toMatchObject([
+      { kind: 'fired', batch: 1 },
+      { kind: 'ack', batch: 1 },
+    ]);
+    expect(await claimAll(ledger)).toEqual([]);
+    expect(await one(ledger, 'select incident from alerts')).toEqual({ incident });
+  });
+
+  it('given early is followed by what comes later: another alert joins, and the end closes the same incident', async () => {
+    const door = createDoor(ledger, { routing: levels });
+    await door.accept([named()]);
+    await answer({ kind: 'comment', text: 'on my way' });
+    await door.accept([named({ id: 'end', status: 'resolved' })]);
+    const [claimed, ...others] = await claimAll(ledger);
+    expect([claimed?.batch, others]).toMatchObject([{ number: 1, status: 'resolved', firing: 0 }, []]);
+    expect(await closeIncident(ledger, claimed?.batch.incident ?? '', 1, 'resolved')).toBe('closed');
+  });
+
+  it('reaches every incident that the alert fires in', async () => {
+    const twice = routing([route({ name: 'copy', continue: true }), route({ name: 'own' })]);
+    await createDoor(ledger, { routing: twice }).accept([named()]);
+    expect(await answer({ kind: 'ack' })).toMatchObject([{ outcome: 'done' }, { outcome: 'done' }]);
+    expect(await claimAll(ledger)).toMatchObject([
+      { batch: { status: 'acknowledged' } },
+      { batch: { status: 'acknowledged' } },
+    ]);
+  });
+
+  it('changes nothing where nothing fires under this name', async () => {
+    expect(await answer({ kind: 'ack' })).toEqual([]);
+    const { batch } = await opened(ledger, levels, named());
+    await createDoor(ledger, { routing: levels }).accept([named({ id: 'over', status: 'resolved' })]);
+    expect(await answer({ kind: 'ack' })).toEqual([]);
+    expect(await standing(batch.incident)).toMatchObject({ status: 'open', answer_rev: 0 });
+    expect((await listAudit(ledger, { limit: 10, object: batch.incident })).audit).toEqual([]);
   });
 });

@@ -3,11 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { datadog } from '../../src/sources/datadog.ts';
 import { grafana } from '../../src/sources/grafana.ts';
+import { opsgenie } from '../../src/sources/opsgenie.ts';
+import { pagerduty } from '../../src/sources/pagerduty.ts';
 import { sentry } from '../../src/sources/sentry.ts';
 import { bytesOf, isWebLink, LIMITS, lengthOf, type Source } from '../../src/sources/source.ts';
 import own from '../samples/datadog/own-payload.json' with { type: 'json' };
 import triggered from '../samples/datadog/triggered.json' with { type: 'json' };
 import alerts from '../samples/grafana/firing-and-resolved.json' with { type: 'json' };
+import opsgenieCreate from '../samples/opsgenie/alertmanager-create.json' with { type: 'json' };
+import pagerdutyResolve from '../samples/pagerduty/alertmanager-resolve.json' with { type: 'json' };
+import pagerdutyTrigger from '../samples/pagerduty/alertmanager-trigger.json' with { type: 'json' };
 import sentryAlert from '../samples/sentry/event-alert.json' with { type: 'json' };
 import sentryIssue from '../samples/sentry/issue-resolved.json' with { type: 'json' };
 import sentryMetric from '../samples/sentry/metric-alert.json' with { type: 'json' };
@@ -40,6 +45,8 @@ describe.each([
   ['grafana', grafana as Source, {}, [alerts]],
   ['sentry', sentry as Source, { secret: 'a-secret-of-some-length' }, [sentryAlert, sentryIssue, sentryMetric]],
   ['datadog', datadog as Source, {}, [triggered, own]],
+  ['pagerduty', pagerduty as Source, { routing_key: 'a'.repeat(32) }, [pagerdutyTrigger, pagerdutyResolve]],
+  ['opsgenie', opsgenie as Source, { api_key: 'a-key-of-some-length' }, [opsgenieCreate]],
 ] as [string, Source, object, unknown[]][])('the source %s', (_, source, written, samples) => {
   const config = source.config.parse(written);
 

@@ -118,3 +118,15 @@ export async function one<Row>(ledger: Ledger, sql: string, params: readonly unk
   if (row === undefined || more.length > 0) throw new Error(`${row === undefined ? 'no row' : 'several rows'}: ${sql}`);
   return row;
 }
+
+/** Throws, naming the table, where any row of any table holds one of these texts. */
+export async function holdsNowhere(ledger: Ledger, texts: readonly string[]): Promise<void> {
+  const tables = await ledger.query<{ name: string }>(
+    `select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+  );
+  for (const { name } of tables) {
+    const rows = await ledger.query<{ row: string }>(`select t::text as row from "${name}" t`);
+    if (rows.some(({ row }) => texts.some((text) => row.includes(text)))) throw new Error(`${name} holds it`);
+  }
+  if (tables.length === 0) throw new Error('there is no table to look into');
+}
