@@ -243,6 +243,35 @@ describe('what is not taken', () => {
     expect((await api.call('POST', '/v2/alerts', { raw: '{"message":', headers })).status).toBe(400);
   });
 
+  it.each([
+    [null],
+    [[]],
+    ['text'],
+    [7],
+    [{ message: { toString: 1 }, alias: [], details: [1], tags: { a: 1 }, responders: 'x' }],
+    [{ message: 'a\0b\ud800', alias: '\0', details: { constructor: 'x' }, tags: ['\0:', ':', null], note: '\0' }],
+    [{ user: '\0', note: '\ud800', endTime: {} }],
+  ])('and nothing that is sent fails here: %j', async (body) => {
+    const strange = encodeURIComponent('strange \0 / name');
+    await createAlert('strange \0 / name');
+    const paths: [string, string][] = [
+      ['POST', '/v2/alerts'],
+      ...['close', 'acknowledge', 'unacknowledge', 'notes', 'snooze', '\u2603'].map((what): [string, string] => [
+        'POST',
+        `/v2/alerts/${strange}/${encodeURIComponent(what)}?identifierType=alias`,
+      ]),
+      ['PUT', `/v2/alerts/${strange}/message?identifierType=alias`],
+      ['PUT', '/v2/alerts/999999999999999/priority?identifierType=tiny'],
+      ['POST', '/v2/alerts/not-an-id/close'],
+    ];
+    for (const [method, path] of paths) {
+      const { status } = await ask(method, path, body);
+      expect([method, path, [202, 404, 422].includes(status)]).toEqual([method, path, true]);
+    }
+    expect((await ask('POST', `/v2/alerts/${strange}/close?identifierType=name`, body)).status).toBe(422);
+    expect((await ask('GET', '/v2/alerts?limit=-1&query=%00')).status).toBe(422);
+  });
+
   it('what is too much is told with 429, as its senders expect', async () => {
     const full = await api.beside({ limits: { waiting: 0 } });
     const shed = await ask('POST', '/v2/alerts', { message: 'm', alias: 'shed' }, KEY, full);

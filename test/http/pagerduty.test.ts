@@ -154,6 +154,21 @@ describe('POST /v2/enqueue', () => {
     expect((await api.call('GET', '/v2/enqueue')).status).toBe(405);
   });
 
+  it.each([
+    [{ payload: null }],
+    [{ payload: [], dedup_key: {}, links: 'x', images: [null, 7] }],
+    [{ payload: { summary: 'a\0b\ud800', source: { a: 1 }, severity: 'error', custom_details: ['x', { y: '\0' }] } }],
+    [{ payload: { summary: 's', source: 's', severity: 'constructor', timestamp: {} } }],
+    [{ payload: { summary: 's', source: 's', severity: 'info', custom_details: { constructor: { prototype: 1 } } } }],
+  ])('takes or refuses whatever stands in an event, and fails at nothing: %j', async (more) => {
+    for (const event_action of ['trigger', 'acknowledge', 'resolve', ['trigger'], null])
+      for (const path of ['/v2/enqueue', '/v2/change/enqueue', '/generic/2010-04-15/create_event.json']) {
+        const { status } = await post({ ...alert('strange'), event_action, ...more }, path);
+        expect([path, [200, 202, 400].includes(status)]).toEqual([path, true]);
+      }
+    for (const body of [null, [], 'text', 7]) expect((await post(body)).status).toBe(400);
+  });
+
   it('asks to come back later with 429, as its senders expect', async () => {
     const guessing = await api.beside({ limits: { attempts: { per_second: 0.001, burst: 1 } } });
     const wrong = { body: alert('x', { routing_key: KEY.replaceAll('0', '1') }) };
@@ -181,7 +196,7 @@ describe('POST /v2/change/enqueue', () => {
     });
     expect(
       await api.ledger.query(
-        `select event->>'title' as title, event->>'severity' as severity from events where event->>'type' = 'change'`,
+        `select event->>'title' as title, event->>'severity' as severity from events where event->>'type' = 'change' and event->'components'->>0 = 'ci'`,
       ),
     ).toEqual([{ title: 'Build 42 is out', severity: 'info' }]);
     expect((await post({ routing_key: KEY, payload: {} }, '/v2/change/enqueue')).body).toMatchObject({

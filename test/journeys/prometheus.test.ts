@@ -1,13 +1,12 @@
 /** The main job on real input: a rule of Prometheus fires, Alertmanager says so, people hear, one answers, and it ends. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { type Harness, harness } from '../support/harness.ts';
+import { onPath, startListening } from '../support/programs.ts';
 
 const TOCSIN = `
 integrations:
@@ -30,20 +29,6 @@ groups:
 
 /** A scrape, an evaluation and two flushes, each a second apart on a busy machine. */
 const HEARD_MS = 60_000;
-const STARTED_MS = 30_000;
-const ENDED_MS = 10_000;
-
-const onPath = (...names: string[]): string | undefined =>
-  names
-    .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((dir) => join(dir, name)))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
 
 // Debian calls it prometheus-alertmanager, everybody else alertmanager.
 const prometheus = onPath('prometheus');
@@ -73,36 +58,11 @@ async function startShop(): Promise<{ address: string; broken: boolean; server: 
   return shop;
 }
 
-/** Starts one of the two on a port that the system chooses, and gives the address that it says it listens on. */
+/** Starts one of the two, and gives its address. */
 async function start(program: string, args: string[]): Promise<string> {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  undo.push(() => stop(child, exited));
-  const said: string[] = [];
-  return new Promise((resolve, reject) => {
-    const late = setTimeout(() => fail(`has not listened within ${STARTED_MS} ms`), STARTED_MS);
-    const fail = (why: string): void => {
-      clearTimeout(late);
-      reject(new Error(`${program} ${why}:\n${said.join('\n')}`));
-    };
-    child.once('error', ({ message }) => fail(message));
-    child.once('exit', (code) => fail(`ended with ${code}`));
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      said.push(line);
-      const [, address] = /msg="Listening on" address=(127\.0\.0\.1:\d+)/.exec(line) ?? [];
-      if (address === undefined) return;
-      clearTimeout(late);
-      resolve(address);
-    });
-  });
-}
-
-async function stop(child: ChildProcess, exited: Promise<void>): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGTERM');
-  const late = setTimeout(() => child.kill('SIGKILL'), ENDED_MS);
-  await exited;
-  clearTimeout(late);
+  const { address, stop } = await startListening(program, args);
+  undo.push(stop);
+  return address;
 }
 
 /** Alertmanager with Tocsin as its one receiver, and Prometheus that scrapes the shop each second. */

@@ -34,6 +34,9 @@ canaries.set('sealing-key', sealingKey);
 /** PagerDuty's keys have a length, and no signs. */
 const pagerDutyKey = `canary${randomBytes(13).toString('hex')}`;
 canaries.set('pagerduty-key', pagerDutyKey);
+/** What PagerDuty's senders show to us. */
+const routingKey = `canary${randomBytes(13).toString('hex')}`;
+canaries.set('routing-key', routingKey);
 /** Of a key in several lines the first with something of its own. */
 const gitHubKey = generateKeyPairSync('rsa', { modulusLength: 2_048 }).privateKey.export({
   type: 'pkcs8',
@@ -135,6 +138,8 @@ summaries: [ { name: daily, at: '18:00', notion: pages, notify: [hook] } ]
 sources:
   primary: { type: alertmanager, token: '${canary('source-token', '/+=')}' }
   builds: { type: mapping, token: '${canary('mapping-token', '/+=')}', event_type: { text: build }, title: name }
+  pagers: { type: pagerduty, routing_key: '${routingKey}' }
+  genies: { type: opsgenie, api_key: '${canary('genie-key')}' }
 egress: { allow: ['127.0.0.0/8'] }
 `,
   );
@@ -330,6 +335,23 @@ describe('with vendors that repeat in their errors what they were sent', () => {
     expect(
       await ask('POST', '/v1/sources/builds', '{"name":', { authorization: `Bearer ${secret('mapping-token')}` }),
     ).toBe(400);
+    const named = { routing_key: routingKey, dedup_key: 'named', event_action: 'trigger' };
+    const payload = { summary: 's', source: 's', severity: 'info', component: 'named' };
+    expect(await ask('POST', '/v2/enqueue', { ...named, payload })).toBe(202);
+    expect(await ask('POST', '/v2/enqueue', { ...named, event_action: 'acknowledge' })).toBe(202);
+    expect(await ask('POST', '/v2/enqueue', { ...named, event_action: 'resolve' })).toBe(202);
+    expect(await ask('POST', '/v2/enqueue', { ...named, event_action: routingKey })).toBe(400);
+    expect(await ask('POST', '/v2/enqueue', `{"routing_key":"${routingKey}"`)).toBe(400);
+    expect(await ask('POST', '/v2/enqueue', { ...named, routing_key: `${routingKey}x` })).toBe(400);
+    const genie = { authorization: `GenieKey ${secret('genie-key')}` };
+    expect(await ask('POST', '/v2/alerts', { message: 'm', alias: 'a', details: { service: 'named' } }, genie)).toBe(
+      202,
+    );
+    expect(await ask('POST', '/v2/alerts/a/acknowledge?identifierType=alias', {}, genie)).toBe(202);
+    expect(await ask('POST', '/v2/alerts/a/close?identifierType=alias', {}, genie)).toBe(202);
+    expect(await ask('GET', '/v2/alerts', undefined, genie)).toBe(200);
+    expect(await ask('GET', '/v2/alerts', undefined, { authorization: `${genie.authorization}x` })).toBe(401);
+    expect(await ask('GET', '/v2/alerts', undefined, { authorization: `Bearer ${secret('genie-key')}` })).toBe(401);
     expect(await ask('GET', `/v1/incidents?key=${encodeURIComponent(key)}`, undefined, { authorization: '' })).toBe(
       401,
     );
