@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openIncident } from '../../src/core/incident.ts';
 import { withRunning } from '../../src/core/rounds.ts';
 import { withTelling } from '../../src/core/telling.ts';
-import { answerAlert, fingerprintOf } from '../../src/ledger/alerts.ts';
+import { answerAlert, fingerprintOf, firingAlert, listFiring } from '../../src/ledger/alerts.ts';
 import { answerItself, type Command, command } from '../../src/ledger/answers.ts';
 import { listAudit } from '../../src/ledger/audit.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
@@ -331,5 +331,22 @@ describe('an answer to an alert by the name its sender gave it', () => {
     expect(await answer({ kind: 'ack' })).toEqual([]);
     expect(await standing(batch.incident)).toMatchObject({ status: 'open', answer_rev: 0 });
     expect((await listAudit(ledger, { limit: 10, object: batch.incident })).audit).toEqual([]);
+  });
+
+  it('can be found by that name, or by its number, while it fires', async () => {
+    const twice = routing([route({ name: 'copy', continue: true }), route({ name: 'own' })]);
+    await createDoor(ledger, { routing: twice }).accept([named(), event({ dedup_key: 'other', source: 'mail' })]);
+    const fingerprint = fingerprintOf('shop', 'disk');
+    const found = await firingAlert(ledger, 'shop', { fingerprint });
+    expect(found).toMatchObject({ fingerprint, count: 1, incident: null, status: null, event: { dedup_key: 'disk' } });
+    expect(await firingAlert(ledger, 'shop', { number: found?.number ?? 0 })).toEqual(found);
+    expect(await firingAlert(ledger, 'mail', { fingerprint })).toBeUndefined();
+    expect(await listFiring(ledger, 'shop', { offset: 0, limit: 10 })).toEqual([found]);
+    expect(await listFiring(ledger, 'shop', { offset: 1, limit: 10 })).toEqual([]);
+    await answer({ kind: 'ack' });
+    const shown = await listFiring(ledger, 'shop', { fingerprint, offset: 0, limit: 10 });
+    expect(shown).toMatchObject([
+      { incident: expect.stringMatching(/^INC-/), status: 'acknowledged', answered_by: 'ana' },
+    ]);
   });
 });
