@@ -12,10 +12,10 @@ import { type Answer, type Endpoint, endpoint, ok, paging, text, word } from './
 import { Problem } from './problem.ts';
 import { CommandAnswer, IncidentDetail, IncidentView, pageOf } from './views.ts';
 
-const SNOOZE_MIN_MS = 60_000;
-const SNOOZE_MAX_MS = 30 * 86_400_000;
+export const SNOOZE_MIN_MS = 60_000;
+export const SNOOZE_MAX_MS = 30 * 86_400_000;
 /** A comment is a remark: what is longer has a place of its own, and a link. */
-const COMMENT_MAX = 4_000;
+export const COMMENT_MAX = 4_000;
 /** Policies have a few levels; what the highest is, the ledger knows. */
 const LEVEL_MAX = 100;
 

@@ -63,7 +63,7 @@ export function genieKeyIn(headers: Headers): string {
   return scheme.toLowerCase() === 'geniekey' && more.length === 0 ? key : '';
 }
 
-/** Opsgenie's five words; an error pages as its P2 does. */
+/** Opsgenie's five words, from the worst to the mildest. */
 const PRIORITIES: Readonly<Record<string, Severity>> = {
   P1: 'critical',
   P2: 'error',

@@ -1,6 +1,7 @@
 /** What a request about an alert asks for: the answers to give, in their order, and Opsgenie's words for what was done. */
 import { objectIn, textIn } from '../../core/unchecked.ts';
 import type { Command, CommandResult } from '../../ledger/answers.ts';
+import { COMMENT_MAX, SNOOZE_MAX_MS, SNOOZE_MIN_MS } from '../incidents.ts';
 
 export interface Asked {
   /** As Opsgenie's requests call it. */
@@ -13,11 +14,7 @@ export interface Asked {
   steps: (Command | 'close')[];
 }
 
-/** As our own snooze: test/http/incidents.test.ts. */
-const SNOOZE_MIN_MS = 60_000;
-const SNOOZE_MAX_MS = 30 * 86_400_000;
-/** What our own comments hold; Opsgenie's notes may be longer, and are cut. */
-const NOTE_MAX = 4_000;
+/** https://docs.opsgenie.com/docs/alert-api: `user` */
 const USER_MAX = 100;
 
 /** Undefined for what nothing here can do; or all that is wrong with the body. */
@@ -26,7 +23,8 @@ export function askedBy(what: string, body: unknown, now: Date): Asked | { probl
   const say = (name: string, max: number): string =>
     [...textIn(written[name]).trim().toWellFormed().replaceAll('\0', '\u{fffd}')].slice(0, max).join('');
   const user = say('user', USER_MAX);
-  const text = say('note', NOTE_MAX);
+  // Opsgenie's notes may be longer than our comments, and are cut.
+  const text = say('note', COMMENT_MAX);
   const note: Command[] = text === '' ? [] : [{ kind: 'comment', text }];
   switch (what) {
     case 'close':
