@@ -109,13 +109,13 @@ const everything = (notice: Notice, title: string, { facts = factsOf(notice), an
   ...links(notice),
 ];
 
-/** The notice's own lines and, for a lone alert, the sender's description. */
-function said({ lines, headline, alerts }: Notice, title?: string): Block[] {
+/** The notice's own lines and, for a lone alert, the sender's description: in a reply only a chapter's, which is news. */
+function said({ lines, headline, alerts, story }: Notice, title?: string): Block[] {
   const [lone] = alerts;
   const text = [
     ...(title !== undefined && title !== oneLine(headline) ? [oneLine(headline)] : []),
     ...lines.map(oneLine),
-    ...(title !== undefined && lone?.body && alerts.length === 1 ? [tidy(lone.body)] : []),
+    ...((title !== undefined || story) && lone?.body && alerts.length === 1 ? [tidy(lone.body)] : []),
   ]
     .filter((line) => line !== '')
     .join('\n');

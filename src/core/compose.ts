@@ -2,7 +2,7 @@
 import { ciLinksOf } from './ci.ts';
 import { type Event, type Labels, type Link, rankOf, type Severity } from './event.ts';
 import type { IncidentStatus, Notice, NoticeAlert, Reason } from './notice.ts';
-import { countsOf, isEnd, isGood } from './story.ts';
+import { countsOf, detailsOf, durationSaid, isEnd, isGood } from './story.ts';
 import { commonPattern } from './text.ts';
 import { inWords } from './time.ts';
 
@@ -223,13 +223,18 @@ function storyOf(
   const end = last !== undefined && isEnd(last);
   const name = (last && incident.lifecycle && last.labels[incident.lifecycle]) || incident.title;
   const ended: Partial<NonNullable<Notice['story']>> = end
-    ? { duration_ms: durationOf(incident.opened_at, last, at), counts: { events: String(so_far), ...countsIn(last) } }
+    ? { duration_ms: durationOf(incident.opened_at, last, at), counts: { events: String(so_far), ...countsOf(last) } }
     : {};
-  return { name, phase: end ? 'end' : isFirst ? 'start' : 'progress', ok: events.every(isGood), ...ended };
+  const details: Labels = Object.assign({}, ...events.map(detailsOf));
+  return {
+    name,
+    phase: end ? 'end' : isFirst ? 'start' : 'progress',
+    ok: events.every(isGood),
+    ...ended,
+    ...(Object.keys(details).length > 0 ? { details } : {}),
+  };
 }
 
-const countsIn = (event: Event): Labels => countsOf(event.labels);
-
-/** From the first chapter to the end, by the sender's clock where it says when it ended. */
+/** As the sender says; else from the first chapter to the end, by the sender's clock where it says when it ended. */
 const durationOf = (opened_at: string, last: Event, at: string): number =>
-  Math.max(0, Date.parse(last.occurred_at ?? at) - Date.parse(opened_at));
+  durationSaid(last) ?? Math.max(0, Date.parse(last.occurred_at ?? at) - Date.parse(opened_at));

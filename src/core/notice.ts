@@ -124,8 +124,15 @@ export interface Notice {
   links: Link[];
   /** What can be answered from inside the message: only where somebody is asked to act, and answers are set up. */
   answers?: NoticeAnswer[];
-  /** A chapter of a lifecycle: the end has the duration in milliseconds and the counts. */
-  story?: { name: string; phase: 'start' | 'progress' | 'end'; ok: boolean; duration_ms?: number; counts?: Labels };
+  /** A chapter of a lifecycle: the end has the duration in milliseconds and the counts. `details`: what it was begun with. */
+  story?: {
+    name: string;
+    phase: 'start' | 'progress' | 'end';
+    ok: boolean;
+    duration_ms?: number;
+    counts?: Labels;
+    details?: Labels;
+  };
   /** Constant over the attempts of one delivery: what a receiver recognises a repeat by. */
   delivery: { key: string; attempt: number };
   at: string;

@@ -175,7 +175,9 @@ export function factsOf(notice: Notice): [name: string, value: string][] {
     ['By', oneLine(notice.by ?? '')],
     ['Level', notice.level === undefined ? '' : String(notice.level)],
     ['Took', story?.duration_ms === undefined ? '' : inWords(story.duration_ms)],
-    ...Object.entries(story?.counts ?? {}).map(([name, value]): [string, string] => [oneLine(name), oneLine(value)]),
+    ...[...Object.entries(story?.counts ?? {}), ...Object.entries(story?.details ?? {})].map(
+      ([name, value]): [string, string] => [oneLine(name), oneLine(value)],
+    ),
     ['Trace', each(({ trace_id }) => trace_id)],
     ['Request', each(({ request_id }) => request_id)],
     ['Assignees', several(alerts.flatMap(({ assignees }) => assignees))],

@@ -229,6 +229,19 @@ describe('a chapter', () => {
     });
   });
 
+  it('has what its sender knows better: how long it took, though it was heard of late, and what it was begun with', () => {
+    const context = { duration_s: 12, counts: { success: 3 }, metadata: { batch: 32 } };
+    const { story: told } = story([event({ type: 'job_completed', labels: { ...job, environment: 'prod' }, context })]);
+    expect(told).toMatchObject({
+      duration_ms: 12_000,
+      counts: { events: '4', success: '3' },
+      details: { environment: 'prod', batch: '32' },
+    });
+    const begun = story([event({ type: 'job_started', labels: job, context })], { isFirst: true }).story;
+    expect(begun).toMatchObject({ phase: 'start', details: { batch: '32' } });
+    expect(begun?.counts).toBeUndefined();
+  });
+
   it('that ends before it began by the sender took no time', () => {
     expect(story([event({ type: 'job_completed', occurred_at: '2020-01-01T00:00:00.000Z' })]).story?.duration_ms).toBe(
       0,

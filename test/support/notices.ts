@@ -167,6 +167,7 @@ const CASES = {
         ok: true,
         duration_ms: 754_000,
         counts: { rows: '12000', failed: '0' },
+        details: { environment: 'production', batch: '32' },
       },
       delivery: { key: 'INC-1/story/b2/target' },
     }),

@@ -1,5 +1,5 @@
 /** Events about users: what is told of a new one, and how much of it. */
-import type { Json } from '../../core/event.ts';
+import type { Json, Labels } from '../../core/event.ts';
 import type { Notice, NoticeAlert } from '../../core/notice.ts';
 import { factsOf, oneLine } from '../../core/text.ts';
 import type { Config } from './config.ts';
@@ -77,6 +77,7 @@ export function withPrivacy(notice: Notice, privacy: Privacy): Notice {
     ...notice,
     headline: shown(notice.headline),
     lines: notice.lines.map(shown),
+    ...(notice.story === undefined ? {} : { story: storyShown(notice.story, shown) }),
     ...(notice.by === undefined ? {} : { by: shown(notice.by) }),
     ...(notice.pattern === undefined ? {} : { pattern: shown(notice.pattern) }),
     incident: { ...notice.incident, title: shown(notice.incident.title) },
@@ -93,6 +94,14 @@ export function withPrivacy(notice: Notice, privacy: Privacy): Notice {
     components: notice.components.map(shown),
   };
 }
+
+const storyShown = (story: NonNullable<Notice['story']>, shown: (text: string) => string): typeof story => ({
+  ...story,
+  ...(story.counts && { counts: valuesShown(story.counts, shown) }),
+  ...(story.details && { details: valuesShown(story.details, shown) }),
+});
+const valuesShown = (values: Labels, shown: (text: string) => string): Labels =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, shown(value)]));
 
 /** Names of at least three letters: a shorter one would take pieces out of other words. */
 const NAME_MIN = 3;

@@ -103,7 +103,8 @@ function lines(notice: Notice, title?: string): Piece[] {
     .filter((line) => line !== '')
     .join('\n');
   const [lone] = notice.alerts;
-  const body = title !== undefined && notice.alerts.length + notice.more === 1 ? tidy(lone?.body ?? '').trim() : '';
+  const isShown = title !== undefined || notice.story !== undefined;
+  const body = isShown && notice.alerts.length + notice.more === 1 ? tidy(lone?.body ?? '').trim() : '';
   const outcome = title === undefined && notice.story?.phase === 'end' ? facts(notice, outcomeOf(notice)) : [];
   return [
     ...(text === '' ? [] : [said(text, SAID_MAX)]),
