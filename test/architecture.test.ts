@@ -67,6 +67,8 @@ const TABLE: Readonly<Record<string, Room>> = {
     packages: ['zod', '@redis/client'],
     node: true,
   },
+  /** What runs at the sender's, without any part of the server. */
+  clients: { rooms: [], packages: ['openapi-fetch'], node: true },
 };
 /** What the table forbids and is done all the same, by file; what is mended leaves the list. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {};

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line: start everything, only the API, or only a worker; check or import a configuration, check the audit; rotate keys; print the tables. */
 import { parseArgs } from 'node:util';
+import { runCommand } from '../clients/run.ts';
 import { loadConfig } from '../config/load.ts';
 import { createRules } from '../egress/rules.ts';
 import { firstKey } from '../ledger/keys.ts';
@@ -27,6 +28,7 @@ const USAGE = `tocsin ${version}
   tocsin audit export    the audit as JSON lines (--write FILE)
   tocsin secrets rotate  seals stored secrets anew with the first key of TOCSIN_SECRET_KEYS
   tocsin secrets new-key prints a key for that list
+  tocsin run             runs a job and tells its story: --name NAME -- COMMAND (see tocsin run --help)
   tocsin docs            prints the tables of the README (--write FILE puts them in)
 
   --config FILE          the configuration (else TOCSIN_CONFIG, else ./tocsin.yaml, else the environment)
@@ -37,6 +39,10 @@ const print = (text: string): void => void process.stdout.write(text);
 const { env } = process;
 
 async function main(): Promise<void> {
+  if (process.argv[2] === 'run') {
+    process.exitCode = await runCommand(process.argv.slice(3));
+    return;
+  }
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {

@@ -1,0 +1,165 @@
+/** Both wrappers of a command, `tocsin run` and `python3 tocsin.py run`: what one promises, the other keeps. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createLines, factsInLine } from '../../src/clients/output.ts';
+import { type Door, KEY, startDoor } from './door.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+const hasPython = ((): boolean => {
+  try {
+    execFileSync('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 8))'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+let door: Door;
+beforeEach(async () => {
+  door = await startDoor();
+});
+afterEach(() => door.close());
+
+const WRAPPERS: { name: string; command: [string, ...string[]]; there: boolean }[] = [
+  { name: 'tocsin run', command: [process.execPath, `${ROOT}src/main/tocsin.ts`, 'run'], there: true },
+  { name: 'tocsin.py run', command: ['python3', `${ROOT}src/clients/tocsin.py`, 'run'], there: hasPython },
+];
+
+describe.each(WRAPPERS)('$name', ({ command: [file, ...first], there }) => {
+  const begin = (args: string[], env: Record<string, string> = door.env): ChildProcess =>
+    spawn(file, [...first, ...args], {
+      env: { PATH: process.env.PATH ?? '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  const ended = async (child: ChildProcess) => {
+    let [stdout, stderr] = ['', ''];
+    child.stdout?.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr?.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    const [code] = await once(child, 'close');
+    return { code: code as number | null, stdout, stderr };
+  };
+  const run = (args: string[], env?: Record<string, string>) => ended(begin(args, env));
+  const types = (): string[] => door.told.map(({ type }) => type);
+
+  it.runIf(there)('tells start, progress and end, copies the output and passes a good end through', async () => {
+    const script =
+      'echo "tocsin: 40/100"; echo out; echo err >&2; echo "tocsin: {\\"failed\\": 5, \\"model\\": \\"small\\"}" >&2';
+    const options = ['--name', 'train', '--label', 'team=ml', '--metadata', 'batch=32', '--environment', 'staging'];
+    const { code, stdout, stderr } = await run([...options, '--progress', '--', 'sh', '-c', script]);
+    expect([code, stdout]).toEqual([0, 'tocsin: 40/100\nout\n']);
+    expect(stderr).toBe('err\ntocsin: {"failed": 5, "model": "small"}\n');
+    expect([types()[0], types().at(-1)]).toEqual(['job_started', 'job_completed']);
+    expect(door.told[0]).toMatchObject({
+      labels: { job: 'train', environment: 'staging', team: 'ml' },
+      context: { metadata: { batch: '32' } },
+    });
+    expect(door.told.at(-1)).toMatchObject({
+      status: 'resolved',
+      context: { counts: { processed: 40, total: 100, failed: 5 }, stats: { model: 'small' } },
+    });
+  });
+
+  it.runIf(there)('passes an exit code through, and tells the last lines of stderr', async () => {
+    const { code, stderr } = await run(['--name', 'train', '--', 'sh', '-c', 'echo "disk is full" >&2; exit 7']);
+    expect([code, stderr]).toEqual([7, 'disk is full\n']);
+    expect(door.told.at(-1)).toMatchObject({
+      type: 'job_failed',
+      severity: 'error',
+      body: 'disk is full\nexit code 7',
+      context: { exit_code: 7, error: 'disk is full\nexit code 7' },
+    });
+  });
+
+  it.runIf(there)('says of a command that is killed, or is none, what a shell says', async () => {
+    expect((await run(['--name', 'killed', '--', 'sh', '-c', 'kill -9 $$'])).code).toBe(137);
+    expect((await run(['--name', 'none', '--', '/nowhere/to/be/found'])).code).toBe(127);
+    expect((await run(['--name', 'plain', '--', '/etc/passwd'])).code).toBe(126);
+    expect(types().filter((type) => type === 'job_failed')).toHaveLength(3);
+    expect(door.told.find(({ service, type }) => service === 'killed' && type === 'job_failed')?.body).toBe(
+      'ended by SIGKILL',
+    );
+  });
+
+  it.runIf(there)('passes SIGTERM on, and tells a cancelled job', async () => {
+    const child = begin(['--name', 'train', '--', 'sh', '-c', 'echo ready; exec sleep 60']);
+    const whole = ended(child);
+    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    child.kill('SIGTERM');
+    expect((await whole).code).toBe(143);
+    expect(door.told.at(-1)).toMatchObject({ type: 'job_cancelled', severity: 'warning', body: 'ended by SIGTERM' });
+  });
+
+  it.runIf(there)('streams the output into the story', async () => {
+    await run(['--name', 'train', '--stream', '--', 'sh', '-c', 'echo "epoch 1"; echo "epoch 2"; echo "epoch 3" >&2']);
+    const shown = door.told.flatMap(({ type, body }) => (type === 'job_progress' ? String(body).split('\n') : []));
+    expect(shown.sort()).toEqual(['epoch 1', 'epoch 2', 'epoch 3']);
+  });
+
+  it.runIf(there)('runs a job whose Tocsin is away: the next run of either wrapper tells of it, in order', async () => {
+    door.state = 'away';
+    const first = await run(['--name', 'early', '--', 'sh', '-c', 'exit 3'], { ...door.env, TOCSIN_WAIT: '0.3' });
+    expect(first.code).toBe(3);
+    expect(first.stderr).toMatch(/2 events wait in the spool; the next run sends them/);
+    expect(first.stderr).not.toContain(KEY);
+    door.state = 'open';
+    const other = WRAPPERS.find(({ command, there: isThere }) => command[0] !== file && isThere) ?? WRAPPERS[0];
+    const [again = '', ...more] = other?.command ?? [];
+    const second = spawn(again, [...more, '--name', 'late', '--', 'true'], {
+      env: { PATH: process.env.PATH ?? '', ...door.env },
+      stdio: 'ignore',
+    });
+    await once(second, 'close');
+    expect(door.told.map(({ service, type }) => [service, type])).toEqual([
+      ['early', 'job_started'],
+      ['early', 'job_failed'],
+      ['late', 'job_started'],
+      ['late', 'job_completed'],
+    ]);
+  });
+
+  it.runIf(there)('runs a job that is told to nobody, and refuses one without a name or a command', async () => {
+    const { code, stderr } = await run(['--name', 'x', '--', 'sh', '-c', 'exit 4'], {});
+    expect([code, stderr]).toEqual([4, expect.stringMatching(/TOCSIN_URL is not set/)]);
+    expect((await run(['--', 'true'])).code).toBe(2);
+    expect((await run(['--name', 'x', '--'])).code).toBe(2);
+    expect((await run(['--name', 'x', '--label', 'novalue', '--', 'true'])).code).toBe(2);
+    expect(door.told).toEqual([]);
+  });
+});
+
+describe('a line', () => {
+  it.each([
+    ['tocsin: {"processed": 10, "total": 100}', { processed: 10, total: 100 }],
+    ['  tocsin: 10/100 ', { processed: 10, total: 100 }],
+    ['tocsin: [1]', undefined],
+    ['tocsin: {broken', undefined],
+    ['tocsin is away: 1/2', undefined],
+    ['10/100', undefined],
+  ])('%j says %j', (line, facts) => {
+    expect(factsInLine(line)).toEqual(facts);
+  });
+
+  it('is whole, whatever the chunks are, and what a bar has overwritten is gone', () => {
+    const lines: string[] = [];
+    const { take, end } = createLines((line) => lines.push(line));
+    const bytes = Buffer.from('één\r\n10%\r20%\r30%\nlast');
+    for (const byte of bytes) take(Buffer.from([byte]));
+    end();
+    expect(lines).toEqual(['één', '30%', 'last']);
+  });
+
+  it('that never ends fills no memory', () => {
+    const lines: string[] = [];
+    const { take, end } = createLines((line) => lines.push(line));
+    for (let at = 0; at < 100; at++) take(Buffer.alloc(10_000, 'x'));
+    end();
+    expect(lines.map(({ length }) => length)).toEqual([2_000]);
+  });
+});
