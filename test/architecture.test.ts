@@ -79,6 +79,9 @@ const LINES_MAX = 350;
 /** Longer than that today, with the length they may not exceed; a file that has shrunk leaves the list. */
 const TOO_LONG: Readonly<Record<string, number>> = {};
 
+/** Written from the OpenAPI document by test/clients/api.test.ts: as long as the API is large. */
+const GENERATED: readonly string[] = ['src/clients/api.ts'];
+
 interface Import {
   /** As written: `../core/event.ts`, `zod`, `node:fs`. */
   from: string;
@@ -255,7 +258,7 @@ describe('every file', () => {
 
   it(`has at most ${LINES_MAX} lines, or no more than it is known for`, () => {
     const long = house
-      .filter((file) => linesOf(file) > (TOO_LONG[file.path] ?? LINES_MAX))
+      .filter((file) => !GENERATED.includes(file.path) && linesOf(file) > (TOO_LONG[file.path] ?? LINES_MAX))
       .map((file) => `${file.path}: ${linesOf(file)}`);
     expect(long).toEqual([]);
   });

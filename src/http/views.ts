@@ -257,3 +257,26 @@ export const pageOf = (noun: string, item: z.ZodType) =>
     [noun]: z.array(item),
     next: z.string().optional().meta({ description: 'The cursor of the next page.' }),
   });
+
+/** The shapes that the document describes once, by the names that clients know them by. */
+const NAMED = {
+  Incident: IncidentView,
+  IncidentDetail,
+  Delivery: DeliveryView,
+  DeliveryDetail,
+  Attempt: AttemptView,
+  Health: HealthView,
+  Integration: IntegrationView,
+  Key: KeyView,
+  MadeKey,
+  AuditRow,
+  StoredEvent: StoredEventView,
+  EventsAnswer,
+  CommandAnswer,
+  RedeliveryAnswer,
+  SendAnswer,
+  TestAnswer,
+  ChannelsAnswer,
+  Explained,
+};
+for (const [id, view] of Object.entries(NAMED)) z.globalRegistry.add(view, { id });
