@@ -635,10 +635,17 @@ def _run_command(asked, command):
     if code == 0 and not stopped:
         job.end("completed")
     else:
-        why = f"ended by {signal.Signals(ended).name}" if ended else f"exit code {code}"
+        why = f"ended by {_signal_name(ended)}" if ended else f"exit code {code}"
         how = "cancelled" if stopped or ended in asks else "failed"
         job.end(how, error="\n".join([*last, why]), exit_code=code)
     return code if ended is None else 128 + ended
+
+
+def _signal_name(number):
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # Some real-time signals have no name.
 
 
 def _pair(text):

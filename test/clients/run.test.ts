@@ -1,21 +1,13 @@
 /** Both wrappers of a command, `tocsin run` and `python3 tocsin.py run`: what one promises, the other keeps. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLines, factsInLine } from '../../src/clients/output.ts';
+import { hasPython } from '../support/python.ts';
 import { type Door, KEY, startDoor } from './door.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-
-const hasPython = ((): boolean => {
-  try {
-    execFileSync('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 8))'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 let door: Door;
 beforeEach(async () => {
@@ -131,6 +123,78 @@ describe.each(WRAPPERS)('$name', ({ command: [file, ...first], there }) => {
     expect((await run(['--name', 'x', '--'])).code).toBe(2);
     expect((await run(['--name', 'x', '--label', 'novalue', '--', 'true'])).code).toBe(2);
     expect(door.told).toEqual([]);
+  });
+});
+
+const PROGRAMS: { name: string; command: [string, ...string[]]; there: boolean }[] = [
+  {
+    name: 'runJob',
+    command: [
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      `import { runJob } from '${ROOT}src/clients/job.ts';
+       await runJob('train', () => new Promise((resolve) => { console.log('ready'); setTimeout(resolve, 60_000); }));`,
+    ],
+    there: true,
+  },
+  {
+    name: 'run_with_slack',
+    command: [
+      'python3',
+      '-B',
+      '-c',
+      `import sys, time
+sys.path.insert(0, '${ROOT}src/clients')
+from tocsin import run_with_slack
+run_with_slack('train', lambda: (print('ready', flush=True), time.sleep(60)))`,
+    ],
+    there: hasPython,
+  },
+];
+
+describe.each(PROGRAMS)('a program with $name', ({ command: [file, ...args], there }) => {
+  it.runIf(there)('that is asked to stop says so, and ends as it would have without it', async () => {
+    const env = { PATH: process.env.PATH ?? '', ...door.env };
+    const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(child.stdout, 'data');
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([null, 'SIGTERM']);
+    expect(door.told.map(({ type }) => type)).toEqual(['job_started', 'job_cancelled']);
+    expect(door.told.at(-1)?.body).toBe('ended by SIGTERM');
+  });
+});
+
+describe('the spool of the Python client', () => {
+  it.runIf(hasPython)('that is full lets go of the oldest progress first, and says so', async () => {
+    door.state = 'away';
+    const code = `import sys
+sys.path.insert(0, '${ROOT}src/clients')
+import tocsin
+tocsin.SPOOL_BYTES_MAX, tocsin.PROGRESS_EVERY_S = 2500, 0
+def job():
+    for n in range(20):
+        tocsin.current_job().progress(processed=n)
+tocsin.run_with_slack('train', job)`;
+    const env = { PATH: process.env.PATH ?? '', ...door.env, TOCSIN_WAIT: '0' };
+    const child = spawn('python3', ['-B', '-c', code], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    expect(await once(child, 'close')).toEqual([0, null]);
+    expect(stderr).toMatch(/the spool is full: dropped 1 events that waited longest/);
+    door.state = 'open';
+    await once(
+      spawn('python3', ['-B', `${ROOT}src/clients/tocsin.py`, 'run', '--name', 'x', '--', 'true'], {
+        env: { ...env, TOCSIN_WAIT: '20' },
+      }),
+      'close',
+    );
+    const story = door.told.filter(({ service }) => service === 'train').map(({ type, context }) => [type, context]);
+    expect([story[0]?.[0], story.at(-1)?.[0]]).toEqual(['job_started', 'job_completed']);
+    expect(story.length).toBeLessThan(10);
+    expect(story.at(-2)).toMatchObject(['job_progress', { counts: { processed: 19 } }]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** Journeys of a job from where it runs to the thread in which people read of it: both wrappers, and Tocsin away meanwhile. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { MadeKey } from '../../src/clients/client.ts';
 import { runJob } from '../../src/clients/job.ts';
 import { type Harness, harness } from '../support/harness.ts';
+import { hasPython } from '../support/python.ts';
 import { type Line, startLine } from '../support/tcp-proxy.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -23,15 +24,6 @@ routes:
 default: { notify: [] }
 egress: { allow: ['127.0.0.0/8'] }
 `;
-
-const hasPython = ((): boolean => {
-  try {
-    execFileSync('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 8))'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 let h: Harness;
 let line: Line;
