@@ -227,6 +227,8 @@ function routesOf(names: Set<string>) {
       name: 'jobs',
       type: ['job_*', 'job.*', 'job:*'],
       lifecycle: 'job',
+      // Runs beside each other, or after one that was killed before it could say so, are stories of their own.
+      group_by: ['run'],
       notify: ['slack-bot'],
       continue: true,
     });

@@ -212,7 +212,8 @@ describe('the environment without a file', () => {
 
   it('makes jobs stories, in the channel of the bot', () => {
     expect(told(BOT, 'job_started', 'info', { job: 'prices' })).toEqual([['jobs', ['slack-bot']]]);
-    expect(load(BOT).routing.routes.find(({ name }) => name === 'jobs')?.policy.lifecycle).toBe('job');
+    const jobs = load(BOT).routing.routes.find(({ name }) => name === 'jobs');
+    expect(jobs).toMatchObject({ group_by: ['run'], policy: { lifecycle: 'job' } });
     expect(told({ ...BOT, ...MAIL }, 'job_failed', 'critical')).toEqual([
       ['jobs', ['slack-bot']],
       ['critical', ['slack-bot', 'email']],
