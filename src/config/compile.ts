@@ -1,6 +1,7 @@
 /** From what the operator wrote to what `decide` reads: complete routes, inherited settings, every name looked up. */
 import type { z } from 'zod';
 import type { Interval } from '../core/interval.ts';
+import { OWNER } from '../core/owner.ts';
 import type { Failover, Level, Policy } from '../core/policy.ts';
 import type { Inhibition, Route, Routing } from '../core/route.ts';
 import { entriesOf, type Findings, listOf } from './check.ts';
@@ -32,6 +33,12 @@ const FAILOVER_AFTER_MS = 15_000;
 
 /** An integration whose attempts are made so is not mentioned in the policy: core/policy.ts. */
 const ORDINARY = { timeout_ms: 10_000, backoff_ms: 5_000 };
+
+/** What a policy says of how attempts are made; undefined where they are made in the ordinary way. */
+export function unusual({ timeout_ms, backoff_ms }: typeof ORDINARY): typeof ORDINARY | undefined {
+  const isOrdinary = timeout_ms === ORDINARY.timeout_ms && backoff_ms === ORDINARY.backoff_ms;
+  return isOrdinary ? undefined : { timeout_ms, backoff_ms };
+}
 
 /** What the routing has to know of integrations. */
 export interface Targets {
@@ -67,6 +74,7 @@ export function compileRouting(written: Written, targets: Targets, findings: Fin
   const { problemWith } = targets;
   const tellable = (names: string[] | undefined, path: Path): void => {
     names?.forEach((target, at) => {
+      if (target === OWNER) return;
       const problem = problemWith(target, [...path, at]);
       if (problem) findings.note([...path, at], problem);
     });
@@ -203,9 +211,8 @@ function patienceOf(
 ): NonNullable<Policy['patience']> {
   const names = [...notify, ...levels.flatMap((level) => level.notify), ...Object.values(failover).map(({ to }) => to)];
   const pairs = [...new Set(names)].flatMap((name) => {
-    const { timeout_ms, backoff_ms } = targets.patienceOf(name) ?? ORDINARY;
-    const isOrdinary = timeout_ms === ORDINARY.timeout_ms && backoff_ms === ORDINARY.backoff_ms;
-    return isOrdinary ? [] : [[name, { timeout_ms, backoff_ms }] as const];
+    const own = unusual(targets.patienceOf(name) ?? ORDINARY);
+    return own ? [[name, own] as const] : [];
   });
   return Object.fromEntries(pairs);
 }

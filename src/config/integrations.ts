@@ -6,7 +6,7 @@ import type { Reach } from './addresses.ts';
 import { entriesOf, type Findings } from './check.ts';
 import type { Rate } from './duration.ts';
 import { unknownName } from './problems.ts';
-import { Name, SharedFields } from './schema.ts';
+import { IntegrationName, Name, SharedFields } from './schema.ts';
 
 export interface Patience {
   timeout_ms: number;
@@ -70,7 +70,7 @@ export function integrationsOf(value: unknown, registry: Registry, findings: Fin
   const kinds = [...registry.channels, ...registry.writers];
   for (const [name, written] of entriesOf('integrations', value, findings)) {
     const path = ['integrations', name];
-    findings.check(Name, name, path);
+    findings.check(IntegrationName, name, path);
     const typed = withType(written, path, 'channel', kinds, findings);
     if (!typed) continue;
     const { kind, fields } = typed;

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { channels, writers } from '../channels/index.ts';
+import { OWNER } from '../core/owner.ts';
 import type { Routing } from '../core/route.ts';
 import { sources } from '../sources/index.ts';
 import { refusedAddresses } from './addresses.ts';
@@ -168,6 +169,7 @@ function checked(name: string, document: Document, registry: Registry, stored: S
   const mayBeNamed =
     (use: Unresolved['use']): MayBeNamed =>
     (target, path) => {
+      if (target === OWNER) return 'owner may stand in notify of a route and nowhere else: it is who an event is about';
       const type = typeOf.get(target);
       if (type !== undefined) return useProblem(use, { name: target, type }, writerIds);
       if (stored !== 'later' && !stored.includes(target))

@@ -13,6 +13,7 @@ import {
   parseWeekdays,
 } from '../core/interval.ts';
 import { type Compile, globTest, parseMatcher } from '../core/match.ts';
+import { OWNER, OWNER_MAX } from '../core/owner.ts';
 import { TOGGLES, type Toggle } from '../core/toggles.ts';
 import { duration, rate } from './duration.ts';
 
@@ -24,6 +25,10 @@ const compile: Compile = (pattern) => {
 
 const NAME = /^[\w.-]{1,64}$/;
 export const Name = z.string().regex(NAME, 'must be 1 to 64 letters, digits, _ . or -');
+export const IntegrationName = Name.refine(
+  (name) => name !== OWNER,
+  'must not be owner, which in notify stands for the integrations of the user that an event names',
+);
 const severity = z.enum(SEVERITIES);
 
 /** `parse` of core as a zod type: its Error becomes the problem. */
@@ -47,8 +52,6 @@ const many = <T extends z.ZodType>(one: T) =>
 
 const matchers = many(parsed((text) => parseMatcher(text, compile)));
 const webAddress = z.url({ protocol: /^https?$/, error: 'must be an http or https address' });
-
-const OWNER_MAX = 100;
 
 /** One switch for each kind of event that has one. */
 const events = z.strictObject(
@@ -100,7 +103,7 @@ export const SharedFields = z.strictObject({
     .optional()
     .meta({
       title: 'Owner',
-      description: 'Whose it is, where it is somebody’s.',
+      description: 'Whose it is, where it is somebody’s: routes with notify: [owner] tell it of events with this user.',
       pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
     }),
 });

@@ -1,7 +1,9 @@
 /** Integrations by their names, wherever they are kept: those of the file, and those that the ledger has. */
 import type { Json } from '../core/event.ts';
+import { OWNER, type Own, type Owned, type OwnedBy } from '../core/owner.ts';
 import { boundTo, type SecretField, type StoredIntegration } from '../core/stored.ts';
 import { withSecrets } from './change.ts';
+import { unusual } from './compile.ts';
 import { type Integration, integrationOf, type Registry, roundProblem } from './integrations.ts';
 import { type Config, useProblem } from './load.ts';
 import { ConfigError, inOurWords, nearest, type Problem, pathText, problemsOf } from './problems.ts';
@@ -19,6 +21,8 @@ export type Listed =
 export interface Integrations {
   /** The one of this name: what a change made of it is seen by every process within FRESH_MS; `now`: at once. */
   named(name: string, when?: 'now'): Promise<Integration | Missing>;
+  /** The channels of these owners, by name: seen as one that is named is. */
+  ownedBy: OwnedBy;
   /** All of them as they are at this moment. */
   list(): Promise<Listed[]>;
   /** From now on these values are secrets to the log too. */
@@ -34,6 +38,8 @@ export type Open = (box: string, bound: string) => string | undefined;
 
 /** How long what was read of the ledger is good for. */
 const FRESH_MS = 5_000;
+/** An owner who has none may have made one in another process; asked no more often than so, however many events name one. */
+const UNKNOWN_FRESH_MS = 1_000;
 /** Shorter values are no secrets, and scrubbing them would cut words out of the log. */
 const SECRET_MIN = 6;
 
@@ -97,6 +103,11 @@ export function createIntegrations(input: {
         }
       );
     },
+    async ownedBy(users) {
+      const byOwner = async (fresh_ms: number): Promise<Owned> => owners(file, await stored(fresh_ms), registry);
+      const owned = await byOwner(FRESH_MS);
+      return users.every((user) => owned.has(user)) ? owned : byOwner(UNKNOWN_FRESH_MS);
+    },
     async list() {
       const others = await stored(0);
       return [
@@ -110,6 +121,30 @@ export function createIntegrations(input: {
       read = undefined;
     },
   };
+}
+
+/** The channels that have an owner. A stored one that cannot be used is there too: its delivery says why it is dead. */
+function owners(
+  file: ReadonlyMap<string, Integration>,
+  stored: ReadonlyMap<string, Listed>,
+  { writers }: Pick<Registry, 'writers'>,
+): Owned {
+  const owned = new Map<string, Own[]>();
+  const add = (owner: string, own: Own): void => void owned.set(owner, [...(owned.get(owner) ?? []), own]);
+  const addWhole = ({ name, kind, owner, enabled, patience }: Integration): void => {
+    const own = unusual(patience);
+    if (kind === 'channel' && owner !== undefined) add(owner, { name, enabled, ...(own ? { patience: own } : {}) });
+  };
+  for (const integration of file.values()) addWhole(integration);
+  for (const one of stored.values()) {
+    if (one.origin === 'file') continue;
+    const { integration, row } = one;
+    if (!('missing' in integration)) addWhole(integration);
+    else if (row.owner !== null && !writers.some(({ id }) => id === row.type))
+      add(row.owner, { name: row.name, enabled: row.settings.enabled !== false });
+  }
+  for (const own of owned.values()) own.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return owned;
 }
 
 /** A row as an integration, or what is wrong with it, and the secrets that were in its box. */
@@ -178,7 +213,12 @@ export function checkNames(
   if (problems.length > 0) throw new ConfigError(file ?? 'the environment', problems);
   return [...stored.keys()]
     .filter((name) => integrations.has(name))
-    .map((name) => `${name} is in the configuration and stored as well: the configuration is what counts`);
+    .map((name) => `${name} is in the configuration and stored as well: the configuration is what counts`)
+    .concat(
+      stored.has(OWNER)
+        ? ['an integration called owner is stored: no route tells it, for the word means the user']
+        : [],
+    );
 }
 
 function unknown(name: string, known: string[]): string {

@@ -29,6 +29,8 @@ export interface Event {
   trace_id?: string;
   request_id?: string;
   assignees: string[];
+  /** Who it is about: a route with `notify: [owner]` tells this user's own integrations. */
+  user?: string;
   links: Link[];
   status: 'firing' | 'resolved';
   dedup_key?: string;
@@ -118,8 +120,8 @@ export const isSentLabel = (name: string): boolean => SENT.has(name);
 
 /**
  * What matchers and `group_by` see: the event's labels, and over them its own fields `source`, `type`, `severity`,
- * `service`, `status`. A sender's label that one of these hides is seen as `labels.severity` and so on. A label nobody set
- * is the empty string.
+ * `service`, `status`, and `user` where it has one. A sender's label that one of these hides is seen as `labels.severity`
+ * and so on. A label nobody set is the empty string.
  */
 export function labelsOf(event: Event): Labels {
   const hidden = HIDING.filter((name) => Object.hasOwn(event.labels, name)).map(
@@ -133,12 +135,13 @@ export function labelsOf(event: Event): Labels {
     severity: event.severity,
     status: event.status,
     service: event.service ?? event.labels.service ?? '',
+    ...(event.user === undefined ? {} : { user: event.user }),
   };
 }
 
 /**
  * The canonical text that makes two events one alert: source and dedup_key; where none is given, everything that
- * names the trouble (source, type, service, title, components, labels). The ledger keeps its SHA-256.
+ * names the trouble (source, type, service, title, components, labels, user). The ledger keeps its SHA-256.
  */
 export function identityOf(event: Event): string {
   if (event.dedup_key !== undefined) return keyIdentity(event.source, event.dedup_key);
@@ -151,6 +154,7 @@ export function identityOf(event: Event): string {
     event.title,
     event.components,
     labels,
+    ...(event.user === undefined ? [] : [event.user]),
   ]);
 }
 

@@ -3,6 +3,7 @@ import type { Event, Labels, Severity } from './event.ts';
 import { identityOf, isSentLabel, isWorse, labelsOf, shiftSeverity } from './event.ts';
 import { type Interval, isWithin } from './interval.ts';
 import { labelValue, type Matcher, matcherText, matchesAll } from './match.ts';
+import { type Owned, type OwnerOutcome, tellsOwner, userOf, withOwner } from './owner.ts';
 import type { Policy } from './policy.ts';
 import { toldInWords } from './told.ts';
 
@@ -26,7 +27,7 @@ export interface Route {
   mute: Interval[];
   /** Within the interval the severity is worse by `steps` (milder when negative). */
   severity_during: { interval: Interval; steps: number }[];
-  /** On a lifecycle route these come besides the lifecycle label. */
+  /** On a lifecycle route these come besides the lifecycle label; where the owner is told, besides `user`. */
   group_by: string[] | 'all';
   policy: Policy;
   children: Route[];
@@ -62,7 +63,10 @@ export type Taken =
       group: Labels;
       /** After severity_during. */
       severity: Severity;
+      /** With the owner's integrations in place of the word. */
       policy: Policy;
+      /** What became of the word `owner`; absent where the route does not have it. */
+      owner?: OwnerOutcome;
       why: string;
       /** Who would be told, and when, in words. */
       told: string;
@@ -103,8 +107,15 @@ const QUOTED_MAX = 60;
  * event itself; what no route takes, the fallback takes. Matchers see the severity as sent, the group sees it after
  * severity_during. Then inhibitions, `active` and `mute` are asked, in this order.
  * A resolve is never held back by them: unlike in Alertmanager, what was told before a mute is also seen to end.
+ * `owned` has the integrations of the event's user, where a route tells the owner.
  */
-export function decide(event: Event, routing: Routing, firing: readonly FiringAlert[], now: Date): Decision {
+export function decide(
+  event: Event,
+  routing: Routing,
+  firing: readonly FiringAlert[],
+  now: Date,
+  owned: Owned = new Map(),
+): Decision {
   const labels = labelsOf(event);
   const tried: Tried[] = [];
   const matching = matchingAmong(routing.routes, event, labels, tried);
@@ -114,7 +125,7 @@ export function decide(event: Event, routing: Routing, firing: readonly FiringAl
     matching.push({ route: routing.fallback, why });
   }
   const inhibited = event.status === 'firing' ? inhibitedBy(event, labels, routing.inhibitions, firing) : undefined;
-  const routes = matching.map(({ route, why }) => take(route, why, inhibited, event, labels, now));
+  const routes = matching.map(({ route, why }) => take(route, why, inhibited, event, labels, now, owned));
   const joined = routes.flatMap((taken) => (taken.outcome === 'join' ? [taken.severity] : []));
   const severity = joined.reduce<Severity | undefined>(
     (worst, next) => (isWorse(next, worst) ? next : worst),
@@ -238,6 +249,7 @@ function take(
   event: Event,
   labels: Labels,
   now: Date,
+  owned: Owned,
 ): Taken {
   const held = event.status === 'firing' ? (heldBack(inhibited) ?? heldByTime(route, now)) : undefined;
   if (held) return { route: route.name, ...held };
@@ -251,8 +263,9 @@ function take(
       `${event.severity} counts as ${severity} during ${during.map(({ interval }) => interval.name).join(', ')}`,
     );
   if (missing) reasons.push(`it has no label ${missing} to name its story, so its type does`);
-  const { policy } = route;
-  const told = toldInWords(policy, severity, event.status);
+  const { policy, owner, why: unowned } = withOwner(route.policy, userOf(event), owned);
+  if (unowned !== undefined) reasons.push(unowned);
+  const told = toldInWords(policy, severity, event.status, unowned);
   return {
     route: route.name,
     outcome: 'join',
@@ -260,6 +273,7 @@ function take(
     group,
     severity,
     policy,
+    ...(owner === undefined ? {} : { owner }),
     why: reasons.join('; '),
     told,
   };
@@ -281,7 +295,8 @@ function heldByTime({ active, mute }: Route, now: Date): Held | undefined {
 
 /**
  * The labels an event is grouped by. `all` takes every label that has a value, each once, by our name for it; `status` is
- * never one of them, or a resolve would not find its firing. A lifecycle groups by the label that names the story, and where that is missing by the type.
+ * never one of them, or a resolve would not find its firing. A lifecycle groups by the label that names the story, and
+ * where that is missing by the type. Where the owner is told, no two users share an incident: each would hear of the other's.
  */
 function groupOf(route: Route, labels: Labels): { group: Labels; missing?: string } {
   const all = () =>
@@ -290,6 +305,7 @@ function groupOf(route: Route, labels: Labels): { group: Labels; missing?: strin
   const { lifecycle } = route.policy;
   const missing = lifecycle !== undefined && labelValue(labels, lifecycle) === '' ? lifecycle : undefined;
   if (lifecycle !== undefined) names.push(missing === undefined ? lifecycle : 'type');
+  if (tellsOwner(route.policy)) names.push('user');
   const pairs = [...new Set(names)].sort().map((name) => [name, labelValue(labels, name)] as const);
   const group: Labels = Object.fromEntries(pairs);
   return missing === undefined ? { group } : { group, missing };

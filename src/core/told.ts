@@ -3,15 +3,20 @@ import type { Severity } from './event.ts';
 import type { Policy } from './policy.ts';
 import { inWords } from './time.ts';
 
-/** Who hears of an incident opened now with this severity, and when. */
-export function toldInWords(policy: Policy, severity: Severity, status: 'firing' | 'resolved'): string {
+/** Who hears of an incident opened now with this severity, and when. `unowned`: why its owner is nobody. */
+export function toldInWords(
+  policy: Policy,
+  severity: Severity,
+  status: 'firing' | 'resolved',
+  unowned = 'the route has no one in notify and no escalation',
+): string {
   const { notify, levels, failover, repeat } = policy;
   if (status === 'resolved') {
     return policy.tell_resolved
       ? 'whoever was told of it hears that it is over'
       : 'nobody hears of the end (tell_resolved is off)';
   }
-  if (notify.length === 0 && levels.length === 0) return 'nobody: the route has no one in notify and no escalation';
+  if (notify.length === 0 && levels.length === 0) return `nobody: ${unowned}`;
   // The first page goes to `notify` and to level 1 together (core/plan.ts).
   const first = [...new Set([...notify, ...(levels[0]?.notify ?? [])])];
   const said = [`${first.join(', ')} ${whenInWords(policy, severity)}`];

@@ -4,7 +4,7 @@ import { secretPaths } from '../channels/index.ts';
 import { withoutSecrets, withSecrets } from '../config/change.ts';
 import type { Integration } from '../config/integrations.ts';
 import { REGISTRY } from '../config/load.ts';
-import { Name, SharedFields } from '../config/schema.ts';
+import { IntegrationName, SharedFields } from '../config/schema.ts';
 import type { Listed } from '../config/stored.ts';
 import type { Json } from '../core/event.ts';
 import { TOGGLES, type Toggles } from '../core/toggles.ts';
@@ -58,7 +58,7 @@ const asWritten = (more: (schema: Record<string, unknown>) => Record<string, unk
 
 /** What a new one is made of. */
 export const Written = z.strictObject({
-  name: Name,
+  name: IntegrationName,
   type: text(64).meta({ description: 'The id of its channel: one of GET /v1/channels.' }),
   owner: ownerField,
   config: kept.default({}).meta(config),

@@ -1,4 +1,5 @@
 /** What would become of an event, without keeping it. */
+import { usersAsked } from '../core/owner.ts';
 import { decide, explain, storedDecision } from '../core/route.ts';
 import { firingInhibitors } from '../ledger/inhibitors.ts';
 import { EventBody } from '../sources/events.ts';
@@ -9,7 +10,11 @@ import { oneEvent } from './events.ts';
 import { Problem } from './problem.ts';
 import { Explained } from './views.ts';
 
-export const routes = ({ ledger, config }: Pick<Deps, 'ledger' | 'config'>): Endpoint[] => [
+export const routes = ({
+  ledger,
+  config,
+  integrations,
+}: Pick<Deps, 'ledger' | 'config' | 'integrations'>): Endpoint[] => [
   endpoint({
     method: 'post',
     path: '/v1/routes/explain',
@@ -24,7 +29,9 @@ export const routes = ({ ledger, config }: Pick<Deps, 'ledger' | 'config'>): End
       const event = oneEvent(parseJson(raw), raw.length, now);
       const { routing } = config;
       const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
-      const decision = decide(event, routing, firing, now);
+      const users = usersAsked([event], routing);
+      const owned = users.length > 0 ? await integrations.ownedBy(users) : undefined;
+      const decision = decide(event, routing, firing, now, owned);
       return ok({ lines: explain(decision), decision: storedDecision(decision), event });
     },
   }),

@@ -1,5 +1,6 @@
 /** The door: events that arrive together share one transaction, and each is answered when that has committed. */
 import type { Event } from '../core/event.ts';
+import type { OwnedBy } from '../core/owner.ts';
 import type { Routing } from '../core/route.ts';
 import { type Accepted, createAccept } from './accept/accept.ts';
 import type { Ledger } from './db.ts';
@@ -27,10 +28,16 @@ interface Waiting {
 
 export function createDoor(
   ledger: Ledger,
-  options: { routing: Routing; now?: () => Date; onCommit?: () => void },
+  options: {
+    routing: Routing;
+    /** For routes that tell the owner; absent: nobody owns anything. */
+    ownedBy?: OwnedBy;
+    now?: () => Date;
+    onCommit?: () => void;
+  },
 ): Door {
   const { routing, now = () => new Date(), onCommit = () => ledger.wake() } = options;
-  const acceptAll = createAccept(ledger, routing);
+  const acceptAll = createAccept(ledger, routing, options.ownedBy);
   const queue: Waiting[] = [];
   let waiting = 0;
   let committing = 0;

@@ -18,7 +18,7 @@ export async function startApi(
   { env, config, ledger, integrations, sealer, tokens, egress, log, metrics, version }: Foundation,
   ui?: { temporal: string },
 ): Promise<RunningApi> {
-  const door = createDoor(ledger, { routing: config.routing });
+  const door = createDoor(ledger, { routing: config.routing, ownedBy: integrations.ownedBy });
   const app = createApp({
     ledger,
     door,

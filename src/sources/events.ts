@@ -1,6 +1,7 @@
 /** The event door's own format, POST /v1/events: strict, so that a misspelt field is heard of at once. */
 import { z } from 'zod';
 import { type Event, type Json, severityOf, severityWords } from '../core/event.ts';
+import { OWNER_MAX } from '../core/owner.ts';
 import { bytesOf, depthOf, isWebLink, LIMITS, lengthOf, timeOf } from './source.ts';
 
 /** Refined as we count and told as JSON Schema does: both by characters, not by UTF-16 units. */
@@ -92,6 +93,10 @@ export const EventBody = z
     request_id: text(LIMITS.trace).nullish(),
     requestId: text(LIMITS.trace).nullish().meta({ description: 'Another spelling of request_id.' }),
     assignees: list(LIMITS.assignees, LIMITS.assignee).nullish(),
+    user: text(OWNER_MAX).nullish().meta({
+      description:
+        "Who it is about: a route with notify: [owner] tells this user's integrations. The label user does too.",
+    }),
     links: z.array(LinkBody).max(LIMITS.links, `more than ${LIMITS.links} links`).nullish(),
     status: z.enum(['firing', 'resolved']).nullish(),
     dedup_key: text(LIMITS.key).nullish().meta({ description: 'Events of a source with the same key are one alert.' }),
@@ -180,6 +185,7 @@ function parseEvent(entry: unknown, now: Date): Event | Problem[] {
   };
   if (severity_word !== event.severity) event.severity_word = severity_word;
   if (body) event.body = body;
+  if (sent.user) event.user = sent.user;
   if (sent.service) event.service = sent.service;
   if (sent.context != null) event.context = sent.context as Json;
   const trace_id = sent.trace_id || sent.traceId;

@@ -82,18 +82,19 @@ export async function startApi(more: Partial<Deps> = {}): Promise<Api> {
   const clock = { now: new Date() };
   const ran: Api['ran'] = [];
   let woken = 0;
+  const integrations = createIntegrations({
+    file: config.integrations,
+    registry: REGISTRY,
+    rows: () => storedIntegrations(ledger),
+    open: sealer.open,
+    redactor,
+  });
   const deps: Deps = {
     ledger,
     config,
-    integrations: createIntegrations({
-      file: config.integrations,
-      registry: REGISTRY,
-      rows: () => storedIntegrations(ledger),
-      open: sealer.open,
-      redactor,
-    }),
+    integrations,
     sealer,
-    door: createDoor(ledger, { routing: config.routing }),
+    door: createDoor(ledger, { routing: config.routing, ownedBy: integrations.ownedBy }),
     log: createLog({
       level: 'debug',
       secrets: redactor,

@@ -1,5 +1,6 @@
 /** One transaction of the door: which events are new, what each does to an incident, and the rows that say so. */
 import type { Event, Times } from '../../core/event.ts';
+import { type OwnedBy, usersAsked } from '../../core/owner.ts';
 import type { Routing } from '../../core/route.ts';
 import type { Ledger, Queryable } from '../db.ts';
 import { lockKeys } from '../identity.ts';
@@ -18,14 +19,16 @@ export interface Accepted {
 /** Accepts all of the events or none; answers are in the order given. Throws what the ledger throws. */
 export type AcceptAll = (events: Event[], now: Date) => Promise<Accepted[]>;
 
-/** What needs the routing happens here, the rest on the ledger's side. */
-export function createAccept(ledger: Ledger, routing: Routing): AcceptAll {
+/** What needs the routing and the owners happens here, the rest on the ledger's side. */
+export function createAccept(ledger: Ledger, routing: Routing, ownedBy?: OwnedBy): AcceptAll {
   const policyOf = createPolicyNames();
   return async (events, now) => {
     const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
+    const users = usersAsked(events, routing);
+    const owned = users.length > 0 ? await ownedBy?.(users) : undefined;
     return accept(
       ledger,
-      events.map((event) => arrive(event, routing, firing, now, policyOf)),
+      events.map((event) => arrive(event, routing, firing, now, policyOf, owned)),
       now.getTime(),
     );
   };

@@ -1,5 +1,6 @@
 /** What arrives at the ledger: events with what the routing decided of them, before anything is looked up. */
 import { type Event, identityOf, labelsOf } from '../../core/event.ts';
+import type { Owned } from '../../core/owner.ts';
 import type { Policy } from '../../core/policy.ts';
 import { decide, inhibits, type Routing, type StoredDecision, storedDecision } from '../../core/route.ts';
 import { digest } from '../identity.ts';
@@ -49,8 +50,9 @@ export function arrive(
   firing: Parameters<typeof decide>[2],
   now: Date,
   policyOf: (policy: Policy) => NamedPolicy,
+  owned?: Owned,
 ): Arrival {
-  const decision = decide(event, routing, firing, now);
+  const decision = decide(event, routing, firing, now, owned);
   const joins = decision.routes.flatMap((taken): Join[] => {
     if (taken.outcome !== 'join') return [];
     const lifecycle = taken.policy.lifecycle !== undefined;
