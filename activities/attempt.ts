@@ -1,16 +1,9 @@
 /** One attempt at a channel: the call it needs, its deadline, and an outcome for whatever happens. */
 import { Context } from '@temporalio/activity';
-import {
-  type Channel,
-  delivered,
-  type Fetch,
-  fromError,
-  type Outcome,
-  type Ref,
-  rejected,
-} from '../src/channels/channel.ts';
+import { type Channel, delivered, type Fetch, fromError, type Outcome, type Ref } from '../src/channels/channel.ts';
 import type { Integration } from '../src/config/integrations.ts';
 import { composeNotice } from '../src/core/compose.ts';
+import { afterLost, type Doubt } from '../src/core/doubt.ts';
 import { isPage, type Notice, type NoticeAnswer } from '../src/core/notice.ts';
 import { ANSWERS, type AnswerAction } from '../src/core/spoken.ts';
 import { factsOf, type Told } from '../src/ledger/facts.ts';
@@ -26,7 +19,10 @@ const DETAIL_MAX = 500;
 const CODE_MAX = 64;
 
 /** How an attempt ended, with what is kept of it besides: the vendor's code or the HTTP status, and how long it took. */
-export type Attempted = Outcome & { code?: string; latency_ms: number };
+export type Attempted = (Outcome | Dropped) & { code?: string; latency_ms: number; doubt?: Doubt };
+
+/** Not made: an earlier one may have delivered, nobody can be asked, and a second message is not wanted. */
+type Dropped = { kind: 'rejected'; reason: 'answer_lost'; detail: string };
 
 /** The notice of an incident, from the ledger and the configured links. */
 export async function noticeOf({ ledger, config, tokens, now }: Deps, told: Told): Promise<Notice> {
@@ -57,15 +53,13 @@ function answersTo({ reason, incident, story }: Notice): AnswerAction[] {
   return reason === 'acknowledged' || reason === 'snoozed' ? ['resolve'] : [];
 }
 
-/** Sends once, or with `lost` first asks the provider whether an attempt without an answer arrived. Never throws for a channel. */
+/** Sends once, where an earlier attempt is in doubt only after asking the provider about it. Never throws for a channel. */
 export async function attempt(
   deps: Deps,
   integration: Integration,
   channel: Channel,
   notice: Notice,
-  root?: Ref,
-  lost = false,
-  so_far?: { ref?: Ref },
+  { root, so_far, doubt }: { root?: Ref; so_far?: { ref?: Ref }; doubt?: Doubt } = {},
 ): Promise<Attempted> {
   const started = performance.now();
   const signal = AbortSignal.any([
@@ -86,12 +80,20 @@ export async function attempt(
     ...(root ? { root } : {}),
     ...(so_far ? { so_far } : {}),
   };
-  const sent = await send(channel, call, lost, integration).catch((error: unknown): Outcome => {
+  const found = doubt === undefined ? undefined : await find(channel, call);
+  const latency_ms = () => Math.round(performance.now() - started);
+  if (found === 'unknown' && doubt === 'lost' && isDropped(channel, integration, notice)) {
+    const detail = 'the answer to an earlier attempt was lost, and nobody can say whether it arrived';
+    deps.log.info({ delivery: notice.delivery.key, target: integration.name, channel: channel.id }, 'not sent again');
+    return { kind: 'rejected', reason: 'answer_lost', detail, latency_ms: latency_ms() };
+  }
+  const sending = typeof found === 'object' ? Promise.resolve(delivered(found)) : channel.send(call);
+  const sent = await sending.catch((error: unknown): Outcome => {
     // A channel that throws has met what nobody foresaw: it is told to engineers and treated as the network would be.
     deps.log.error({ err: error, channel: channel.id, delivery: notice.delivery.key }, 'the channel threw');
     return fromError(error, signal);
   });
-  const latency_ms = Math.round(performance.now() - started);
+  const ms = latency_ms();
   const outcome = withoutSecrets(deps, sent);
   const reason = outcome.kind === 'delivered' ? 'none' : outcome.reason;
   deps.metrics.attempts.inc({ channel: channel.id, outcome: outcome.kind, reason });
@@ -104,13 +106,23 @@ export async function attempt(
       outcome: outcome.kind,
       failure: reason,
       ...(outcome.kind === 'delivered' ? {} : { detail: outcome.detail }),
-      ms: latency_ms,
+      ms,
     },
     outcome.kind === 'delivered' ? 'delivered' : 'not delivered',
   );
   const code = codeOf(deps, outcome, status);
-  return { ...outcome, latency_ms, ...(code === undefined ? {} : { code }) };
+  const left = doubtOf(outcome, status);
+  return { ...outcome, latency_ms: ms, ...(code === undefined ? {} : { code }), ...(left ? { doubt: left } : {}) };
 }
+
+/** An answer that says 500 is one: core/doubt.ts. */
+function doubtOf(outcome: Outcome, status: number | undefined): Doubt | undefined {
+  if (outcome.kind !== 'retry' || outcome.ambiguous !== true) return undefined;
+  return status === 500 ? 'unsure' : 'lost';
+}
+
+const isDropped = ({ recognises }: Channel, { on_ambiguous }: Integration, { incident }: Notice): boolean =>
+  !recognises && afterLost(on_ambiguous, incident.severity) === 'drop';
 
 /** What details of channels begin with: `HTTP 503`, `SMTP 550`, `Slack: invalid_blocks`. */
 const CODE_SAID = /^(?:(?:HTTP|SMTP) (\d{3})\b|[A-Z]\w*: ([a-z\d]+(?:_[a-z\d]+)+)\b)/;
@@ -150,19 +162,13 @@ const timeoutOf = ({ patience }: Integration, { reason }: Notice): number =>
 
 type AnyCall = Parameters<Channel['send']>[0];
 
-async function send(channel: Channel, call: AnyCall, lost: boolean, { on_ambiguous }: Integration): Promise<Outcome> {
-  if (!lost) return channel.send(call);
-  // A look-up that cannot tell throws: then nothing is known, as for channels that have none.
-  const found = channel.find
-    ? await channel.find(call).then(
-        (ref) => ref ?? 'absent',
-        () => 'unknown' as const,
-      )
-    : 'unknown';
-  if (typeof found === 'object') return { kind: 'delivered', ref: found };
-  if (found === 'unknown' && on_ambiguous === 'drop')
-    return rejected('timeout', 'an attempt ended without an answer, and on_ambiguous is drop');
-  return channel.send(call);
+/** The message, where the provider has it. A look-up that cannot tell throws: then no more is known than without one. */
+async function find(channel: Channel, call: AnyCall): Promise<Ref | 'absent' | 'unknown'> {
+  if (!channel.find) return 'unknown';
+  return channel.find(call).then(
+    (ref) => ref ?? 'absent',
+    () => 'unknown' as const,
+  );
 }
 
 /** Details reach the ledger, the API and the log: no secret may be in them, whoever wrote them. */

@@ -132,9 +132,13 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
       ...(out.from === undefined ? {} : { from: out.from }),
     };
     const notice = await noticeOf(deps, { ...told, delivery: { key: out.key, attempt: begun.attempts } });
-    const so_far = begun.so_far ? { ref: begun.so_far } : {};
+    const { root, doubt, so_far } = begun;
     const outcome = await bulkhead.during(target, () =>
-      attempt(deps, integration, channel, notice, begun.root, begun.lost, so_far),
+      attempt(deps, integration, channel, notice, {
+        so_far: so_far ? { ref: so_far } : {},
+        ...(root ? { root } : {}),
+        ...(doubt ? { doubt } : {}),
+      }),
     );
     announce('attempt.sent');
     return afterwards(input, integration, channel, outcome, begun);
@@ -174,8 +178,9 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
       attempt: begun.attempt,
       counted: true,
       latency_ms: outcome.latency_ms,
-      ...(outcome.code === undefined ? {} : { code: outcome.code }),
       ...(due === undefined ? {} : { due }),
+      ...(outcome.code === undefined ? {} : { code: outcome.code }),
+      ...(outcome.doubt === undefined ? {} : { doubt: outcome.doubt }),
     };
     if (outcome.kind === 'delivered') {
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'delivered' });
@@ -193,8 +198,11 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
       );
     }
     const { reason, detail } = outcome;
-    if (outcome.kind === 'rejected')
-      return settle({ ...base, status: 'dead', reason, detail }, { outcome: 'failed', dead: true }, channel);
+    if (outcome.kind === 'rejected') {
+      // What was not tried says nothing of how the integration fares.
+      const counted = reason !== 'answer_lost';
+      return settle({ ...base, status: 'dead', reason, detail, counted }, { outcome: 'failed', dead: true }, channel);
+    }
 
     const achieved = outcome.ref ? { ref: outcome.ref } : {};
     const counted = !(reason === 'rate_limited' && outcome.after_ms !== undefined);

@@ -36,6 +36,7 @@ const ADVICE: Readonly<Record<Failure | Death, string>> = {
   blocked: 'if this address is meant, list it under egress.allow',
   unforeseen: 'the log of the worker has all of it',
   cancelled: 'nothing: somebody wanted it so',
+  answer_lost: 'see whether it is there; if not, send it again',
   disabled: 'mend what has disabled the integration, then enable it',
   not_arrived: 'see what the provider says of this message',
 };
@@ -77,7 +78,7 @@ export function createSendOnce(deps: Deps) {
       return end(send, { kind: 'rejected', reason: 'cancelled', detail: 'an operator cancelled it' });
     const notice = delivery ? await noticeAgain(delivery) : testNotice(send);
     const root = delivery ? await rootOf(deps.ledger, delivery.incident, delivery.target) : undefined;
-    const outcome = await attempt(deps, integration, channel, notice, root);
+    const outcome = await attempt(deps, integration, channel, notice, root ? { root } : {});
     if (outcome.kind === 'retry' && activityInfo().attempt < ATTEMPTS && send.kind !== 'test') {
       if (delivery) await recordRedelivery(deps.ledger, delivery, { ...endOf(outcome, channel), status: 'retrying' });
       throw failureOf(outcome.reason, `not delivered: ${outcome.reason}`, { after_ms: outcome.after_ms });

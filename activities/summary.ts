@@ -5,7 +5,7 @@ import type { Summary } from '../src/config/load.ts';
 import type { Notice } from '../src/core/notice.ts';
 import { dateOfRun, sectionsOf, shortForm, windowOf } from '../src/core/summary.ts';
 import { type SummaryView, storePage, storeSummary, summaryOf, totalsBetween } from '../src/ledger/summaries.ts';
-import { attempt } from './attempt.ts';
+import { type Attempted, attempt } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
 import { writerOf } from './writers.ts';
@@ -95,7 +95,7 @@ const titleOf = (name: string, date: string): string => `${name} ${date}`;
 
 const detailOf = (outcome: Outcome): string | undefined => (outcome.kind === 'delivered' ? undefined : outcome.detail);
 
-const failure = (outcome: Exclude<Outcome, { kind: 'delivered' }>): ApplicationFailure =>
+const failure = (outcome: Exclude<Outcome | Attempted, { kind: 'delivered' }>): ApplicationFailure =>
   failureOf(outcome.reason, `not delivered: ${outcome.reason}`, {
     final: outcome.kind === 'rejected',
     ...(outcome.kind === 'retry' ? { after_ms: outcome.after_ms } : {}),

@@ -147,6 +147,8 @@ export interface Channel<Id extends string = string, Schema extends z.ZodObject 
   patience: Patience;
   /** The provider's own limit, kept for all workers together unless the integration says otherwise. */
   rate?: Rate;
+  /** A repeat under the same delivery key is one message to whoever gets it: repeating is safe, whatever has become of the first. */
+  recognises?: true;
   /** What the provider takes is only passed on (mail, telephone networks): it counts as sent until a receipt says more. */
   arrives?: 'later';
   /** One attempt, short, never throws for what a provider is known to do. */

@@ -81,6 +81,9 @@ export const linear = defineChannel({
     }
   },
 
+  // An id that we give is taken once.
+  recognises: true,
+
   async find(call) {
     const id = uuidOf(call.notice.delivery.key);
     const root = issueOf(call.root);

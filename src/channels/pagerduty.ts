@@ -73,6 +73,7 @@ export const pagerduty = defineChannel({
   can: { thread: false, update: true, answer: true },
   patience: { timeout_ms: 10_000, max_attempts: 4, backoff_ms: 5_000 },
   rate: RATE,
+  recognises: true,
 
   // No `find`: PagerDuty merges events of one key, so one whose answer was lost is simply sent again. Only a change event
   // may then stand there twice; nobody is called for one.

@@ -113,6 +113,8 @@ export const webhook = defineChannel({
     headers: { authorization: 'Bearer sample-not-a-real-one' },
   },
   can: { thread: false, update: false },
+  // By the header webhook-id (Standard Webhooks, "Verifying").
+  recognises: true,
   patience: { timeout_ms: 10_000, max_attempts: 4, backoff_ms: 5_000 },
 
   async send({ config, notice, fetch, signal, now }) {

@@ -1,5 +1,6 @@
 /** The configured integrations and sources: each validated by the channel, writer or source that it is of. */
 import type { z } from 'zod';
+import type { OnAmbiguous } from '../core/doubt.ts';
 import type { Severity } from '../core/event.ts';
 import type { Toggles } from '../core/toggles.ts';
 import type { Reach } from './addresses.ts';
@@ -25,7 +26,8 @@ export interface Integration {
   enabled: boolean;
   /** The mildest severity it is told; absent: all. */
   threshold?: Severity;
-  on_ambiguous: 'resend' | 'drop';
+  /** What follows an attempt whose answer was lost; absent: by the severity. */
+  on_ambiguous?: OnAmbiguous;
   patience: Patience;
   rate?: Rate;
   /** What it is not told of, by type of event; absent: told of all. */
@@ -109,13 +111,13 @@ export function integrationOf(
     kind: writers.includes(kind) ? 'writer' : 'channel',
     config,
     enabled,
-    on_ambiguous,
     patience: {
       timeout_ms: shared.timeout ?? own.timeout_ms,
       max_attempts: shared.max_attempts ?? own.max_attempts,
       backoff_ms: shared.backoff ?? own.backoff_ms,
     },
   };
+  if (on_ambiguous) integration.on_ambiguous = on_ambiguous;
   if (threshold) integration.threshold = threshold;
   if (rate) integration.rate = rate;
   if (events) integration.events = events;

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { RE2JS } from 're2js';
 import { z } from 'zod';
+import { ON_AMBIGUOUS } from '../core/doubt.ts';
 import { SEVERITIES } from '../core/event.ts';
 import {
   parseDate,
@@ -83,10 +84,11 @@ export const SharedFields = z.strictObject({
     .optional()
     .meta({ title: 'Rate', description: 'Messages at most, such as 1/s or 30/m; what is over it waits.' }),
   threshold: severity.optional().meta({ title: 'Threshold', description: 'The mildest severity it is told.' }),
-  on_ambiguous: z
-    .enum(['resend', 'drop'])
-    .default('resend')
-    .meta({ title: 'Answer lost', description: 'Whether an attempt whose answer was lost is repeated.' }),
+  on_ambiguous: z.enum(ON_AMBIGUOUS).optional().meta({
+    title: 'Answer lost',
+    description:
+      'Whether an attempt whose answer was lost is repeated where nobody can be asked; unless set, resend from warning upwards and drop for info.',
+  }),
   enabled: z
     .boolean()
     .default(true)

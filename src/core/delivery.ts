@@ -17,6 +17,7 @@ export type DeliveryState = keyof typeof DELIVERY_STATES;
 export const DEATHS = {
   disabled: 'its integration is disabled after refusing or failing too often',
   cancelled: 'an operator cancelled it',
+  answer_lost: 'the answer to an attempt was lost, and a repeat could have been a second message (on_ambiguous: drop)',
   not_arrived: 'the provider took it, and said later that it did not arrive',
 } as const;
 export type Death = keyof typeof DEATHS;

@@ -107,7 +107,7 @@ export function shown(
 
 const settingsOf = ({ threshold, on_ambiguous, patience, rate }: Integration) => ({
   ...(threshold && { threshold }),
-  on_ambiguous,
+  ...(on_ambiguous && { on_ambiguous }),
   patience,
   ...(rate && { rate }),
 });

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { FAILURES } from '../channels/index.ts';
 import { DEATHS, DELIVERY_STATES, type DeliveryState } from '../core/delivery.ts';
+import { ON_AMBIGUOUS } from '../core/doubt.ts';
 import { SEVERITIES } from '../core/event.ts';
 import { HEALTH_REASONS, HEALTH_STATES } from '../core/health.ts';
 import { INCIDENT_STATUSES, REASONS, type Reason } from '../core/notice.ts';
@@ -85,7 +86,9 @@ export const AttemptView = z.looseObject({
   reason: z
     .string()
     .optional()
-    .meta({ description: `The class of its failure: ${FAILURES.join(', ')}.` }),
+    .meta({
+      description: `The class of its failure: ${FAILURES.join(', ')}; answer_lost where it was not made at all.`,
+    }),
   code: z.string().optional().meta({ description: "The provider's answer: an HTTP or SMTP status, or its own word." }),
   latency_ms: z.int().optional().meta({ description: 'How long it took.' }),
   detail: z.string().optional().meta({ description: 'What the provider said, in short and without secrets.' }),
@@ -150,7 +153,7 @@ export const IntegrationView = z.object({
   enabled: z.boolean(),
   problem: z.string().optional().meta({ description: 'Why it cannot be used; absent where it can.' }),
   threshold: z.enum(SEVERITIES).optional(),
-  on_ambiguous: z.enum(['resend', 'drop']).optional(),
+  on_ambiguous: z.enum(ON_AMBIGUOUS).optional().meta({ description: 'Absent: by the severity.' }),
   patience: z.object({ timeout_ms: z.number(), max_attempts: z.int(), backoff_ms: z.number() }).optional(),
   rate: z.object({ count: z.number(), per_ms: z.number() }).optional(),
   health: HealthView,

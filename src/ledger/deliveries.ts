@@ -1,5 +1,6 @@
 /** Attempts: the commit that begins one, and the record of how it ended. */
 import type { Death } from '../core/delivery.ts';
+import type { Doubt } from '../core/doubt.ts';
 import type { Json } from '../core/event.ts';
 import { disabledInWords, type HealthReason, type HealthState } from '../core/health.ts';
 import type { Incident, Outgoing } from '../core/incident.ts';
@@ -25,8 +26,8 @@ export type Begun =
       attempts: number;
       /** Counted attempts of this round, this one included. */
       of_round: number;
-      /** An earlier attempt began and nobody recorded how it ended: the message may have gone out. */
-      lost: boolean;
+      /** Whether an earlier attempt may have delivered: one that nobody recorded the end of is `lost` as well. */
+      doubt?: Doubt;
       root?: { [key: string]: Json };
       /** What earlier attempts of this delivery have achieved. */
       so_far?: { [key: string]: Json };
@@ -83,11 +84,12 @@ export const beginAttempt = procedure(
       await endDelivery(tx, out.key, 'dead', words, 'disabled');
       return { outcome: 'dead', because: 'disabled', words };
     }
-    const lost = delivery.attempts > 0 && (await loseOpenAttempts(tx, [out.key]));
+    if (delivery.attempts > 0) await loseOpenAttempts(tx, [out.key]);
     const isNewRound = out.round > delivery.round;
     const of_round = (isNewRound ? 0 : delivery.round_attempts) + 1;
     const [row] = await tx.query<{
       attempt: number;
+      doubt: Doubt | null;
       ref: { [key: string]: Json } | null;
       so_far: { [key: string]: Json } | null;
     }>(
@@ -97,7 +99,8 @@ export const beginAttempt = procedure(
                          snapshot_seen = case when newer then $6 else snapshot_seen end,
                          snapshot_revision = case when newer then $7 else snapshot_revision end
                     from (select (snapshot_seen, snapshot_revision) < ($6::int, $7::bigint) as newer from incidents where id = $4) n where id = $4)
-       select (select id from a) as attempt, (select ref from threads where incident = $4 and target = $8) as ref, (select ref from deliveries where key = $1) as so_far`,
+       select (select id from a) as attempt, (select min(case when outcome = 'lost' then 'lost' else doubt end) from attempts where delivery = $1) as doubt,
+              (select ref from threads where incident = $4 and target = $8) as ref, (select ref from deliveries where key = $1) as so_far`,
       [out.key, out.round, of_round, incident, JSON.stringify(snapshot), snapshot.seen, snapshot.revision, target],
     );
     return {
@@ -105,7 +108,7 @@ export const beginAttempt = procedure(
       attempt: row?.attempt ?? 0,
       attempts: delivery.attempts + 1,
       of_round,
-      lost,
+      ...(row?.doubt ? { doubt: row.doubt } : {}),
       ...(row?.ref ? { root: row.ref } : {}),
       ...(row?.so_far ? { so_far: row.so_far } : {}),
     };
@@ -165,13 +168,11 @@ async function supersede(tx: Queryable, incident: string, target: string, out: O
   await loseOpenAttempts(tx, out.overtook);
 }
 
-async function loseOpenAttempts(tx: Queryable, deliveries: string[]): Promise<boolean> {
-  const lost = await tx.query(
-    `update attempts set ended_at = now(), outcome = 'lost', detail = 'nobody recorded how it ended' where delivery = any($1::text[]) and ended_at is null returning id`,
+const loseOpenAttempts = (tx: Queryable, deliveries: string[]): Promise<unknown> =>
+  tx.query(
+    `update attempts set ended_at = now(), outcome = 'lost', detail = 'nobody recorded how it ended' where delivery = any($1::text[]) and ended_at is null`,
     [deliveries],
   );
-  return lost.length > 0;
-}
 
 const endDelivery = (
   tx: Queryable,
@@ -217,6 +218,8 @@ export interface AttemptEnd {
   /** What the provider answered with: an HTTP status, or its own word. */
   code?: string;
   latency_ms?: number;
+  /** Of one that failed: whether it may have delivered all the same. */
+  doubt?: Doubt;
   ref?: { [key: string]: Json };
   /** The provider only passes it on: it counts as sent until a receipt says more. */
   arrives_later?: boolean;
@@ -239,7 +242,7 @@ export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<voi
   const final = end.status !== 'retrying';
   const time = (ms: number | undefined): string | null => (ms === undefined ? null : new Date(ms).toISOString());
   await db.query(
-    `with a as (update attempts set ended_at = now(), outcome = $2, reason = $3, detail = $4, counted = $5, code = $14, latency_ms = $15
+    `with a as (update attempts set ended_at = now(), outcome = $2, reason = $3, detail = $4, counted = $5, code = $14, latency_ms = $15, doubt = $17
                  where id = $1 and ended_at is null returning id),
           d as (update deliveries set status = $2, failure = $3, detail = $4, ref = coalesce($7::jsonb, ref), round = coalesce($8, round), next_at = $9::timestamptz,
                        ended_at = case when $10 then now() end, receipt = case when $16 then coalesce(receipt, 'awaited') else receipt end,
@@ -271,6 +274,7 @@ export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<voi
       end.code ?? null,
       end.latency_ms ?? null,
       end.status === 'delivered' && end.arrives_later === true,
+      end.doubt ?? null,
     ],
   );
 }

@@ -61,7 +61,6 @@ describe('tocsin.yaml', () => {
       type: 'email',
       kind: 'channel',
       enabled: true,
-      on_ambiguous: 'resend',
     });
     expect(config.routing.routes.map(({ name }) => name)).toEqual(['0', '1', '2']);
     expect(config.routing.routes[0]?.policy).toEqual({

@@ -77,7 +77,6 @@ describe('an integration by its name', () => {
       kind: 'channel',
       config: { url: 'https://x.example/of-the-ledger', room: 'main' },
       enabled: true,
-      on_ambiguous: 'resend',
       patience: { timeout_ms: 3_000, max_attempts: 4, backoff_ms: 5_000 },
       threshold: 'error',
       rate: { count: 30, per_ms: 60_000 },

@@ -83,8 +83,8 @@ const due = async (incident: string): Promise<number | undefined> =>
 describe('the beginning of an attempt', () => {
   it('is one commit: the delivery, the attempt and the snapshot', async () => {
     const claim = await opened(ledger);
-    const { outcome, attempts, of_round, lost, out, snapshot } = await begun(claim);
-    expect({ outcome, attempts, of_round, lost }).toEqual({ outcome: 'go', attempts: 1, of_round: 1, lost: false });
+    const { outcome, attempts, of_round, doubt, out, snapshot } = await begun(claim);
+    expect({ outcome, attempts, of_round, doubt }).toEqual({ outcome: 'go', attempts: 1, of_round: 1 });
     expect(await deliveryRow(out.key)).toMatchObject({ status: 'sending', attempts: 1 });
     const stored = await one<{ snapshot: Incident; seen: number }>(
       ledger,
@@ -138,7 +138,7 @@ describe('the beginning of an attempt', () => {
   it('after one whose end nobody recorded says that it was lost', async () => {
     const claim = await opened(ledger);
     const sent = await begun(claim);
-    expect(await begin(claim, sent)).toMatchObject({ outcome: 'go', attempts: 2, of_round: 2, lost: true });
+    expect(await begin(claim, sent)).toMatchObject({ outcome: 'go', attempts: 2, of_round: 2, doubt: 'lost' });
     expect(await ledger.query('select outcome from attempts order by id')).toEqual([
       { outcome: 'lost' },
       { outcome: null },
@@ -153,7 +153,6 @@ describe('the beginning of an attempt', () => {
       outcome: 'go',
       attempts: 2,
       of_round: 1,
-      lost: false,
     });
   });
 

@@ -23,6 +23,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '008-integrations.sql': '880a35cd4748c5df9186fc6d3e2d203f6382f12b84654bf7b1e6180917b48e6b',
   '009-deliveries.sql': '41155fd015779ec05c1db2f24becc8f3261fff0a5550f8833230adbaf7595317',
   '010-answers.sql': '1d56ee591247fb90f1aac9653d55c3073e7c0c863ce2fa2c702499aaa6433580',
+  '011-doubt.sql': 'f35cdef168ec30474cc4452bc236ed044d87c6648c58d1a274cb1a9f86f9401c',
 };
 const NEWEST = Object.keys(RELEASED).length;
 
