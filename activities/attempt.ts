@@ -5,6 +5,7 @@ import type { Integration } from '../src/config/integrations.ts';
 import { composeNotice } from '../src/core/compose.ts';
 import { afterLost, type Doubt } from '../src/core/doubt.ts';
 import { isPage, type Notice, type NoticeAnswer } from '../src/core/notice.ts';
+import { withPrivacy } from '../src/core/privacy.ts';
 import { ANSWERS, type AnswerAction } from '../src/core/spoken.ts';
 import { factsOf, type Told } from '../src/ledger/facts.ts';
 import type { Deps } from './deps.ts';
@@ -75,7 +76,7 @@ export async function attempt(
   const call = {
     ...checkCall(deps, integration, signal),
     fetch,
-    notice,
+    notice: withPrivacy(notice, integration.privacy ?? 'full'),
     print: deps.print,
     ...(root ? { root } : {}),
     ...(so_far ? { so_far } : {}),

@@ -10,7 +10,7 @@ import { check } from './slack/check.ts';
 import { clientFor, type Slack } from './slack/client.ts';
 import { type Config, config, isChannelId } from './slack/config.ts';
 import { ears } from './slack/ears.ts';
-import { userFacts, withPrivacy } from './slack/people.ts';
+import { userFacts, withUsers } from './slack/people.ts';
 import { placeOf } from './slack/places.ts';
 
 const EVENT_TYPE = 'tocsin_delivery';
@@ -48,19 +48,15 @@ export function render(notice: Notice, config: Config): SlackMessage {
   const calls = isPage(notice.reason) && notice.incident.status === 'open' && notice.incident.severity === 'critical';
   const mention = calls && config.mention.length > 0 ? config.mention.map(mentionOf).join(' ') : undefined;
   const extras = extrasOf(notice, config);
-  return slackMessage(
-    withPrivacy(notice, config.privacy),
-    form,
-    mention === undefined ? extras : { ...extras, mention },
-  );
+  return slackMessage(withUsers(notice), form, mention === undefined ? extras : { ...extras, mention });
 }
 
 /** The incident's first message as it should look now: nobody is called by an edit. */
 const renderRoot = (notice: Notice, config: Config): SlackMessage =>
-  slackMessage(withPrivacy(notice, config.privacy), 'root', extrasOf(notice, config));
+  slackMessage(withUsers(notice), 'root', extrasOf(notice, config));
 
 function extrasOf(notice: Notice, config: Config): SlackExtras {
-  const facts = userFacts(notice, config.privacy);
+  const facts = userFacts(notice);
   // Without the signing secret nobody hears a button; a link works all the same.
   return { answers: config.signing_secret === undefined ? 'links' : 'buttons', ...(facts ? { facts } : {}) };
 }

@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { OnAmbiguous } from '../core/doubt.ts';
 import type { Severity } from '../core/event.ts';
+import type { Privacy } from '../core/privacy.ts';
 import type { Toggles } from '../core/toggles.ts';
 import type { Reach } from './addresses.ts';
 import { entriesOf, type Findings } from './check.ts';
@@ -30,6 +31,8 @@ export interface Integration {
   on_ambiguous?: OnAmbiguous;
   patience: Patience;
   rate?: Rate;
+  /** How much of people it is shown; absent: all. */
+  privacy?: Privacy;
   /** What it is not told of, by type of event; absent: told of all. */
   events?: Toggles;
   /** Whose it is, where it is somebody's. */
@@ -104,7 +107,7 @@ export function integrationOf(
   config: Record<string, unknown>,
 ): Integration {
   const own = kind.patience ?? PATIENCE;
-  const { enabled, threshold, on_ambiguous, rate = kind.rate, events, owner } = shared;
+  const { enabled, threshold, on_ambiguous, rate = kind.rate, privacy, events, owner } = shared;
   const integration: Integration = {
     name,
     type: kind.id,
@@ -120,6 +123,7 @@ export function integrationOf(
   if (on_ambiguous) integration.on_ambiguous = on_ambiguous;
   if (threshold) integration.threshold = threshold;
   if (rate) integration.rate = rate;
+  if (privacy !== 'full') integration.privacy = privacy;
   if (events) integration.events = events;
   if (owner !== undefined) integration.owner = owner;
   return integration;

@@ -15,6 +15,7 @@ import {
 } from '../core/interval.ts';
 import { type Compile, globTest, parseMatcher } from '../core/match.ts';
 import { OWNER, OWNER_MAX } from '../core/owner.ts';
+import { PRIVACIES } from '../core/privacy.ts';
 import { TOGGLES, type Toggle } from '../core/toggles.ts';
 import { duration, rate } from './duration.ts';
 
@@ -93,6 +94,11 @@ export const SharedFields = z.strictObject({
     .boolean()
     .default(true)
     .meta({ title: 'Enabled', description: 'Off: nothing is sent, and each delivery says so.' }),
+  privacy: z.enum(PRIVACIES).default('full').meta({
+    title: 'Privacy',
+    description:
+      'How e-mail addresses and names of new users (user_registered) are shown: whole, masked (a•••@example.com), or not at all.',
+  }),
   events: events.optional().meta({
     title: 'Events',
     description: `Switches by type of event, each on unless it is set: ${Object.values(TOGGLES).join(', ')}.`,

@@ -105,9 +105,10 @@ export function shown(
   };
 }
 
-const settingsOf = ({ threshold, on_ambiguous, patience, rate }: Integration) => ({
+const settingsOf = ({ threshold, on_ambiguous, privacy = 'full', patience, rate }: Integration) => ({
   ...(threshold && { threshold }),
   ...(on_ambiguous && { on_ambiguous }),
+  privacy,
   patience,
   ...(rate && { rate }),
 });

@@ -6,6 +6,7 @@ import { ON_AMBIGUOUS } from '../core/doubt.ts';
 import { SEVERITIES } from '../core/event.ts';
 import { HEALTH_REASONS, HEALTH_STATES } from '../core/health.ts';
 import { INCIDENT_STATUSES, REASONS, type Reason } from '../core/notice.ts';
+import { PRIVACIES } from '../core/privacy.ts';
 import { WORKING_STATES } from '../ledger/answers.ts';
 import { SCOPES } from '../ledger/keys.ts';
 
@@ -154,6 +155,7 @@ export const IntegrationView = z.object({
   problem: z.string().optional().meta({ description: 'Why it cannot be used; absent where it can.' }),
   threshold: z.enum(SEVERITIES).optional(),
   on_ambiguous: z.enum(ON_AMBIGUOUS).optional().meta({ description: 'Absent: by the severity.' }),
+  privacy: z.enum(PRIVACIES).optional(),
   patience: z.object({ timeout_ms: z.number(), max_attempts: z.int(), backoff_ms: z.number() }).optional(),
   rate: z.object({ count: z.number(), per_ms: z.number() }).optional(),
   health: HealthView,

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { createDeliver, type DeliverInput } from '../../activities/deliver.ts';
 import { type Channel, defineChannel, delivered, fromError, rejected, secret } from '../../src/channels/channel.ts';
 import { createIntegrations } from '../../src/config/stored.ts';
+import type { Event } from '../../src/core/event.ts';
 import { openIncident, withBatch } from '../../src/core/incident.ts';
 import { withRunning } from '../../src/core/rounds.ts';
 import { boundTo } from '../../src/core/stored.ts';
@@ -13,7 +14,7 @@ import { addIntegration, storedIntegrations } from '../../src/ledger/integration
 import { createSealer, newSealingKey } from '../../src/ledger/sealing.ts';
 import { createRedactor } from '../../src/observe/redact.ts';
 import { asActivity, depsFor } from '../support/activity-world.ts';
-import { one, opened, openTestLedger } from '../support/ledger.ts';
+import { one, opened, openTestLedger, routing } from '../support/ledger.ts';
 
 const SECRET = 'canary-token-of-the-ledger';
 const sealer = createSealer(newSealingKey());
@@ -44,9 +45,14 @@ const channelBy = (send: (call: Parameters<Channel['send']>[0]) => ReturnType<Ch
 /** Tells the stored integration `chat` of an incident of its own through this channel, with these keys. */
 async function told(
   channel: Channel,
-  { open = sealer.open, policy = {} }: { open?: typeof sealer.open; policy?: object } = {},
+  {
+    open = sealer.open,
+    policy = {},
+    settings: own = {},
+    event = {},
+  }: { open?: typeof sealer.open; policy?: object; settings?: { [name: string]: string }; event?: Partial<Event> } = {},
 ) {
-  const row = { name: 'chat', type: 'made', owner: null, config: {}, settings: {} };
+  const row = { name: 'chat', type: 'made', owner: null, config: {}, settings: own };
   const secrets = sealer.seal(JSON.stringify([[['token'], SECRET]]), boundTo(row));
   await addIntegration(ledger, { ...row, secrets }, { fields: [] }, { by: 'ana', key: 'k1' });
   const redactor = createRedactor();
@@ -58,7 +64,7 @@ async function told(
     open,
     redactor,
   });
-  const { opening, batch } = await opened(ledger);
+  const { opening, batch } = await opened(ledger, routing(), event);
   const settings = { ...opening.policy, ...policy };
   const folded = withBatch(openIncident(opening.id, settings, opening.epoch, opening.opened_at), batch);
   const snapshot = withRunning(withTelling(folded, { reason: 'group_now', targets: ['chat'] }, Date.now()), ['chat']);
@@ -97,6 +103,20 @@ describe('a stored integration', () => {
     const attempts = await ledger.query('select * from attempts');
     expect(attempts).toHaveLength(1);
     expect(JSON.stringify([delivery, attempts, lines])).not.toContain('canary');
+  });
+
+  it('with privacy is given nothing that recognises a person, whatever channel it is of', async () => {
+    const notices: unknown[] = [];
+    const { delivery } = await told(
+      channelBy(async ({ notice }) => {
+        notices.push(notice);
+        return delivered();
+      }),
+      { settings: { privacy: 'mask' }, event: { type: 'user_registered', title: 'New user ana.kim@example.com' } },
+    );
+    expect(delivery).toMatchObject({ status: 'delivered' });
+    expect(notices).toMatchObject([{ alerts: [{ title: 'New user a•••@example.com' }] }]);
+    expect(JSON.stringify(notices)).not.toContain('ana.kim');
   });
 
   it('that no key opens is dead at once, with what to do, and nothing is sent', async () => {

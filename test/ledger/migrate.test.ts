@@ -24,6 +24,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '009-deliveries.sql': '41155fd015779ec05c1db2f24becc8f3261fff0a5550f8833230adbaf7595317',
   '010-answers.sql': '1d56ee591247fb90f1aac9653d55c3073e7c0c863ce2fa2c702499aaa6433580',
   '011-doubt.sql': 'f35cdef168ec30474cc4452bc236ed044d87c6648c58d1a274cb1a9f86f9401c',
+  '012-privacy.sql': 'bddeb0aa8fba38eb9f2acb3fd393253ac5b4d8a8d5efc0e858f60923095a0e0e',
 };
 const NEWEST = Object.keys(RELEASED).length;
 
@@ -108,6 +109,19 @@ describe('the migrations', () => {
       ['k1', 1],
     ]);
     expect(await verifyLedger(db, { heads: [], keys: [] })).toMatchObject({ problems: [], last: 2 });
+  });
+
+  it('move the privacy of a Slack integration to where every integration has it', async () => {
+    const db = await opened(10);
+    const insert =
+      'insert into integrations (name, type, config, settings, made_by, changed_by) values ($1, $2, $3, $4, $5, $5)';
+    await db.query(insert, ['bot', 'slack', '{"channel":"#ops","privacy":"mask"}', '{"threshold":"error"}', 'ana']);
+    await db.query(insert, ['plain', 'slack', '{"channel":"#ops"}', '{}', 'ana']);
+    await migrate(db);
+    expect(await db.query('select name, config, settings, revision from integrations order by name')).toEqual([
+      { name: 'bot', config: { channel: '#ops' }, settings: { threshold: 'error', privacy: 'mask' }, revision: 2 },
+      { name: 'plain', config: { channel: '#ops' }, settings: {}, revision: 1 },
+    ]);
   });
 
   it.each(['create table audit_seals', 'create index decisions_day', `insert into meta`])(

@@ -66,10 +66,6 @@ export const config = z.strictObject({
     .max(MENTIONS_MAX)
     .default([])
     .meta({ title: 'Mention', description: 'Who is called by a critical page, and by nothing else.' }),
-  privacy: z.enum(['full', 'mask', 'none']).default('full').meta({
-    title: 'Privacy',
-    description: 'How e-mail addresses and names of users are shown: whole, masked (a•••@example.com), or not at all.',
-  }),
   signing_secret: secret(
     'Signing secret',
     'Under Basic Information of the Slack app. With it and an address for interactivity, messages have buttons and /tocsin works.',

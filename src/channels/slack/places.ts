@@ -1,7 +1,7 @@
 /** Where a notice goes: to the channel of its job, of users, of its severity, or to the default one. */
 import type { Notice } from '../../core/notice.ts';
+import { isOfUsers } from '../../core/privacy.ts';
 import type { Config } from './config.ts';
-import { isOfUsers } from './people.ts';
 
 /** The label, or field of the context, in which an event asks for a channel. */
 const ASKED_IN = 'slack_channel';
