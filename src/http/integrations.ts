@@ -179,7 +179,7 @@ export const integrations = (deps: Given): Endpoint[] => {
       path: '/v1/integrations/{name}/test',
       access: 'operator',
       summary: 'Test an integration',
-      about: `Asks the provider whether the credentials are good, where that can be asked without sending anything; else, and with message: true, sends a test message. From where notices are sent. Waits up to ${TEST_WAIT_MS / 1_000} seconds for the outcome; 202 when it is still under way then.`,
+      about: `Asks the provider whether the credentials are good, where that can be asked without sending anything; else, and with message: true, sends a test message. From where notices are sent. One that is switched off is asked about and sent nothing: 409 where only a message would tell. Waits up to ${TEST_WAIT_MS / 1_000} seconds for the outcome; 202 when it is still under way then.`,
       params,
       takes: {
         kind: 'json',
@@ -192,14 +192,17 @@ export const integrations = (deps: Given): Endpoint[] => {
         200: { about: 'How it ended', schema: TestAnswer },
         202: { about: 'Still under way', schema: TestAnswer },
       },
+      also: [409],
       async handle({ params: { name }, body, caller, request_id, signal }) {
-        const { integration } = await listed(name);
+        const one = await listed(name);
+        const { integration } = one;
         if ('missing' in integration) throw new Problem('conflict', integration.missing);
         const { enabled, kind, type } = integration;
         if (kind === 'writer')
           throw new Problem('conflict', 'it keeps daily pages and takes no messages: run a summary instead');
-        if (!enabled) throw new Problem('conflict', 'the integration is switched off (enabled: false)');
-        const asks = channelOf(type)?.check !== undefined && body.message !== true;
+        const can = channelOf(type)?.check !== undefined;
+        const asks = can && body.message !== true;
+        if (!enabled && !asks) throw new Problem('conflict', switchedOff(one, can));
         const actor = actorOf(caller, request_id);
         const send = await requestSend(ledger, { kind: asks ? 'check' : 'test', target: name }, actor);
         wake();
@@ -212,6 +215,14 @@ export const integrations = (deps: Given): Endpoint[] => {
 
 const IN_FILE = 'an integration of this name is in the configuration: change it there';
 const CHANGED = 'somebody has changed it meanwhile: look at it again, then ask again';
+
+/** Why no message is sent by way of a test, and what to do about it. */
+function switchedOff({ origin }: Listed, can: boolean): string {
+  const on =
+    origin === 'file' ? 'set enabled: true in the configuration and start anew' : 'change it to enabled: true first';
+  const instead = can ? ', or ask without message: true, which checks its credentials and sends nothing' : '';
+  return `the integration is switched off, so no message is sent: ${on}${instead}`;
+}
 
 const kindOf = (type: string): Kind | undefined =>
   [...REGISTRY.channels, ...REGISTRY.writers].find(({ id }) => id === type);

@@ -223,7 +223,10 @@ describe('integrations', () => {
   });
 
   it('that are switched off or unknown are not tested', async () => {
-    expect((await post('/v1/integrations/off/test')).status).toBe(409);
+    expect(await post('/v1/integrations/off/test')).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('set enabled: true in the configuration') },
+    });
     expect((await post('/v1/integrations/nobody/test')).status).toBe(404);
   });
 });

@@ -378,9 +378,30 @@ describe('a test', () => {
     }
   });
 
-  it('of what is switched off or not there is refused', async () => {
+  it('of what is switched off checks its credentials all the same, and sends no message', async () => {
+    await make('resting', 'slack', SLACK, { enabled: false });
+    expect(await answered('/v1/integrations/resting/test', {}, { delivered: true })).toMatchObject({
+      kind: 'check',
+      status: 200,
+      body: { success: true, checked: 'credentials' },
+    });
+    expect(await as('operator', 'POST', '/v1/integrations/resting/test', { body: { message: true } })).toMatchObject({
+      status: 409,
+      body: {
+        detail:
+          'the integration is switched off, so no message is sent: change it to enabled: true first, or ask without message: true, which checks its credentials and sends nothing',
+      },
+    });
+  });
+
+  it('of what is switched off and cannot be checked is refused, saying how to switch it on', async () => {
     await change('named', { enabled: false });
-    expect((await as('operator', 'POST', '/v1/integrations/named/test')).status).toBe(409);
+    expect(await as('operator', 'POST', '/v1/integrations/named/test')).toMatchObject({
+      status: 409,
+      body: {
+        detail: 'the integration is switched off, so no message is sent: change it to enabled: true first',
+      },
+    });
     expect((await as('operator', 'POST', '/v1/integrations/nobody/test')).status).toBe(404);
   });
 });
