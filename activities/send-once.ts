@@ -16,6 +16,7 @@ import {
   type Send,
   sendOf,
 } from '../src/ledger/sends.ts';
+import { overtakenWorking } from '../src/ledger/working.ts';
 import { type Attempted, attempt, checkOnce, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
@@ -76,6 +77,10 @@ export function createSendOnce(deps: Deps) {
     const delivery = send.delivery === null ? undefined : await redeliverableByKey(deps.ledger, send.delivery);
     if (delivery && (await isSendCancelled(deps.ledger, id)))
       return end(send, { kind: 'rejected', reason: 'cancelled', detail: 'an operator cancelled it' });
+    if (delivery && (await overtakenWorking(deps.ledger, delivery))) {
+      await endSend(deps.ledger, id, { delivered: false, reason: 'superseded', detail: 'the incident has moved on' });
+      return { outcome: 'superseded' };
+    }
     const notice = delivery ? await noticeAgain(delivery) : testNotice(send);
     const root = delivery ? await rootOf(deps.ledger, delivery.incident, delivery.target) : undefined;
     const outcome = await attempt(deps, integration, channel, notice, root ? { root } : {});

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { z as zod } from 'zod';
 import type { Json } from '../core/event.ts';
-import type { Notice } from '../core/notice.ts';
+import type { Notice, Reason } from '../core/notice.ts';
 
 /** What a provider gave us to find the message by (Slack channel and ts, a Message-ID): small JSON, no secret. */
 export type Ref = { [key: string]: Json };
@@ -151,6 +151,8 @@ export interface Channel<Id extends string = string, Schema extends z.ZodObject 
   recognises?: true;
   /** What the provider takes is only passed on (mail, telephone networks): it counts as sent until a receipt says more. */
   arrives?: 'later';
+  /** Reasons that few have a word for, and only those are told. */
+  wants?(config: z.output<Schema>): readonly Reason[];
   /** One attempt, short, never throws for what a provider is known to do. */
   send(call: Call<z.output<Schema>>): Promise<Outcome>;
   /** After an attempt whose answer was lost: the message if the provider has it, undefined if it surely has not. */

@@ -96,7 +96,8 @@ export function render(notice: Notice, { format, template }: Config): unknown {
 /** Why the format has nothing to say to this notice; undefined where it has. A template is filled for every reason. */
 function unsaid({ reason }: Notice, { format, template }: Config): string | undefined {
   if (template !== undefined || format === 'tocsin') return undefined;
-  const unknown: readonly Reason[] = format === 'incident-v1' ? ['summary'] : ['summary', 'acknowledged', 'snoozed'];
+  const unknown: readonly Reason[] =
+    format === 'incident-v1' ? ['summary'] : ['summary', 'acknowledged', 'snoozed', 'working'];
   return unknown.includes(reason) ? `not posted: format ${format} has no word for ${reason}` : undefined;
 }
 
@@ -116,6 +117,8 @@ export const webhook = defineChannel({
   // By the header webhook-id (Standard Webhooks, "Verifying").
   recognises: true,
   patience: { timeout_ms: 10_000, max_attempts: 4, backoff_ms: 5_000 },
+
+  wants: ({ format, template }) => (format === 'incident-v1' && template === undefined ? ['working'] : []),
 
   async send({ config, notice, fetch, signal, now }) {
     const why = unsaid(notice, config);

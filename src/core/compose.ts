@@ -160,6 +160,8 @@ function linesOf(facts: Facts): string[] {
   const by = incident.answered_by ?? 'somebody';
   const since = (time: string): string => inWords(Math.max(0, Date.parse(facts.at) - Date.parse(time)));
   switch (reason) {
+    case 'working':
+      return [`It is ${incident.working_state ?? 'open'} now.`];
     case 'acknowledged':
       return [`Acknowledged by ${by}.`];
     case 'unacknowledged':

@@ -25,6 +25,7 @@ export const REASONS = {
   snoozed: 'told that it is put off',
   snooze_ended: 'paged again: the snooze has ended',
   resolved: 'told that it is over',
+  working: 'told that somebody works on it, and how far they are',
   story: 'told the next chapter of a job or a deployment',
   test: 'a test of the integration, asked for by an operator',
   summary: 'the daily summary in short',

@@ -1,5 +1,6 @@
 /** Incidents: the list, one with all that happened to it, and the answers operators give. */
 import { z } from 'zod';
+import { channelOf } from '../channels/index.ts';
 import { incidentUrl } from '../core/compose.ts';
 import { SEVERITIES } from '../core/event.ts';
 import { INCIDENT_STATUSES } from '../core/notice.ts';
@@ -42,7 +43,7 @@ const stated = z.strictObject({ by, state: z.enum(WORKING_STATES).nullable() });
 
 const params = z.object({ id: z.string().regex(/^[\w.-]{1,64}$/) });
 
-export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'wake' | 'ui'>): Endpoint[] => {
+export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'integrations' | 'wake' | 'ui'>): Endpoint[] => {
   const { ledger, config, wake, ui } = deps;
   const { publicUrl } = config;
   const withUrl = <Shown extends View>(incident: Shown): Shown =>
@@ -54,7 +55,7 @@ export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'wake' | 'ui'>)
     name: string,
     summary: string,
     schema: Body,
-    asked: (body: z.output<Body>) => Command,
+    asked: (body: z.output<Body>) => Command | Promise<Command>,
     required = false,
   ): Endpoint =>
     endpoint({
@@ -66,10 +67,17 @@ export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'wake' | 'ui'>)
       takes: { kind: 'json', schema, required },
       answers,
       async handle({ params: { id }, body, caller, request_id }) {
-        const result = await command(ledger, id, asked(body), actorOf(caller, request_id, body.by));
+        const result = await command(ledger, id, await asked(body), actorOf(caller, request_id, body.by));
         if (result.outcome === 'done') wake();
         return answerOf(result, withUrl);
       },
+    });
+
+  /** Integrations that have a word for a working state. */
+  const wanting = async (): Promise<string[]> =>
+    (await deps.integrations.list()).flatMap(({ integration: one }) => {
+      if ('missing' in one || !one.enabled) return [];
+      return channelOf(one.type)?.wants?.(one.config).includes('working') ? [one.name] : [];
     });
 
   return [
@@ -122,7 +130,13 @@ export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'wake' | 'ui'>)
       kind: 'escalate',
       ...(level !== undefined && { level }),
     })),
-    commandOf('state', 'Set or clear the working state', stated, ({ state }) => ({ kind: 'state', state }), true),
+    commandOf(
+      'state',
+      'Set or clear the working state; webhooks of format incident-v1 that have heard of the incident are told',
+      stated,
+      async ({ state }) => ({ kind: 'state', state, ...(state === null ? {} : { tell: await wanting() }) }),
+      true,
+    ),
   ];
 };
 

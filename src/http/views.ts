@@ -71,10 +71,10 @@ export const DeliveryView = z.looseObject({
   ended_at: time.optional(),
   receipt_at: time.optional().meta({ description: 'When the provider last said what became of it.' }),
   superseded_by: z.string().optional().meta({ description: 'The key of the delivery that carries its news.' }),
-  redirected_from: z
-    .int()
-    .optional()
-    .meta({ description: 'The id of the delivery that this one repeats, under a key of its own.' }),
+  redirected_from: z.int().optional().meta({
+    description:
+      'The id of the delivery that this one repeats under a key of its own, or that it follows with a working state.',
+  }),
 });
 
 export const AttemptView = z.looseObject({

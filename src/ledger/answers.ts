@@ -5,6 +5,7 @@ import type { Ledger, Queryable, Transaction } from './db.ts';
 import { procedure } from './procedure.ts';
 import { announce } from './steps.ts';
 import { type IncidentView, incidentView } from './views.ts';
+import { tellWorking } from './working.ts';
 
 export const WORKING_STATES = ['triaged', 'investigating', 'remediating'] as const;
 export type WorkingState = (typeof WORKING_STATES)[number];
@@ -14,7 +15,8 @@ export type Command =
   | { kind: 'snooze'; for_ms: number }
   | { kind: 'comment'; text: string }
   | { kind: 'escalate'; level?: number }
-  | { kind: 'state'; state: WorkingState | null };
+  /** `tell`: integrations that have a word for it; of these are told who have heard of the incident. */
+  | { kind: 'state'; state: WorkingState | null; tell?: string[] };
 
 /** A page that has begun already when an answer is accepted: it cannot be taken back, so it is named. */
 export interface Begun {
@@ -140,13 +142,12 @@ async function apply(tx: Queryable, found: Standing, given: Command, change: Cha
       given.kind === 'state' ? given.state : null,
     ],
   );
-  await tx.query('insert into inbox (key, incident, kind, by, detail) values ($1, $2, $3, $4, $5::jsonb)', [
-    found.key,
-    found.id,
-    given.kind,
-    who.by,
-    JSON.stringify({ ...change.detail, answer_rev: rev }),
-  ]);
+  const [row] = await tx.query<{ seq: number }>(
+    'insert into inbox (key, incident, kind, by, detail) values ($1, $2, $3, $4, $5::jsonb) returning seq',
+    [found.key, found.id, given.kind, who.by, JSON.stringify({ ...change.detail, answer_rev: rev })],
+  );
+  if (row && given.kind === 'state' && given.state !== null && given.tell && given.tell.length > 0)
+    await tellWorking(tx, { incident: found.id, state: given.state, seq: row.seq, rev }, given.tell, who);
   await audit(tx, who, `incident.${given.kind}`, found.id, { ...change.detail, answer_rev: rev });
 }
 

@@ -6,6 +6,7 @@ import type { Reason } from '../core/notice.ts';
 import type { Queryable } from './db.ts';
 import { procedure } from './procedure.ts';
 import { tidy } from './views.ts';
+import { workingOf } from './working.ts';
 
 /** Alerts that a notice shows; the rest is a number. */
 const ALERTS_SHOWN = 20;
@@ -41,8 +42,9 @@ export const factsOf = procedure('factsOf', async (db, told: Told): Promise<Ledg
     row,
   );
   const [, , , insteadOf] = /^([^/]*)\/failover\/([^/]*)-for-([^/]*)\//.exec(told.delivery.key) ?? [];
+  const working_state = workingOf(told.delivery.key);
   return {
-    incident,
+    incident: working_state === undefined ? incident : { ...incident, working_state },
     reason: told.reason,
     ...(told.level === undefined ? {} : { level: told.level }),
     alerts: told.from === undefined ? await alertsOf(db, told.incident) : [],

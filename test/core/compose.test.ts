@@ -94,6 +94,7 @@ describe('the lines', () => {
     ['failover', {}, { instead_of: 'chat' }, 'Told here because chat did not deliver in time.'],
     ['repeat_interval', {}, {}, 'Still open after 42 min 10 s.'],
     ['severity_rose', { severity: 'critical' }, {}, 'The severity rose to critical.'],
+    ['working', { working_state: 'investigating' }, {}, 'It is investigating now.'],
   ])('of %s', (reason, incident, more, line) => {
     expect(lines(reason, incident, more)).toEqual([line]);
   });

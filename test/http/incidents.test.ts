@@ -100,6 +100,33 @@ describe('a command', () => {
   });
 });
 
+describe('a working state', () => {
+  it('is ordered for webhooks of format incident-v1 that have heard of the incident, switched on, and for no others', async () => {
+    const hook = (name: string, format: string, enabled = true) =>
+      api.call('POST', '/v1/integrations', {
+        key: api.keys.admin,
+        body: { name, type: 'webhook', enabled, config: { url: `https://example.com/${name}`, format } },
+      });
+    await hook('manager', 'incident-v1');
+    await hook('resting', 'incident-v1', false);
+    await hook('plain', 'tocsin');
+    const id = await api.incident();
+    for (const target of ['manager', 'resting', 'plain'])
+      await api.ledger.query(
+        `insert into deliveries (key, incident, target, channel, reason, status, scheduled_at) values ($1, $2, $3, 'webhook', 'group_now', 'delivered', now())`,
+        [`${id}/group_now/x/${target}`, id, target],
+      );
+    await post(`/v1/incidents/${id}/state`, { state: 'triaged', by: 'Ada' });
+    expect(
+      await api.ledger.query('select kind, target, requested_by from sends where starts_with(delivery, $1)', [id]),
+    ).toEqual([{ kind: 'redeliver', target: 'manager', requested_by: 'Ada' }]);
+    const { body } = await get(`/v1/deliveries?incident=${id}&reason=working`);
+    expect(body).toMatchObject({ deliveries: [{ target: 'manager', reason: 'working', status: 'pending' }] });
+    for (const name of ['manager', 'resting', 'plain'])
+      await api.call('DELETE', `/v1/integrations/${name}`, { key: api.keys.admin });
+  });
+});
+
 describe('incidents', () => {
   it('are listed in pages, the newest first, and filtered', async () => {
     const ids = [
