@@ -17,6 +17,7 @@ import {
 } from './channel.ts';
 import { commentOf, type Document, descriptionOf } from './jira/document.ts';
 import { customFieldsOf, fieldValue, incidentLabel, labelsOf, markOf, summaryOf, template } from './jira/fields.ts';
+import { wayOf } from './jira/transitions.ts';
 import { clientFor, oddAnswer, outcomeOf, Refused } from './jira/transport.ts';
 
 /** The newest comments that are looked through for one that may have arrived. */
@@ -82,6 +83,10 @@ const config = z.strictObject({
   done_status: z.string().min(1).optional().meta({
     title: 'Done status',
     description: 'Which status is done where the workflow has several, such as Done and Won’t do.',
+  }),
+  resolution: z.string().min(1).max(255).optional().meta({
+    title: 'Resolution',
+    description: 'Given where the screen on the way to done has that field. Where it requires one: Done unless set.',
   }),
 });
 type Config = z.output<typeof config>;
@@ -247,11 +252,12 @@ async function follow(jira: Jira, call: Call<Config>, issue: string): Promise<Ou
 }
 
 /** Moves the issue, or corrects its severity; the note says why it was not done. What passes is tried again as a whole. */
-async function change(jira: Jira, { notice, config }: Call<Config>, issue: string): Promise<string | undefined> {
+async function change(jira: Jira, call: Call<Config>, issue: string): Promise<string | undefined> {
+  const { notice, config } = call;
   const { reason, story } = notice;
   try {
-    if (reason === 'resolved' || (story && isOver(story))) return await move(jira, config, issue, true);
-    if (reason === 'fired_again') return await move(jira, config, issue, false);
+    if (reason === 'resolved' || (story && isOver(story))) return await move(jira, call, issue, true);
+    if (reason === 'fired_again') return await move(jira, call, issue, false);
     if (reason === 'severity_rose') await jira.editIssue({ issueIdOrKey: issue, ...severityOf(notice, config) });
     return undefined;
   } catch (error) {
@@ -268,26 +274,29 @@ function severityOf({ incident: { severity } }: Notice, { priorities }: Config) 
   };
 }
 
-/** What most workflows call a status that is reached by work being done. */
-const DONE_NAMES = /^(done|resolved|closed|completed?)$/i;
-
-/** By the category of the status, since every project names its own. Nothing is done where it is there already. */
-async function move(jira: Jira, config: Config, issue: string, done: boolean): Promise<string | undefined> {
+/** Nothing is done where the issue is there already. Gives what an operator should know of it. */
+async function move(
+  jira: Jira,
+  { notice, config }: Call<Config>,
+  issue: string,
+  done: boolean,
+): Promise<string | undefined> {
   const { fields } = await jira.getIssue({ issueIdOrKey: issue, fields: ['status'] });
   const category = (fields as { status?: { statusCategory?: { key?: unknown } } } | undefined)?.status?.statusCategory;
   if ((category?.key === 'done') === done) return undefined;
-  const { transitions = [] } = await jira.getTransitions({ issueIdOrKey: issue });
-  const fitting = transitions.filter(({ to }) => (to?.statusCategory?.key === 'done') === done);
-  const chosen = done
-    ? (fitting.find(({ to }) => to?.name === config.done_status) ??
-      fitting.find(({ to }) => DONE_NAMES.test(to?.name ?? '')) ??
-      fitting[0])
-    : (fitting.find(({ to }) => to?.statusCategory?.key === 'new') ?? fitting[0]);
-  if (chosen?.id === undefined) {
-    return `commented, but not moved: from where ${issue} is, the workflow has no way to ${done ? 'done' : 'open'} for this account`;
+  const { transitions = [] } = await jira.getTransitions({ issueIdOrKey: issue, expand: 'transitions.fields' });
+  const { done_status, resolution } = config;
+  const way = wayOf(transitions, { done, done_status, resolution, fields: customFieldsOf(config.fields, notice) });
+  const where = done ? 'done' : 'open';
+  if (!way) {
+    return `commented, but not moved: from where ${issue} is, the workflow has no way to ${where} for this account`;
   }
-  await jira.doTransition({ issueIdOrKey: issue, transition: { id: chosen.id } });
-  return undefined;
+  if ('lacking' in way) {
+    return `commented, but not moved: the screen on the way to ${where} requires ${way.lacking.join(', ')}; make that optional there, or give it a default or a value under fields`;
+  }
+  const given = Object.keys(way.fields).length === 0 ? {} : { fields: way.fields };
+  await jira.doTransition({ issueIdOrKey: issue, transition: { id: way.id }, ...given });
+  return way.note;
 }
 
 async function checked(jira: Jira, { project_key, issue_type }: Config): Promise<Outcome> {

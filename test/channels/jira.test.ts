@@ -2,10 +2,17 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Channel, Ref } from '../../src/channels/channel.ts';
 import { DOCUMENT_MAX } from '../../src/channels/jira/document.ts';
 import { asLabel } from '../../src/channels/jira/fields.ts';
+import { type Transition, wayOf } from '../../src/channels/jira/transitions.ts';
 import { jira as jiraChannel, render } from '../../src/channels/jira.ts';
 import type { Notice } from '../../src/core/notice.ts';
 import { callOf, NOW } from '../support/calls.ts';
-import { type FakeJira, type FakeJiraOptions, isDocument, startFakeJira } from '../support/fakes/jira.ts';
+import {
+  type FakeJira,
+  type FakeJiraOptions,
+  isDocument,
+  type JiraScreenField,
+  startFakeJira,
+} from '../support/fakes/jira.ts';
 import type { Answer } from '../support/fakes/recorder.ts';
 import { HOSTILE, noticeCases, noticeOf, sampleAlert, sampleNotice } from '../support/notices.ts';
 
@@ -232,6 +239,67 @@ describe('what follows', () => {
     const root = await begin();
     await tell(noticeOf('resolved'), root, { done_status: 'Won’t Do' });
     expect(issue().status).toBe('Won’t Do');
+  });
+
+  describe('on the way to done has a screen', () => {
+    const DONE = { id: '10000', name: 'Done' };
+    const DUPLICATE = { id: '10001', name: 'Duplicate' };
+    const FIXED = { id: '10002', name: 'Fixed' };
+    const resolution = (allowedValues: { id: string; name: string }[], more: Partial<JiraScreenField> = {}) => ({
+      resolution: { name: 'Resolution', required: true, allowedValues, ...more },
+    });
+    const over = async (screen: Record<string, JiraScreenField>, more: Record<string, unknown> = {}) => {
+      await restart({ screens: { Done: screen }, customFields: { customfield_10042: 'text' } });
+      const { note } = (await tell(noticeOf('resolved'), await begin(), more)) as { note?: string };
+      return { status: issue().status, resolution: issue().fields.resolution, note, comments: issue().comments.length };
+    };
+    const moved = (id?: string, note?: string) => ({
+      status: 'Done',
+      resolution: id === undefined ? undefined : { id },
+      note,
+      comments: 1,
+    });
+
+    it('that requires a resolution: Done, or what comes near it, or what there is', async () => {
+      expect(await over(resolution([DUPLICATE, FIXED, DONE]))).toEqual(moved(DONE.id));
+      expect(await over(resolution([DUPLICATE, FIXED]))).toEqual(moved(FIXED.id));
+      expect(await over(resolution([DUPLICATE]))).toEqual(moved(DUPLICATE.id));
+    });
+
+    it('and is given the configured resolution, also where none is required', async () => {
+      const wanted = { resolution: 'Fixed' };
+      expect(await over(resolution([DONE, FIXED]), wanted)).toEqual(moved(FIXED.id));
+      expect(await over(resolution([DONE, FIXED], { required: false }), wanted)).toEqual(moved(FIXED.id));
+      expect(await over({}, wanted)).toEqual(moved());
+      expect(await over(resolution([DUPLICATE, DONE]), wanted)).toEqual(
+        moved(DONE.id, 'the issue was not given the resolution Fixed: its screen does not offer it'),
+      );
+    });
+
+    it('and nothing is said of a resolution that it does not require, or that it has a default for', async () => {
+      expect(await over(resolution([DONE], { required: false }))).toEqual(moved());
+      expect(await over(resolution([DONE], { hasDefaultValue: true }))).toEqual(moved());
+    });
+
+    it('that requires what is configured under fields: it is given', async () => {
+      const screen = { ...resolution([DONE]), customfield_10042: { name: 'Cause', required: true } };
+      expect(await over(screen, { fields: { customfield_10042: 'told by Tocsin' } })).toEqual(moved(DONE.id));
+      expect(issue().fields.customfield_10042).toBe('told by Tocsin');
+    });
+
+    it('that requires more: the issue stays, is commented on, and the note names the fields', async () => {
+      const screen = {
+        ...resolution([DONE]),
+        customfield_10042: { name: 'Root cause', required: true },
+        customfield_10043: { name: 'Impact', required: true },
+      };
+      expect(await over(screen)).toEqual({
+        status: 'To Do',
+        resolution: undefined,
+        comments: 1,
+        note: 'commented, but not moved: the screen on the way to done requires Root cause, Impact; make that optional there, or give it a default or a value under fields',
+      });
+    });
   });
 
   it('goes by the category of a status, whatever it is called', async () => {
@@ -546,5 +614,31 @@ describe('the configuration', () => {
   ])('refuses %j by the name of the field', (more, field) => {
     const { error } = jira.config.safeParse({ ...configOf(), ...more });
     expect(error?.issues.map(({ path }) => path[0])).toContain(field);
+  });
+});
+
+describe('the way to a status', () => {
+  const to = (name: string, key: string, fields: Record<string, unknown> = {}, id = name): Transition => ({
+    id,
+    to: { name, statusCategory: { key } },
+    fields,
+  });
+  const demanding = { customfield_1: { name: 'Cause', required: true } };
+  const done = { done: true, fields: {} };
+
+  it('is another transition to the same status where one screen wants too much, and never another status', () => {
+    const hard = to('Done', 'done', demanding, 'hard');
+    expect(wayOf([hard, to('Done', 'done', {}, 'easy')], done)).toEqual({ id: 'easy', fields: {} });
+    expect(wayOf([hard, to('Won’t do', 'done')], done)).toEqual({ lacking: ['Cause'] });
+  });
+
+  it('is none where nothing leads there', () => {
+    expect(wayOf([to('In progress', 'indeterminate')], done)).toBeUndefined();
+    expect(wayOf([], done)).toBeUndefined();
+  });
+
+  it('survives fields that are not described as Jira describes them', () => {
+    const odd = { resolution: { required: true, allowedValues: [null, 'Done', { name: 'Done' }] }, other: null };
+    expect(wayOf([to('Done', 'done', odd)], done)).toEqual({ lacking: ['resolution'] });
   });
 });

@@ -42,6 +42,13 @@ export interface FakeJira {
   close(): Promise<void>;
 }
 
+export interface JiraScreenField {
+  name: string;
+  required: boolean;
+  hasDefaultValue?: boolean;
+  allowedValues?: { id: string; name: string }[];
+}
+
 export interface FakeJiraOptions {
   project?: string;
   issueTypes?: string[];
@@ -53,6 +60,8 @@ export interface FakeJiraOptions {
   permissions?: string[];
   /** Status → category. The first is where issues begin. */
   statuses?: Record<string, 'new' | 'indeterminate' | 'done'>;
+  /** Fields of the screen on the way to a status, by field id. */
+  screens?: Record<string, Record<string, JiraScreenField>>;
   /** How a wrong token is answered: as Jira mostly does, or as if nobody had logged in. */
   anonymous?: boolean;
 }
@@ -78,6 +87,7 @@ export async function startFakeJira(options: FakeJiraOptions = {}): Promise<Fake
     priorities = ['Highest', 'High', 'Medium', 'Low', 'Lowest'],
     customFields = {},
     offScreen = [],
+    screens = {},
     permissions = ['CREATE_ISSUES', 'ADD_COMMENTS', 'EDIT_ISSUES', 'TRANSITION_ISSUES'],
     statuses = { 'To Do': 'new', 'In Progress': 'indeterminate', 'Won’t Do': 'done', Done: 'done' },
   } = options;
@@ -211,21 +221,41 @@ export async function startFakeJira(options: FakeJiraOptions = {}): Promise<Fake
     [
       'GET',
       /^\/rest\/api\/3\/issue\/([^/]+)\/transitions$/,
-      ([key = '']) => {
+      ([key = ''], _body, { query }) => {
         const { status } = issueAt(key);
+        const isWhole = query.get('expand') === 'transitions.fields';
         const others = Object.keys(statuses).filter((name) => name !== status);
-        const transitions = others.map((name) => ({ id: idOf(name), name: `To ${name}`, to: categoryOf(name) }));
+        const transitions = others.map((name) => ({
+          id: idOf(name),
+          name: `To ${name}`,
+          to: categoryOf(name),
+          ...(isWhole ? { fields: screens[name] ?? {} } : {}),
+        }));
         return ok({ transitions: permissions.includes('TRANSITION_ISSUES') ? transitions : [] });
       },
     ],
     [
       'POST',
       /^\/rest\/api\/3\/issue\/([^/]+)\/transitions$/,
-      ([key = ''], { transition }) => {
+      ([key = ''], { transition, fields = {} }) => {
         const issue = issueAt(key);
         const wanted = Object.keys(statuses).find((name) => idOf(name) === (transition as Part | undefined)?.id);
         if (wanted === undefined)
           return refuse(400, {}, ['It seems that you have tried to perform an illegal workflow operation.']);
+        const screen = screens[wanted] ?? {};
+        const errors = [
+          ...Object.keys(fields as Part)
+            .filter((name) => !Object.hasOwn(screen, name))
+            .map((name) => [name, `Field '${name}' cannot be set. It is not on the appropriate screen, or unknown.`]),
+          ...Object.entries(screen).flatMap(([id, { name, required, hasDefaultValue, allowedValues }]) => {
+            const value = (fields as Part)[id] as Part | undefined;
+            if (value === undefined) return required && !hasDefaultValue ? [[id, `${name} is required.`]] : [];
+            const isKnown = allowedValues?.some((one) => one.id === value.id || one.name === value.name) ?? true;
+            return isKnown ? [] : [[id, `Option id '${value.id}' is not valid`]];
+          }),
+        ];
+        if (errors.length > 0) refuse(400, Object.fromEntries(errors));
+        Object.assign(issue.fields, fields);
         issue.status = wanted;
         issues.changed();
         return { status: 204 };
