@@ -27,6 +27,11 @@ describe('the event door', () => {
     expect(one()?.id).toMatch(/^[0-9a-f-]{36}$/);
   });
 
+  it('keeps the user it is about, and none where that is empty', () => {
+    expect(one({ user: 'ana' })).toMatchObject({ user: 'ana' });
+    for (const user of ['', null, undefined]) expect(one({ user })).not.toHaveProperty('user');
+  });
+
   it('takes the spellings of the earlier notifier', () => {
     const event = one({
       title: undefined,
@@ -67,6 +72,7 @@ describe('the event door', () => {
     ['a title too long', { title: '🔥'.repeat(1_001) }, 'title', 'longer than 1000 characters'],
     ['a body too long', { body: 'é'.repeat(16_385) }, 'body', 'longer than 32768 bytes'],
     ['an empty type', { type: '' }, 'type', 'must not be empty'],
+    ['a user too long', { user: 'é'.repeat(101) }, 'user', 'longer than 100 characters'],
     ['an id too long', { id: 'x'.repeat(201) }, 'id', 'longer than 200 characters'],
     ['a label that is no text', { labels: { attempt: 3 } }, 'labels.attempt', 'must be string, not number'],
     ['a label too long', { labels: { a: 'x'.repeat(1_025) } }, 'labels.a', 'longer than 1024 characters'],
