@@ -24,7 +24,7 @@ const PAGES: Room = {
 /** A room may always import itself, except that channels and sources do not know their siblings. */
 const TABLE: Readonly<Record<string, Room>> = {
   core: { rooms: [], packages: [], node: false },
-  sources: { rooms: ['core'], packages: ['zod', 'fast-xml-parser'], node: true },
+  sources: { rooms: ['core'], packages: ['zod', 'fast-xml-parser', 'jsonata'], node: true },
   channels: {
     rooms: ['core'],
     packages: [

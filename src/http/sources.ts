@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { secretPaths, secretValues } from '../config/secrets.ts';
 import { sourceOf } from '../sources/index.ts';
-import type { Source } from '../sources/source.ts';
+import type { AnySource } from '../sources/source.ts';
 import { MANY_MAX_BYTES, parseJson } from './body.ts';
 import type { Deps } from './deps.ts';
 import { type Arrived, type Endpoint, endpoint, word } from './endpoint.ts';
@@ -21,7 +21,7 @@ const Asked = z.looseObject({});
 
 interface Named {
   name: string;
-  source: Source;
+  source: AnySource;
   config: z.output<z.ZodObject>;
 }
 
@@ -158,12 +158,13 @@ export const sources = ({
           rejected,
           follow: address,
           refused,
-        } = found.source.normalise(reads === 'bytes' ? raw : parseJson(json, { tolerant: true }), {
+        } = await found.source.normalise(reads === 'bytes' ? raw : parseJson(json, { tolerant: true }), {
           name,
           config: found.config,
           now,
           headers,
           query,
+          raw: json,
         });
         if (refused !== undefined) throw new Problem('bad-request', refused);
         if (events.length + rejected.length > EVENTS_MAX)

@@ -6,6 +6,7 @@ import { gcpMonitoring } from './gcp-monitoring.ts';
 import { github } from './github.ts';
 import { gitlab } from './gitlab.ts';
 import { grafana } from './grafana.ts';
+import { jsonata } from './jsonata.ts';
 import { junit } from './junit.ts';
 import { mapping } from './mapping.ts';
 import { opsgenie } from './opsgenie.ts';
@@ -13,7 +14,7 @@ import { pagerduty } from './pagerduty.ts';
 import { redisStream } from './redis-stream.ts';
 import { sentry } from './sentry.ts';
 import { sns } from './sns.ts';
-import type { Source } from './source.ts';
+import type { AnySource } from './source.ts';
 
 export const sources = [
   alertmanager,
@@ -23,6 +24,7 @@ export const sources = [
   github,
   gitlab,
   grafana,
+  jsonata,
   junit,
   mapping,
   redisStream,
@@ -33,5 +35,5 @@ export const sources = [
 ] as const;
 
 /** The source with this id. Its configuration is the one its own schema has parsed. */
-export const sourceOf = (id: string): Source | undefined =>
-  (sources as readonly unknown[] as readonly Source[]).find((source) => source.id === id);
+export const sourceOf = (id: string): AnySource | undefined =>
+  (sources as readonly unknown[] as readonly AnySource[]).find((source) => source.id === id);

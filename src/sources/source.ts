@@ -15,7 +15,21 @@ interface Rejected {
   problem: string;
 }
 
-export interface Source<Id extends string = string, Schema extends z.ZodObject = z.ZodObject> {
+export interface Normalised {
+  events: Event[];
+  rejected: Rejected[];
+  /** An address of the sender's that has to be asked for once, so that it goes on sending. */
+  follow?: string | undefined;
+  /** Why the whole message is no good, for who can mend it and send it again; there are no events then. */
+  refused?: string | undefined;
+}
+
+/** `Made` is a promise for a source that makes its events elsewhere than in the thread that asks it. */
+export interface Source<
+  Id extends string = string,
+  Schema extends z.ZodObject = z.ZodObject,
+  Made extends Normalised | Promise<Normalised> = Normalised,
+> {
   id: Id;
   name: string;
   /** One or two sentences: what to set at the sender. */
@@ -37,7 +51,10 @@ export interface Source<Id extends string = string, Schema extends z.ZodObject =
   reads?(raw: Buffer, headers: Headers): 'json' | 'bytes' | 'unknown';
   /** Whether its senders ask for leave first, as CloudEvents' web hooks do (OPTIONS). */
   handshake?: boolean;
-  /** The events in a payload; never throws, whatever the payload is. `name` is the source's name in tocsin.yaml. */
+  /**
+   * The events in a payload; never throws or rejects, whatever the payload is. `name` is the source's name in tocsin.yaml,
+   * `raw` the body that the payload was read from.
+   */
   normalise(
     payload: unknown,
     context: {
@@ -46,21 +63,23 @@ export interface Source<Id extends string = string, Schema extends z.ZodObject =
       now: Date;
       headers?: Headers | undefined;
       query?: Query | undefined;
+      raw?: Buffer | undefined;
     },
-  ): {
-    events: Event[];
-    rejected: Rejected[];
-    /** An address of the sender's that has to be asked for once, so that it goes on sending. */
-    follow?: string | undefined;
-    /** Why the whole message is no good, for who can mend it and send it again; there are no events then. */
-    refused?: string | undefined;
-  };
+  ): Made;
 }
+
+/** Any source: most make their events at once. */
+export type AnySource = Source<string, z.ZodObject, Normalised | Promise<Normalised>>;
 
 /** Keeps the literal id and the configuration's type; adds nothing. */
 export const defineSource = <const Id extends string, Schema extends z.ZodObject>(
   source: Source<Id, Schema>,
 ): Source<Id, Schema> => source;
+
+/** The same for a source whose events are made elsewhere. */
+export const defineSlowSource = <const Id extends string, Schema extends z.ZodObject>(
+  source: Source<Id, Schema, Promise<Normalised>>,
+): Source<Id, Schema, Promise<Normalised>> => source;
 
 /** The limits of design.md section 8: an event has to fit a ledger row, a page and a phone. Texts count code points. */
 export const LIMITS = {

@@ -101,6 +101,31 @@ describe('POST /v1/sources/{name}', () => {
   });
 });
 
+describe('a source of type jsonata', () => {
+  it('keeps what its mapping cannot read, tells of it once, and ends that when it can', async () => {
+    const text = `sources:\n  ci: { type: jsonata, each: { type: '"build"', title: name } }\n`;
+    const config = fromText(text, 'the tests', {}, { channels, writers, sources });
+    const mapped = await api.beside({ config });
+    const send = (body: unknown) => mapped.call('POST', '/v1/sources/ci', { key: api.keys.ingest, body });
+    const failing = () =>
+      api.ledger.query(`select a.status, (select count(*)::int from events where event->>'dedup_key' = 'mapping/ci') as kept,
+          (select event->'context'->>'payload' from events where event->>'dedup_key' = 'mapping/ci' order by seq limit 1) as payload
+        from alerts a where a.event in (select seq from events where event->>'dedup_key' = 'mapping/ci')`);
+    try {
+      expect(await send({ nam: 'x' })).toMatchObject({
+        status: 202,
+        body: { rejected: [{ index: 0, problem: 'each.title gives nothing' }] },
+      });
+      await send({ nam: 'y' });
+      expect(await failing()).toMatchObject([{ status: 'firing', kept: 2, payload: '{"nam":"x"}' }]);
+      expect((await send({ name: 'z' })).body).toMatchObject({ rejected: [] });
+      expect(await failing()).toMatchObject([{ status: 'resolved', kept: 3 }]);
+    } finally {
+      await mapped.stop();
+    }
+  });
+});
+
 describe('wrong tokens of a source', () => {
   it('are throttled, and do not keep out who shows the right one', async () => {
     const guessed = await startApi({ limits: { attempts: { per_second: 0.1, burst: 2 } } });

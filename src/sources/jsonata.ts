@@ -1,0 +1,55 @@
+/** Any JSON as events, by JSONata expressions in the configuration: https://docs.jsonata.org */
+import { z } from 'zod';
+import type { Event } from '../core/event.ts';
+import { evaluate } from './jsonata/evaluate.ts';
+import { eventIn } from './jsonata/event.ts';
+import { failedEvent, worksEvent } from './jsonata/failing.ts';
+import { PlanFields, planOf } from './jsonata/plan.ts';
+import { addressTokenField, defineSlowSource, duration, refuseWithoutToken } from './source.ts';
+
+const config = z.strictObject({
+  ...PlanFields,
+  token: addressTokenField().optional(),
+  expire: duration().optional().meta({
+    title: 'Expire',
+    description: 'A firing alert not heard of again for so long counts as resolved. Absent: never.',
+  }),
+});
+
+/** Reasons that one event tells; the rest are like them. */
+const PROBLEMS_MAX = 10;
+
+/** Mappings known to work since this process began: of any other it is not known what operators were told. */
+const working = new WeakSet<object>();
+
+export const jsonata = defineSlowSource({
+  id: 'jsonata',
+  name: 'JSONata',
+  setup:
+    'Say for each field of an event the JSONata expression that gives it. A payload on which the mapping fails is kept, and told as mapping_failed.',
+  config,
+  verify: (_raw, headers, { token }, _now, query) => refuseWithoutToken(headers, token, query),
+
+  async normalise(payload, { name, config, now, raw }) {
+    const text = raw ? raw.toString('utf8') : (JSON.stringify(payload) ?? 'null');
+    const { problem, entries } = await evaluate(planOf(config), text);
+    const events: Event[] = [];
+    const rejected: { index: number; problem: string }[] = problem === undefined ? [] : [{ index: 0, problem }];
+    for (const entry of entries) {
+      const event =
+        'problem' in entry ? entry.problem : eventIn(entry.values, { source: name, expire: config.expire, now });
+      if (typeof event === 'string') rejected.push({ index: entry.index, problem: event });
+      else events.push(event);
+    }
+    if (rejected.length > 0) {
+      working.delete(config);
+      const problems = [...new Set(rejected.map((one) => one.problem))].slice(0, PROBLEMS_MAX);
+      return { events: [...events, failedEvent(name, problems, text, now)], rejected };
+    }
+    if (events.length > 0 && !working.has(config)) {
+      working.add(config);
+      events.push(worksEvent(name, now));
+    }
+    return { events, rejected };
+  },
+});
