@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { channels, writers } from '../channels/index.ts';
 import { OWNER } from '../core/owner.ts';
+import type { Heartbeat } from '../core/heartbeat.ts';
 import type { Routing } from '../core/route.ts';
 import { sources } from '../sources/index.ts';
 import { refusedAddresses } from './addresses.ts';
@@ -11,6 +12,7 @@ import { createFindings, entriesOf, type Findings, listOf } from './check.ts';
 import { compileRouting } from './compile.ts';
 import { type Document, readDocument } from './document.ts';
 import { configFromEnv } from './env.ts';
+import { HeartbeatEntry, heartbeatsOf } from './heartbeats.ts';
 import { type ConfiguredSource, type Integration, integrationsOf, type Registry, sourcesOf } from './integrations.ts';
 import { ConfigError, kindOf, nearest, pathText, unknownName } from './problems.ts';
 import { Egress, Links, Name, Person, PublicUrl, RetentionSection, SECTIONS, SummaryEntry } from './schema.ts';
@@ -40,6 +42,8 @@ export interface Config {
   summaries: Summary[];
   egress: z.output<typeof Egress>;
   sources: Map<string, ConfiguredSource>;
+  /** What is expected to be heard of regularly, by name. */
+  heartbeats: Map<string, Heartbeat>;
   links: z.output<typeof Links>;
   /** How long each kind is kept, in milliseconds. */
   retention: z.output<typeof RetentionSection>;
@@ -147,6 +151,7 @@ function checked(name: string, document: Document, registry: Registry, stored: S
   );
   const secretsOf = new Map(kinds);
   const isHidden = ([section, entry, ...rest]: Path): boolean => {
+    if (section === 'heartbeats') return isSecret(secretPaths(HeartbeatEntry), rest);
     if (section !== 'integrations' && section !== 'sources') return false;
     const { type } = (
       entry !== undefined ? ((file[section] as Record<string, { type?: unknown }>)[entry] ?? {}) : {}
@@ -193,6 +198,7 @@ function checked(name: string, document: Document, registry: Registry, stored: S
   );
   const summaries = summariesOf(file.summaries, mayTell, mayBeNamed('write'), findings);
   const named = sourcesOf(file.sources, registry, findings);
+  const heartbeats = heartbeatsOf(file.heartbeats, findings);
   const egress = findings.check(Egress, file.egress ?? {}, ['egress']);
   if (egress && registry.reach) {
     const reach = registry.reach(egress);
@@ -217,12 +223,14 @@ function checked(name: string, document: Document, registry: Registry, stored: S
   const secrets = [...integrations.values(), ...named.values()].flatMap(({ type, config }) =>
     secretValues(secretsOf.get(type) ?? [], config),
   );
+  for (const { token } of heartbeats.values()) if (token !== undefined) secrets.push(token);
   const config: Config = {
     integrations,
     routing,
     summaries,
     egress,
     sources: named,
+    heartbeats,
     links,
     retention,
     people,

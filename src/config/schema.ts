@@ -262,4 +262,5 @@ export const SECTIONS = [
   'public_url',
   'retention',
   'people',
+  'heartbeats',
 ] as const;

@@ -15,6 +15,7 @@ import { type Endpoint, endpoint, ok } from './endpoint.ts';
 import { events } from './events.ts';
 import { health } from './health.ts';
 import { heard } from './heard.ts';
+import { heartbeats } from './heartbeats.ts';
 import { incidents } from './incidents.ts';
 import { integrations } from './integrations.ts';
 import { keys } from './keys.ts';
@@ -43,6 +44,7 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
     ...sources(deps),
     ...pagerduty(deps),
     ...opsgenie(deps),
+    ...heartbeats(deps),
     ...incidents(deps),
     ...links(deps),
     ...heard(deps),

@@ -7,6 +7,7 @@ import './claim.ts';
 import './deliveries.ts';
 import './facts.ts';
 import './health.ts';
+import './heartbeats.ts';
 import './redelivery.ts';
 import './retention.ts';
 import './state.ts';

@@ -4,6 +4,7 @@ import { keep } from '../http/events.ts';
 import { createDoor } from '../ledger/door.ts';
 import { requestSend } from '../ledger/sends.ts';
 import { startListeners } from '../listeners/index.ts';
+import { openForHeartbeats } from '../relay/heartbeats.ts';
 import type { Env, Foundation } from './foundation.ts';
 
 export interface RunningApi {
@@ -38,7 +39,13 @@ export async function startApi(
     ...(ui ? { ui } : {}),
     ...(env.TOCSIN_INCIDENT_PREFIX ? { prefix: env.TOCSIN_INCIDENT_PREFIX } : {}),
   });
-  const { url, close } = await listen(app, { host: env.HOST || HOST, port: portOf(env) });
+  const heard = await openForHeartbeats(ledger, config.heartbeats, log);
+  const { url, close } = await listen(app, { host: env.HOST || HOST, port: portOf(env) }).catch(
+    async (error: unknown) => {
+      await heard.stop();
+      throw error;
+    },
+  );
   const listening = await startListeners({
     config,
     ledger,
@@ -47,13 +54,13 @@ export async function startApi(
     now: () => new Date(),
     keep: (events, source) => keep(events, source, { door, metrics, limits: undefined }),
   }).catch(async (error: unknown) => {
-    await close();
+    await Promise.all([close(), heard.stop()]);
     throw error;
   });
   return {
     url,
     async stop() {
-      await Promise.all([close(), listening.stop()]);
+      await Promise.all([close(), listening.stop(), heard.stop()]);
     },
   };
 }

@@ -83,6 +83,7 @@ export async function startHands(
     retention: config.retention,
     auditKey: auditKeyFor(env, options.stateDir, true),
     routing: config.routing,
+    heartbeats: config.heartbeats,
     log,
     metrics,
   });

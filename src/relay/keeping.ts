@@ -1,5 +1,6 @@
 /** Keeping the books behind everybody's back: seals the audit, tells of integrations that fail, lets go what is kept no longer. */
 import { healthEvent } from '../core/health.ts';
+import type { Heartbeat } from '../core/heartbeat.ts';
 import type { Routing } from '../core/route.ts';
 import { headText } from '../ledger/chain/link.ts';
 import { sealAudit, writeHead } from '../ledger/chain/seal.ts';
@@ -11,6 +12,7 @@ import { endLostSends } from '../ledger/redelivery.ts';
 import { type Retention, sweepRetention } from '../ledger/retention.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { tellHeartbeats } from './heartbeats.ts';
 
 export interface Keeping {
   /** Seals what is left and writes a last head. */
@@ -25,6 +27,8 @@ const LOST_SENDS_MS = 60_000;
 const HEAD_LOOK_MS = 60_000;
 /** Operators hear of an integration that fails within about this long; looking is one question to a table of a few rows. */
 const HEALTH_MS = 5_000;
+/** A missed beat is told about this long after its time; looking is one question to an index. */
+const HEARTBEATS_MS = 2_000;
 /** Between two sweeps: what is kept for days may stay an hour longer. */
 const SWEEP_MS = 3_600_000;
 /** A sweep that did not come to its end goes on after this. */
@@ -37,6 +41,8 @@ export function startKeeping(deps: {
   auditKey: AuditKey | undefined;
   /** Where what the pipeline tells of itself goes; absent: nobody is told. */
   routing?: Routing;
+  /** What is expected to be heard of; absent: nothing. */
+  heartbeats?: ReadonlyMap<string, Heartbeat>;
   log: Log;
   metrics?: Metrics;
   /** A clock of its own, for tests. */
@@ -82,6 +88,12 @@ export function startKeeping(deps: {
     return HEALTH_MS;
   };
 
+  const heartbeats = deps.heartbeats ?? new Map<string, Heartbeat>();
+  const tellMissed = async (): Promise<number> => {
+    if (door) await tellHeartbeats(ledger, door, heartbeats);
+    return HEARTBEATS_MS;
+  };
+
   const endSends = async (): Promise<number> => {
     const lost = await endLostSends(ledger);
     if (lost > 0) log.warn({ lost }, 'sends that nobody ended are ended; their deliveries are dead');
@@ -101,6 +113,7 @@ export function startKeeping(deps: {
     again('sealing the audit', SWEEP_ON_MS, () => seal(false)),
     again('letting go what is kept no longer', SWEEP_ON_MS, sweep),
     again('telling of integrations', HEALTH_MS, tellHealth),
+    again('telling of heartbeats', HEARTBEATS_MS, tellMissed),
     again('ending lost sends', LOST_SENDS_MS, endSends),
   ];
   return {

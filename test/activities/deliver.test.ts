@@ -90,6 +90,7 @@ function deliveryBy(
       integrations: new Map([['chat', integration]]),
       routing: routing(),
       summaries: [],
+      heartbeats: new Map(),
       retention: { events: 0, incidents: 0, sends: 0, summaries: 0, audit: 0 },
       egress: { allow: [] },
       people: new Map(),

@@ -25,6 +25,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '010-answers.sql': '1d56ee591247fb90f1aac9653d55c3073e7c0c863ce2fa2c702499aaa6433580',
   '011-doubt.sql': 'f35cdef168ec30474cc4452bc236ed044d87c6648c58d1a274cb1a9f86f9401c',
   '012-privacy.sql': 'bddeb0aa8fba38eb9f2acb3fd393253ac5b4d8a8d5efc0e858f60923095a0e0e',
+  '013-heartbeats.sql': 'f2b29bae3bce8f7e4cc8ecc9447e632e5715602d50f39df77f5780d12467aab8',
 };
 const NEWEST = Object.keys(RELEASED).length;
 

@@ -25,6 +25,7 @@ export function depsFor(input: {
       integrations,
       routing: routing(),
       summaries: [],
+      heartbeats: new Map(),
       retention: { events: 0, incidents: 0, sends: 0, summaries: 0, audit: 0 },
       egress: { allow: [] },
       sources: new Map(),
