@@ -24,7 +24,7 @@ const PAGES: Room = {
 /** A room may always import itself, except that channels and sources do not know their siblings. */
 const TABLE: Readonly<Record<string, Room>> = {
   core: { rooms: [], packages: [], node: false },
-  sources: { rooms: ['core'], packages: ['zod', 'fast-xml-parser', 'jsonata'], node: true },
+  sources: { rooms: ['core'], packages: ['zod', 'fast-xml-parser', 'jsonata', 're2js'], node: true },
   channels: {
     rooms: ['core'],
     packages: [
@@ -63,8 +63,8 @@ const TABLE: Readonly<Record<string, Room>> = {
   http: PAGES,
   console: PAGES,
   listeners: {
-    rooms: ['core', 'sources', 'ledger', 'config', 'observe', 'http/auth', 'http/problem'],
-    packages: ['zod', '@redis/client'],
+    rooms: ['core', 'sources', 'ledger', 'config', 'observe', 'http/auth', 'http/bucket', 'http/problem'],
+    packages: ['zod', '@redis/client', 'smtp-server', 'postal-mime'],
     node: true,
   },
   /** What runs at the sender's, without any part of the server. */

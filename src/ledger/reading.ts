@@ -244,3 +244,13 @@ export async function stats(db: Queryable): Promise<{ waiting: number; open: num
   );
   return row ?? { waiting: 0, open: 0, dead: 0, sending: 0 };
 }
+
+/** The key of the alert that one of these events of a source is of, the first that was kept; undefined where none was. */
+export async function dedupKeyOf(db: Queryable, source: string, ids: readonly string[]): Promise<string | undefined> {
+  if (ids.length === 0) return undefined;
+  const [row] = await db.query<{ key: string | null }>(
+    `select event->>'dedup_key' as key from events where source = $1 and id = any($2::text[]) order by seq limit 1`,
+    [source, ids],
+  );
+  return row?.key ?? undefined;
+}

@@ -1,8 +1,10 @@
 /** Every listener, and how all that the configuration names are begun and stopped together. */
+
 import type { Listener, ListenerDeps, Listening } from './listener.ts';
+import { mailListener } from './mail.ts';
 import { redisStream } from './redis-stream.ts';
 
-const listeners: readonly Listener[] = [redisStream];
+const listeners: readonly Listener[] = [mailListener, redisStream];
 
 /** Begins one listener for each source that needs one. Throws what one of them throws, and leaves none running then. */
 export async function startListeners(

@@ -8,6 +8,7 @@ import { gitlab } from './gitlab.ts';
 import { grafana } from './grafana.ts';
 import { jsonata } from './jsonata.ts';
 import { junit } from './junit.ts';
+import { mail } from './mail.ts';
 import { mapping } from './mapping.ts';
 import { opsgenie } from './opsgenie.ts';
 import { pagerduty } from './pagerduty.ts';
@@ -26,6 +27,7 @@ export const sources = [
   grafana,
   jsonata,
   junit,
+  mail,
   mapping,
   redisStream,
   opsgenie,

@@ -33,7 +33,13 @@ const notice = (alerts = [user()]) =>
     links: [{ title: 'Search', url: 'https://example.com/?q=bo@example.com' }],
     alerts,
     incident: { severity: 'info', title: alerts[0]?.title ?? '', alert_count: alerts.length, service: 'a@example.com' },
-    story: { name: 'Ana Kim for bo@example.com', phase: 'end', ok: true, counts: { by: 'bo@example.com' }, details: { for: 'Ana Kim' } },
+    story: {
+      name: 'Ana Kim for bo@example.com',
+      phase: 'end',
+      ok: true,
+      counts: { by: 'bo@example.com' },
+      details: { for: 'Ana Kim' },
+    },
   });
 
 describe('the privacy of an integration', () => {
