@@ -8,6 +8,7 @@ import { startListeners } from '../../src/listeners/index.ts';
 import type { ListenerDeps } from '../../src/listeners/listener.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
+import { createAuthority } from '../support/authority.ts';
 import { openTestLedger, routing } from '../support/ledger.ts';
 
 const SOURCES = `
@@ -125,6 +126,29 @@ describe('mail in', () => {
     const wrong = { auth: { user: 'relay', pass: 'wrong-password' } };
     for (let tries = 0; tries < 9; tries++) expect(await send({ to: 'closed@any.example' }, wrong)).toMatch(/^535 /);
     expect(await send({ to: 'closed@any.example' }, wrong)).toMatch(/^421 .*too many attempts/);
+  });
+
+  it('comes over TLS where there is a certificate, and a password not without it', async () => {
+    const authority = await createAuthority('mail tests');
+    try {
+      const { certFile, keyFile } = await authority.issue('localhost', {
+        names: [{ type: 'dns', value: 'localhost' }],
+      });
+      const tls = await listening(
+        `\n  a: { type: mail, port: 0, address: a, username: relay, password: a-long-password, tls_cert: ${certFile}, tls_key: ${keyFile} }\n`,
+      );
+      const at = { host: '127.0.0.1', port: tls, tls: { ca: authority.ca.cert, servername: 'localhost' } };
+      const auth = { user: 'relay', pass: 'a-long-password' };
+      const letter = { ...TO_NAGIOS, to: 'a@any.example', subject: 'over TLS' };
+      const sent = await createTransport({ ...at, requireTLS: true, auth }).sendMail(letter);
+      expect(sent.response).toMatch(/^250 /);
+      await expect(createTransport({ ...at, ignoreTLS: true, auth }).sendMail(letter)).rejects.toThrow(
+        /538|STARTTLS|530/i,
+      );
+      expect(await events()).toMatchObject([{ source: 'a', title: 'over TLS' }]);
+    } finally {
+      authority.remove();
+    }
   });
 
   it('ends what another letter began, by its subject or as an answer in the thread', async () => {
