@@ -42,6 +42,8 @@ export type Event = {
   /** Another spelling of request_id. */
   requestId?: string | null;
   assignees?: string[] | null;
+  /** Who it is about: a route with notify: [owner] tells this user's integrations. The label user does too. */
+  user?: string | null;
   links?: Array<{ title: string; url: string }> | null;
   status?: 'firing' | 'resolved' | null;
   /** Events of a source with the same key are one alert. */
@@ -149,12 +151,12 @@ export type DeliveryDetail = {
   incident?: string;
   target: string;
   channel?: string;
-  reason: 'group_now' | 'group_count' | 'group_wait' | 'group_interval' | 'severity_rose' | 'fired_again' | 'repeat_interval' | 'escalated' | 'escalated_by_hand' | 'failover' | 'acknowledged' | 'unacknowledged' | 'ack_timed_out' | 'snoozed' | 'snooze_ended' | 'resolved' | 'story' | 'test' | 'summary';
+  reason: 'group_now' | 'group_count' | 'group_wait' | 'group_interval' | 'severity_rose' | 'fired_again' | 'repeat_interval' | 'escalated' | 'escalated_by_hand' | 'failover' | 'acknowledged' | 'unacknowledged' | 'ack_timed_out' | 'snoozed' | 'snooze_ended' | 'resolved' | 'working' | 'story' | 'test' | 'summary';
   level?: number;
   /** How it stands. pending: decided, and no attempt has begun: it waits for its turn under a rate, or to be sent again by hand. sending: an attempt is under way. sent: the provider took it and passes it on (mail, telephone networks); whether it arrived is not known, or not yet. delivered: it arrived: the receiver itself took it, or the provider said later that it had. read: the provider said that somebody has read it. failed: the last attempt failed, and another follows by itself. dead: it failed for good, with the reason in `failure`; it can be sent again by hand. skipped: it was decided not to send it, with the reason in `detail`. superseded: a newer notice carries its news (`superseded_by`), or an answer came before it was sent. */
   status: 'pending' | 'sending' | 'sent' | 'delivered' | 'read' | 'failed' | 'dead' | 'skipped' | 'superseded';
   attempts: number;
-  /** Why it failed: a failure of an attempt (rate_limited, timeout, network, server, auth, config, payload, gone, blocked, unforeseen), or, without one, disabled: its integration is disabled after refusing or failing too often; cancelled: an operator cancelled it; not_arrived: the provider took it, and said later that it did not arrive. */
+  /** Why it failed: a failure of an attempt (rate_limited, timeout, network, server, auth, config, payload, gone, blocked, unforeseen), or, without one, disabled: its integration is disabled after refusing or failing too often; cancelled: an operator cancelled it; answer_lost: the answer to an attempt was lost, and a repeat could have been a second message (on_ambiguous: drop); not_arrived: the provider took it, and said later that it did not arrive. */
   failure?: string;
   detail?: string;
   /** UTC, by the clock of the ledger. */
@@ -169,7 +171,7 @@ export type DeliveryDetail = {
   receipt_at?: string;
   /** The key of the delivery that carries its news. */
   superseded_by?: string;
-  /** The id of the delivery that this one repeats, under a key of its own. */
+  /** The id of the delivery that this one repeats under a key of its own, or that it follows with a working state. */
   redirected_from?: number;
   attempts_made: Attempt[];
 };
@@ -181,7 +183,7 @@ export type Attempt = {
   ended_at?: string;
   /** Absent while it is under way; lost: nobody recorded how it ended. */
   outcome?: 'delivered' | 'retrying' | 'dead' | 'lost';
-  /** The class of its failure: rate_limited, timeout, network, server, auth, config, payload, gone, blocked, unforeseen. */
+  /** The class of its failure: rate_limited, timeout, network, server, auth, config, payload, gone, blocked, unforeseen; answer_lost where it was not made at all. */
   reason?: string;
   /** The provider's answer: an HTTP or SMTP status, or its own word. */
   code?: string;
@@ -200,7 +202,7 @@ export type CommandAnswer = {
   begun: Array<{
     delivery: string;
     target: string;
-    reason: 'group_now' | 'group_count' | 'group_wait' | 'group_interval' | 'severity_rose' | 'fired_again' | 'repeat_interval' | 'escalated' | 'escalated_by_hand' | 'failover' | 'acknowledged' | 'unacknowledged' | 'ack_timed_out' | 'snoozed' | 'snooze_ended' | 'resolved' | 'story' | 'test' | 'summary';
+    reason: 'group_now' | 'group_count' | 'group_wait' | 'group_interval' | 'severity_rose' | 'fired_again' | 'repeat_interval' | 'escalated' | 'escalated_by_hand' | 'failover' | 'acknowledged' | 'unacknowledged' | 'ack_timed_out' | 'snoozed' | 'snooze_ended' | 'resolved' | 'working' | 'story' | 'test' | 'summary';
   }>;
 };
 
@@ -211,12 +213,12 @@ export type Delivery = {
   incident?: string;
   target: string;
   channel?: string;
-  reason: 'group_now' | 'group_count' | 'group_wait' | 'group_interval' | 'severity_rose' | 'fired_again' | 'repeat_interval' | 'escalated' | 'escalated_by_hand' | 'failover' | 'acknowledged' | 'unacknowledged' | 'ack_timed_out' | 'snoozed' | 'snooze_ended' | 'resolved' | 'story' | 'test' | 'summary';
+  reason: 'group_now' | 'group_count' | 'group_wait' | 'group_interval' | 'severity_rose' | 'fired_again' | 'repeat_interval' | 'escalated' | 'escalated_by_hand' | 'failover' | 'acknowledged' | 'unacknowledged' | 'ack_timed_out' | 'snoozed' | 'snooze_ended' | 'resolved' | 'working' | 'story' | 'test' | 'summary';
   level?: number;
   /** How it stands. pending: decided, and no attempt has begun: it waits for its turn under a rate, or to be sent again by hand. sending: an attempt is under way. sent: the provider took it and passes it on (mail, telephone networks); whether it arrived is not known, or not yet. delivered: it arrived: the receiver itself took it, or the provider said later that it had. read: the provider said that somebody has read it. failed: the last attempt failed, and another follows by itself. dead: it failed for good, with the reason in `failure`; it can be sent again by hand. skipped: it was decided not to send it, with the reason in `detail`. superseded: a newer notice carries its news (`superseded_by`), or an answer came before it was sent. */
   status: 'pending' | 'sending' | 'sent' | 'delivered' | 'read' | 'failed' | 'dead' | 'skipped' | 'superseded';
   attempts: number;
-  /** Why it failed: a failure of an attempt (rate_limited, timeout, network, server, auth, config, payload, gone, blocked, unforeseen), or, without one, disabled: its integration is disabled after refusing or failing too often; cancelled: an operator cancelled it; not_arrived: the provider took it, and said later that it did not arrive. */
+  /** Why it failed: a failure of an attempt (rate_limited, timeout, network, server, auth, config, payload, gone, blocked, unforeseen), or, without one, disabled: its integration is disabled after refusing or failing too often; cancelled: an operator cancelled it; answer_lost: the answer to an attempt was lost, and a repeat could have been a second message (on_ambiguous: drop); not_arrived: the provider took it, and said later that it did not arrive. */
   failure?: string;
   detail?: string;
   /** UTC, by the clock of the ledger. */
@@ -231,7 +233,7 @@ export type Delivery = {
   receipt_at?: string;
   /** The key of the delivery that carries its news. */
   superseded_by?: string;
-  /** The id of the delivery that this one repeats, under a key of its own. */
+  /** The id of the delivery that this one repeats under a key of its own, or that it follows with a working state. */
   redirected_from?: number;
 };
 
@@ -261,7 +263,9 @@ export type Integration = {
   /** Why it cannot be used; absent where it can. */
   problem?: string;
   threshold?: 'critical' | 'error' | 'warning' | 'info';
+  /** Absent: by the severity. */
   on_ambiguous?: 'resend' | 'drop';
+  privacy?: 'full' | 'mask' | 'none';
   patience?: { timeout_ms: number; max_attempts: number; backoff_ms: number };
   rate?: { count: number; per_ms: number };
   health: Health;
@@ -410,6 +414,88 @@ export interface paths {
       responses: { 202: Json<EventsAnswer>; default: Refused };
     };
   };
+  '/v1/heartbeats/{name}': {
+    /** Say that something is alive */
+    post: {
+      parameters: {
+        path: { name: string };
+        query?: { status?: 'ok' | 'start' | 'fail'; message?: string };
+      };
+      requestBody: { content: { '*/*': {
+        /** ok: all is well. start: a run begins, and has to end within the grace. fail: it failed. */
+        status?: 'ok' | 'start' | 'fail';
+        message?: string;
+      } } };
+      responses: {
+        202: Json<{
+          heartbeat: {
+            name: string;
+            /** waiting: never heard yet. missed: not heard in time. failed: it said itself that it failed. */
+            state: 'waiting' | 'ok' | 'missed' | 'failed';
+            since: string;
+            last_at?: string;
+            started_at?: string;
+            /** When it counts as missed, its grace included. */
+            due_at: string;
+            message?: string;
+            every_ms: number;
+            grace_ms: number;
+          };
+        }>;
+        default: Refused;
+      };
+    };
+    /** Say that something is alive, for senders that can only ask for an address */
+    get: {
+      parameters: {
+        path: { name: string };
+        query?: { status?: 'ok' | 'start' | 'fail'; message?: string };
+      };
+      responses: {
+        202: Json<{
+          heartbeat: {
+            name: string;
+            /** waiting: never heard yet. missed: not heard in time. failed: it said itself that it failed. */
+            state: 'waiting' | 'ok' | 'missed' | 'failed';
+            since: string;
+            last_at?: string;
+            started_at?: string;
+            /** When it counts as missed, its grace included. */
+            due_at: string;
+            message?: string;
+            every_ms: number;
+            grace_ms: number;
+          };
+        }>;
+        default: Refused;
+      };
+    };
+  };
+  '/v1/heartbeats': {
+    /** List what is expected to be heard of, and how it stands */
+    get: {
+      responses: {
+        200: Json<{
+          heartbeats: Array<{
+            name: string;
+            /** waiting: never heard yet. missed: not heard in time. failed: it said itself that it failed. */
+            state: 'waiting' | 'ok' | 'missed' | 'failed';
+            since: string;
+            last_at?: string;
+            started_at?: string;
+            /** When it counts as missed, its grace included. */
+            due_at: string;
+            message?: string;
+            every_ms: number;
+            grace_ms: number;
+          }>;
+          /** The cursor of the next page. */
+          next?: string;
+        }>;
+        default: Refused;
+      };
+    };
+  };
   '/v1/incidents': {
     /** List incidents, the newest first */
     get: {
@@ -511,7 +597,7 @@ export interface paths {
     };
   };
   '/v1/incidents/{id}/state': {
-    /** Set or clear the working state */
+    /** Set or clear the working state; webhooks of format incident-v1 that have heard of the incident are told */
     post: {
       parameters: { path: { id: string } };
       requestBody: Json<{
@@ -564,7 +650,7 @@ export interface paths {
           incident?: string;
           target?: string;
           channel?: string;
-          reason?: 'group_now' | 'group_count' | 'group_wait' | 'group_interval' | 'severity_rose' | 'fired_again' | 'repeat_interval' | 'escalated' | 'escalated_by_hand' | 'failover' | 'acknowledged' | 'unacknowledged' | 'ack_timed_out' | 'snoozed' | 'snooze_ended' | 'resolved' | 'story' | 'test' | 'summary';
+          reason?: 'group_now' | 'group_count' | 'group_wait' | 'group_interval' | 'severity_rose' | 'fired_again' | 'repeat_interval' | 'escalated' | 'escalated_by_hand' | 'failover' | 'acknowledged' | 'unacknowledged' | 'ack_timed_out' | 'snoozed' | 'snooze_ended' | 'resolved' | 'working' | 'story' | 'test' | 'summary';
           failure?: string;
           since?: string;
           until?: string;
@@ -644,7 +730,7 @@ export interface paths {
         name: string;
         /** The id of its channel: one of GET /v1/channels. */
         type: string;
-        /** Whose it is, where it is somebody’s. */
+        /** Whose it is, where it is somebody’s: routes with notify: [owner] tell it of events with this user. */
         owner?: string;
         /** The fields of its channel: the form in GET /v1/channels. */
         config?: Record<string, unknown>;
@@ -658,10 +744,12 @@ export interface paths {
         rate?: string;
         /** The mildest severity it is told. */
         threshold?: 'critical' | 'error' | 'warning' | 'info';
-        /** Whether an attempt whose answer was lost is repeated. */
+        /** Whether an attempt whose answer was lost is repeated where nobody can be asked; unless set, resend from warning upwards and drop for info. */
         on_ambiguous?: 'resend' | 'drop';
         /** Off: nothing is sent, and each delivery says so. */
         enabled?: boolean;
+        /** How e-mail addresses and names of new users (user_registered) are shown: whole, masked (a•••@example.com), or not at all. */
+        privacy?: 'full' | 'mask' | 'none';
         /** Switches by type of event, each on unless it is set: log_job_started, log_job_completed, log_job_failed, log_job_cancelled, log_gpu_oom, log_timeout_warning, log_disk_warning. */
         events?: {
           /** Off: job_started is not told here. */
@@ -706,10 +794,12 @@ export interface paths {
         rate?: string | null;
         /** The mildest severity it is told. */
         threshold?: 'critical' | 'error' | 'warning' | 'info' | null;
-        /** Whether an attempt whose answer was lost is repeated. */
+        /** Whether an attempt whose answer was lost is repeated where nobody can be asked; unless set, resend from warning upwards and drop for info. */
         on_ambiguous?: 'resend' | 'drop' | null;
         /** Off: nothing is sent, and each delivery says so. */
         enabled?: boolean | null;
+        /** How e-mail addresses and names of new users (user_registered) are shown: whole, masked (a•••@example.com), or not at all. */
+        privacy?: 'full' | 'mask' | 'none' | null;
         /** Switches by type of event, each on unless it is set: log_job_started, log_job_completed, log_job_failed, log_job_cancelled, log_gpu_oom, log_timeout_warning, log_disk_warning. */
         events?: {
           /** Off: job_started is not told here. */
@@ -751,6 +841,56 @@ export interface paths {
     /** See what integrations can be of */
     get: {
       responses: { 200: Json<ChannelsAnswer>; default: Refused };
+    };
+  };
+  '/admin/notify/ack': {
+    /** Acknowledge by event */
+    post: {
+      requestBody: Json<{
+        /** The id of an event, or of an incident. */
+        id?: string;
+        /** Another spelling of id. */
+        eventId?: string;
+        /** Another spelling of id. */
+        event_id?: string;
+        /** Who acknowledges; the key's name unless given. */
+        by?: string;
+      }>;
+      responses: {
+        200: Json<{
+          id: string;
+          /** False where all that it joined was closed before. */
+          acked: boolean;
+          incidents: Array<{ id: string; outcome: string; by?: string }>;
+        }>;
+        default: Refused;
+      };
+    };
+  };
+  '/notify/recent': {
+    /** See the newest events, and whether each has been acknowledged */
+    get: {
+      parameters: { query?: { limit?: number } };
+      responses: {
+        200: Json<{
+          events: Array<{
+            id: string;
+            source: string;
+            type: string;
+            severity: 'critical' | 'error' | 'warning' | 'info';
+            message: string;
+            ts: string;
+            traceId?: string;
+            requestId?: string;
+            acked: boolean;
+            acked_by?: string;
+            acked_at?: string;
+            incident?: string;
+            status?: string;
+          }>;
+        }>;
+        default: Refused;
+      };
     };
   };
   '/v1/integrations/{name}/enable': {

@@ -39,11 +39,6 @@ const config = z.strictObject({
 });
 export type RedisStreamConfig = z.output<typeof config>;
 
-/** What the listener hands over: the entries of one answer, each with its id and its fields. */
-export interface StreamEntries {
-  entries: { id: string; fields: Record<string, string> }[];
-}
-
 /** Fields that have a place of their own in an event; every other is a label, which routes can match. */
 const KNOWN = new Set(
   'id type severity message title traceId trace_id requestId request_id context ts occurred_at source service body status dedup_key dedupKey components assignees links labels'.split(
@@ -60,6 +55,7 @@ export const redisStream = defineSource({
   config,
   verify: () => 'the entries of this source are read from Redis, not posted',
 
+  /** Of `{ entries: [{ id, fields }] }`, as the listener hands them over: one event for each, in their order. */
   normalise: (payload, { name, config }) => ({
     events: listAt(payload, 'entries').map((entry) => eventOf(entry, config, name)),
     rejected: [],
