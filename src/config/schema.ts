@@ -20,7 +20,7 @@ import { TOGGLES, type Toggle } from '../core/toggles.ts';
 import { duration, rate } from './duration.ts';
 
 /** A user's regular expression by RE2, which takes linear time whatever is written, over the whole value as in Alertmanager. */
-const compile: Compile = (pattern) => {
+export const compile: Compile = (pattern) => {
   const expression = RE2JS.compile(`^(?:${pattern})$`, RE2JS.DOTALL);
   return (value) => expression.matches(value);
 };

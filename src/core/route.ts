@@ -212,17 +212,19 @@ const quoted = (value: string): string =>
   JSON.stringify(value.length > QUOTED_MAX ? `${value.slice(0, QUOTED_MAX)}…` : value);
 
 /**
- * The inhibition that holds the event back, in words. An alert never inhibits itself, and one that matches both sides of a
- * rule is not inhibited by another that matches both (Alertmanager's rule): else two alike would silence each other.
+ * The firing alert that holds the event back, and by which inhibition. An alert never inhibits itself, and one that matches
+ * both sides of a rule is not inhibited by another that matches both (Alertmanager's rule): else two alike would silence
+ * each other.
  */
-function inhibitedBy(
+export function inhibitorOf(
   event: Event,
   labels: Labels,
-  inhibitions: Inhibition[],
+  inhibitions: readonly Inhibition[],
   firing: readonly FiringAlert[],
-): string | undefined {
+): { inhibition: Inhibition; by: FiringAlert } | undefined {
   const self = identityOf(event);
-  for (const { name, source, target, equal } of inhibitions) {
+  for (const inhibition of inhibitions) {
+    const { source, target, equal } = inhibition;
     if (!matchesAll(target, labels)) continue;
     const isTwoSided = matchesAll(source, labels);
     const by = firing.find(
@@ -232,9 +234,22 @@ function inhibitedBy(
         !(isTwoSided && matchesAll(target, alert.labels)) &&
         equal.every((label) => labelValue(alert.labels, label) === labelValue(labels, label)),
     );
-    if (by) return `inhibition ${name}: ${quoted(labelValue(by.labels, 'type'))} is firing${sameWords(equal, labels)}`;
+    if (by) return { inhibition, by };
   }
   return undefined;
+}
+
+/** What holds the event back, in words. */
+function inhibitedBy(
+  event: Event,
+  labels: Labels,
+  inhibitions: Inhibition[],
+  firing: readonly FiringAlert[],
+): string | undefined {
+  const found = inhibitorOf(event, labels, inhibitions, firing);
+  if (!found) return undefined;
+  const { inhibition, by } = found;
+  return `inhibition ${inhibition.name}: ${quoted(labelValue(by.labels, 'type'))} is firing${sameWords(inhibition.equal, labels)}`;
 }
 
 const sameWords = (equal: string[], labels: Labels): string =>

@@ -4,6 +4,8 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
+import { alertmanagerSays } from './alertmanager/dialect.ts';
+import { alertmanager } from './alertmanager/index.ts';
 import { audit } from './audit.ts';
 import { createAuth } from './auth.ts';
 import { channels } from './channels.ts';
@@ -45,6 +47,7 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
     ...pagerduty(deps),
     ...opsgenie(deps),
     ...heartbeats(deps),
+    ...alertmanager(deps),
     ...incidents(deps),
     ...links(deps),
     ...heard(deps),
@@ -63,6 +66,7 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
   app.disable('x-powered-by').disable('etag').set('trust proxy', false).set('query parser', 'simple');
   app.use(withRequestId, plainRequests, helmet(SECURITY), noStore);
   app.use(routerOf([...endpoints, ...documents(endpoints, deps.version)], deps, auth));
+  app.use('/api/v2', notFound(auth, alertmanagerSays));
   if (pages) app.use(pages);
   app.use(notFound(auth), problems(deps.log));
   return app;

@@ -74,8 +74,8 @@ interface Described {
   says?: Dialect;
 }
 
-/** A problem in the words of another API; the problem's own headers are kept beside the answer's. */
-export type Dialect = (problem: Problem, document: ProblemDocument) => Answer;
+/** A problem in the words of another API; the problem's own headers are kept beside the answer's. `path` is without a query. */
+export type Dialect = (problem: Problem, document: ProblemDocument, asked: { method: string; path: string }) => Answer;
 
 export interface Endpoint extends Described {
   params?: z.ZodObject;

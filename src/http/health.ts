@@ -1,6 +1,7 @@
 /** Whether it lives, whether it can take events, and its figures. */
 import { z } from 'zod';
 import { stats } from '../ledger/reading.ts';
+import { SPOKEN_VERSION_METRIC } from './alertmanager/dialect.ts';
 import type { Deps } from './deps.ts';
 import { type Endpoint, endpoint, ok } from './endpoint.ts';
 import { Problem } from './problem.ts';
@@ -55,11 +56,16 @@ export const health = ({
     access: 'operator',
     summary: 'The metrics, for Prometheus',
     answers: { 200: { about: "Prometheus' text format", media: 'text/plain' } },
-    handle: async () => ({ status: 200, type: metrics.registry.contentType, body: await metrics.text() }),
+    handle: async () => ({
+      status: 200,
+      type: metrics.registry.contentType,
+      body: (await metrics.text()) + SPOKEN_VERSION_METRIC,
+    }),
   }),
 ];
 
-async function isReady(ledger: Deps['ledger']): Promise<boolean> {
+/** Whether the ledger answers in time and has a schema. */
+export async function isReady(ledger: Deps['ledger']): Promise<boolean> {
   const asked = ledger
     .query<{ value: string }>(`select value from meta where name = 'schema'`)
     .then((rows) => Number(rows[0]?.value) > 0)

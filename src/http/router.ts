@@ -136,10 +136,11 @@ function send(response: Response, { status, body, type, headers = {} }: Answer):
   else response.type(type).send(body);
 }
 
-/** What nobody has answered. */
+/** What nobody has answered; said as the others are in the API that it would be of. */
 export const notFound =
-  (auth: Auth): RequestHandler =>
-  (request) => {
+  (auth: Auth, says?: Dialect): RequestHandler =>
+  (request, response) => {
+    response.locals.says = says;
     auth.visit(request);
     throw new Problem('not-found', 'there is nothing at this path; GET /openapi.json lists what there is');
   };
@@ -166,6 +167,7 @@ export const problems =
       return;
     }
     const says: Dialect | undefined = response.locals.says;
-    if (says) send(response.set(problem.headers), says(problem, document));
+    if (says)
+      send(response.set(problem.headers), says(problem, document, { method: request.method, path: request.path }));
     else response.status(document.status).set(problem.headers).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(document));
   };

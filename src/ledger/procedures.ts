@@ -8,6 +8,7 @@ import './deliveries.ts';
 import './facts.ts';
 import './health.ts';
 import './heartbeats.ts';
+import './posted.ts';
 import './redelivery.ts';
 import './retention.ts';
 import './state.ts';

@@ -8,6 +8,7 @@ import type { AuditKey } from '../ledger/chain/signing.ts';
 import type { Ledger } from '../ledger/db.ts';
 import { createDoor } from '../ledger/door.ts';
 import { markHealthTold, untoldHealth } from '../ledger/health.ts';
+import { forgetPosted } from '../ledger/posted.ts';
 import { endLostSends } from '../ledger/redelivery.ts';
 import { type Retention, sweepRetention } from '../ledger/retention.ts';
 import type { Log } from '../observe/log.ts';
@@ -29,6 +30,10 @@ const HEAD_LOOK_MS = 60_000;
 const HEALTH_MS = 5_000;
 /** A missed beat is told about this long after its time; looking is one question to an index. */
 const HEARTBEATS_MS = 2_000;
+/** Posted alerts that ended long ago are in nobody's way: as often as Alertmanager lets its own go (--alerts.gc-interval). */
+const FORGET_POSTED_MS = 30 * 60_000;
+/** While there are some, the next thousand. */
+const FORGET_POSTED_ON_MS = 5_000;
 /** Between two sweeps: what is kept for days may stay an hour longer. */
 const SWEEP_MS = 3_600_000;
 /** A sweep that did not come to its end goes on after this. */
@@ -100,6 +105,11 @@ export function startKeeping(deps: {
     return LOST_SENDS_MS;
   };
 
+  const forget = async (): Promise<number> => {
+    const forgotten = await forgetPosted(ledger, await now());
+    return forgotten > 0 ? FORGET_POSTED_ON_MS : FORGET_POSTED_MS;
+  };
+
   const again = async (what: string, failed_ms: number, work: () => Promise<number>): Promise<void> => {
     while (!signal.aborted) {
       const wait_ms = await work().catch((error: unknown) => {
@@ -114,6 +124,7 @@ export function startKeeping(deps: {
     again('letting go what is kept no longer', SWEEP_ON_MS, sweep),
     again('telling of integrations', HEALTH_MS, tellHealth),
     again('telling of heartbeats', HEARTBEATS_MS, tellMissed),
+    again('forgetting posted alerts', SWEEP_ON_MS, forget),
     again('ending lost sends', LOST_SENDS_MS, endSends),
   ];
   return {

@@ -1,0 +1,23 @@
+/** What Alertmanager's API needs of silences and of the configuration's other form; each has one place to be joined. */
+import type { Labels } from '../../core/event.ts';
+import type { Policy } from '../../core/policy.ts';
+import type { Routing } from '../../core/route.ts';
+import type { Queryable } from '../../ledger/db.ts';
+
+/** The silences that are active now, as a question about labels: the ids of all that match them. */
+export const silencesAt =
+  async (_ledger: Queryable, _now: Date): Promise<(labels: Labels) => string[]> =>
+  () => [];
+
+/** The receiver that a route with this policy has: whom it tells, in notify and at any level. */
+export function receiverOf({ notify, levels }: Pick<Policy, 'notify' | 'levels'>): string {
+  const told = [...new Set([...notify, ...levels.flatMap((level) => level.notify)])].sort();
+  return told.length === 0 ? '@nobody' : told.join('/');
+}
+
+/** The routing as an alertmanager.yml; JSON is YAML. */
+export const alertmanagerYamlOf = ({ fallback, routes }: Routing): string =>
+  JSON.stringify({
+    route: { receiver: receiverOf(fallback.policy) },
+    receivers: [...new Set([fallback, ...routes].map(({ policy }) => receiverOf(policy)))].map((name) => ({ name })),
+  });
