@@ -234,7 +234,7 @@ describe('listing alerts', () => {
     expect(fingerprints).toEqual([...fingerprints].sort());
     const of = (name: string, instance?: string) =>
       all.find(({ labels }) => labels.alertname === name && labels.instance === instance);
-    expect(of('HostDown', 'a')?.receivers).toEqual([{ name: 'chat' }, { name: 'chat/pager' }]);
+    expect(of('HostDown', 'a')?.receivers).toEqual([{ name: 'chat/pager' }, { name: 'chat' }]);
     expect(of('Slow', 'b')?.receivers).toEqual([{ name: 'pager' }]);
     expect(of('HostDown', 'a')).toMatchObject({ status: { state: 'active', inhibitedBy: [] } });
     expect(of('Slow', 'a')).toMatchObject({

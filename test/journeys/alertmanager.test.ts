@@ -1,10 +1,7 @@
 /** A real Alertmanager that believes to talk to PagerDuty and to Opsgenie: what it sends opens, is answered, and ends. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Harness, harness } from '../support/harness.ts';
-import { onPath, startListening } from '../support/programs.ts';
+import { createPrograms, havePrograms } from '../support/programs.ts';
 
 const ROUTING_KEY = '0123456789abcdef0123456789abcdef';
 const API_KEY = '70413a06-38d6-4c85-92b8-5ebc900d42e2';
@@ -23,10 +20,6 @@ egress: { allow: ['127.0.0.0/8'] }
 /** A flush of Alertmanager and the telling, on a busy machine. */
 const HEARD_MS = 60_000;
 
-// Debian calls it prometheus-alertmanager, everybody else alertmanager.
-const alertmanager = onPath('prometheus-alertmanager', 'alertmanager');
-const isRequired = Boolean(process.env.TOCSIN_REQUIRE_PROMETHEUS);
-
 let h: Harness;
 const undo: (() => Promise<void> | void)[] = [];
 beforeAll(async () => {
@@ -40,20 +33,15 @@ afterAll(async () => {
 
 /** Alertmanager that sends by these settings of one receiver; says that an alert fires, or that it is over. */
 async function startAlertmanager(receiver: object) {
-  if (!alertmanager) throw new Error('`apt-get install prometheus-alertmanager`, or unset TOCSIN_REQUIRE_PROMETHEUS');
-  const dir = mkdtempSync(join(tmpdir(), 'tocsin-alertmanager-'));
-  undo.push(() => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }));
-  const file = join(dir, 'alertmanager.yml');
+  const { start, file, folder, end } = createPrograms();
+  undo.push(end);
   const route = { receiver: 'them', group_by: ['alertname'], group_wait: '0s', group_interval: '1s' };
-  writeFileSync(file, JSON.stringify({ route, receivers: [{ name: 'them', ...receiver }] })); // JSON is YAML
-  mkdirSync(join(dir, 'data'));
-  const { address, stop } = await startListening(alertmanager, [
-    `--config.file=${file}`,
-    `--storage.path=${join(dir, 'data')}`,
+  const address = await start('alertmanager', [
+    `--config.file=${file('alertmanager.yml', { route, receivers: [{ name: 'them', ...receiver }] })}`,
+    `--storage.path=${folder('data')}`,
     '--web.listen-address=127.0.0.1:0',
     '--cluster.listen-address=',
   ]);
-  undo.push(stop);
   const startsAt = new Date().toISOString();
   return async (alertname: string, isOver = false): Promise<void> => {
     const { status } = await fetch(`http://${address}/api/v2/alerts`, {
@@ -73,7 +61,7 @@ async function startAlertmanager(receiver: object) {
 
 const incidentOf = (type: string) => h.waitForIncident((incident) => incident.type === type, HEARD_MS);
 
-describe.runIf(isRequired || alertmanager)('Alertmanager', () => {
+describe.runIf(havePrograms('alertmanager'))('Alertmanager', () => {
   it(
     "with pagerduty_configs at Tocsin's address opens an incident, and ends it",
     async () => {

@@ -1,12 +1,9 @@
 /** The main job on real input: a rule of Prometheus fires, Alertmanager says so, people hear, one answers, and it ends. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { type Harness, harness } from '../support/harness.ts';
-import { onPath, startListening } from '../support/programs.ts';
+import { createPrograms, havePrograms } from '../support/programs.ts';
 
 const TOCSIN = `
 integrations:
@@ -29,11 +26,6 @@ groups:
 
 /** A scrape, an evaluation and two flushes, each a second apart on a busy machine. */
 const HEARD_MS = 60_000;
-
-// Debian calls it prometheus-alertmanager, everybody else alertmanager.
-const prometheus = onPath('prometheus');
-const alertmanager = onPath('prometheus-alertmanager', 'alertmanager');
-const isRequired = Boolean(process.env.TOCSIN_REQUIRE_PROMETHEUS);
 
 const undo: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -58,27 +50,10 @@ async function startShop(): Promise<{ address: string; broken: boolean; server: 
   return shop;
 }
 
-/** Starts one of the two, and gives its address. */
-async function start(program: string, args: string[]): Promise<string> {
-  const { address, stop } = await startListening(program, args);
-  undo.push(stop);
-  return address;
-}
-
 /** Alertmanager with Tocsin as its one receiver, and Prometheus that scrapes the shop each second. */
-async function startMonitoring(programs: { prometheus: string; alertmanager: string }, h: Harness, scraped: string) {
-  const dir = mkdtempSync(join(tmpdir(), 'tocsin-prometheus-'));
-  undo.push(() => rmSync(dir, { recursive: true, force: true, maxRetries: 3 }));
-  const write = (name: string, content: object | string): string => {
-    const path = join(dir, name);
-    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content)); // JSON is YAML
-    return path;
-  };
-  const folder = (name: string): string => {
-    const path = join(dir, name);
-    mkdirSync(path);
-    return path;
-  };
+async function startMonitoring(h: Harness, scraped: string) {
+  const { start, file, folder, end } = createPrograms();
+  undo.push(end);
 
   const made = await h.call('POST', '/v1/keys', { name: 'alertmanager', scopes: ['ingest'] });
   expect(made.status).toBe(201);
@@ -86,10 +61,10 @@ async function startMonitoring(programs: { prometheus: string; alertmanager: str
   const hook = {
     url: `${h.url}/v1/sources/alertmanager`,
     send_resolved: true,
-    http_config: { basic_auth: { username: 'alertmanager', password_file: write('key', secret) } },
+    http_config: { basic_auth: { username: 'alertmanager', password_file: file('key', secret) } },
   };
-  const alerts = await start(programs.alertmanager, [
-    `--config.file=${write('alertmanager.yml', {
+  const alerts = await start('alertmanager', [
+    `--config.file=${file('alertmanager.yml', {
       route: {
         receiver: 'tocsin',
         group_by: ['alertname'],
@@ -103,10 +78,10 @@ async function startMonitoring(programs: { prometheus: string; alertmanager: str
     '--web.listen-address=127.0.0.1:0',
     '--cluster.listen-address=',
   ]);
-  await start(programs.prometheus, [
-    `--config.file=${write('prometheus.yml', {
+  await start('prometheus', [
+    `--config.file=${file('prometheus.yml', {
       global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
-      rule_files: [write('rules.yml', RULES)],
+      rule_files: [file('rules.yml', RULES)],
       alerting: { alertmanagers: [{ static_configs: [{ targets: [alerts] }] }] },
       scrape_configs: [{ job_name: 'shop', static_configs: [{ targets: [scraped] }] }],
     })}`,
@@ -115,18 +90,13 @@ async function startMonitoring(programs: { prometheus: string; alertmanager: str
   ]);
 }
 
-it.runIf(isRequired || (prometheus && alertmanager))(
+it.runIf(havePrograms('prometheus', 'alertmanager'))(
   'a rule of Prometheus that fires is told in Slack and by mail, acknowledged, and told as over when it clears',
   async () => {
-    if (!prometheus || !alertmanager) {
-      throw new Error(
-        'prometheus and its Alertmanager are not on PATH: `apt-get install prometheus prometheus-alertmanager`, or unset TOCSIN_REQUIRE_PROMETHEUS',
-      );
-    }
     const h = await harness({ config: TOCSIN });
     undo.push(() => h.stop());
     const shop = await startShop();
-    await startMonitoring({ prometheus, alertmanager }, h, shop.address);
+    await startMonitoring(h, shop.address);
 
     shop.broken = true;
     const told = await h.slack.expects(/Checkout refuses every card/, HEARD_MS);

@@ -63,7 +63,7 @@ interface Place {
   receiver: string;
 }
 
-/** The alerts that are asked for, by fingerprint. */
+/** The alerts that are asked for, by fingerprint; the receivers of each in the order of the routes. */
 export function alertsOf(standing: readonly Standing[], pipeline: Pipeline, shown: Shown): AlertView[] {
   const see = viewer(standing, pipeline);
   return standing
@@ -75,21 +75,25 @@ export function alertsOf(standing: readonly Standing[], pipeline: Pipeline, show
     .sort((a, b) => inByteOrder(a.fingerprint, b.fingerprint));
 }
 
-/** The groups that have alerts that are asked for; an alert of several routes is in several of them. */
+/**
+ * The groups that have alerts that are asked for; an alert of several routes is in several of them, and names the receivers
+ * of all that are asked for.
+ */
 export function groupsOf(standing: readonly Standing[], pipeline: Pipeline, shown: Shown): GroupView[] {
   const see = viewer(standing, pipeline);
   const groups = new Map<string, GroupView>();
   for (const alert of standing) {
     const { view, places } = see(alert);
     if (!isShown(view, shown)) continue;
-    for (const { key, route, labels, receiver } of places) {
-      if (!(shown.receiver?.(receiver) ?? true)) continue;
+    const wanted = places.filter(({ receiver }) => shown.receiver?.(receiver) ?? true);
+    const receivers = namesOf(wanted.map(({ receiver }) => receiver).sort(inByteOrder));
+    for (const { key, route, labels, receiver } of wanted) {
       const mutedBy = mutingOf(route, pipeline.now);
       if (mutedBy.length > 0 && !shown.muted) continue;
       const group = groups.get(key) ?? { alerts: [], labels, receiver: { name: receiver } };
       groups.set(key, group);
       const state = mutedBy.length > 0 ? 'suppressed' : view.status.state;
-      group.alerts.push({ ...view, status: { ...view.status, mutedBy, state } });
+      group.alerts.push({ ...view, receivers, status: { ...view.status, mutedBy, state } });
     }
   }
   for (const { alerts } of groups.values()) alerts.sort((a, b) => compareInGroup(a.labels, b.labels));
@@ -100,9 +104,11 @@ export function groupsOf(standing: readonly Standing[], pipeline: Pipeline, show
 
 /** The receivers of a routing, each once, in the order in which they are written. */
 export function receiversOf({ routes, fallback }: Routing, receiverOf: Pipeline['receiverOf']): { name: string }[] {
-  const names = [fallback, ...routes.flatMap(withChildren)].map(({ policy }) => receiverOf(policy));
-  return [...new Set(names)].map((name) => ({ name }));
+  return namesOf([fallback, ...routes.flatMap(withChildren)].map(({ policy }) => receiverOf(policy)));
 }
+
+/** Each once. */
+const namesOf = (names: readonly string[]): { name: string }[] => [...new Set(names)].map((name) => ({ name }));
 
 const isShown = ({ status, labels }: AlertView, { active, silenced, inhibited, filter }: Shown): boolean =>
   (active || status.state !== 'active') &&
@@ -125,12 +131,11 @@ function viewer(standing: readonly Standing[], { routing, firing, silencedBy, re
     const found = inhibitorOf(event, labels, routing.inhibitions, firing);
     const inhibitedBy = found ? [fingerprints.get(found.by.fingerprint_source) ?? fingerprintOf(found.by.labels)] : [];
     const silences = silencedBy(labels);
-    const names = [...new Set(places.map(({ receiver }) => receiver))].sort(inByteOrder);
     const view: AlertView = {
       annotations: posted.annotations,
       endsAt: iso(posted.ends_at),
       fingerprint,
-      receivers: names.map((name) => ({ name })),
+      receivers: namesOf(places.map(({ receiver }) => receiver)),
       startsAt: iso(posted.starts_at),
       status: {
         inhibitedBy,
