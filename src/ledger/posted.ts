@@ -50,7 +50,12 @@ interface Row {
 
 const keep = procedure('keepPosted', async (tx, sent: Row[]): Promise<void> => {
   const keys = [...new Set(sent.map(({ key }) => key))];
-  await lockKeys(tx, keys);
+  const firing = await tx.query<{ key: string }>(
+    `select distinct key from alerts where current and status = 'firing' and fingerprint = any($1::text[])`,
+    [sent.map(({ fingerprint }) => fingerprint)],
+  );
+  // Together and in order, as the door locks the incidents' keys: two transactions never wait for each other in a circle.
+  await lockKeys(tx, [...new Set([...keys, ...firing.map(({ key }) => key)])]);
   const known = await knownPosted(tx, keys);
   for (const { key, posted } of sent) known.set(key, merged(known.get(key), posted));
   const fingerprints = new Map(sent.map(({ key, fingerprint }) => [key, fingerprint]));

@@ -11,13 +11,13 @@ import { fitted, tidied } from './source.ts';
 export const PROMETHEUS = 'prometheus';
 
 /** Why none of a body is taken: 400 it cannot be read; 601 a format, 602 something absent, both answered 422 (go-openapi). */
-export interface Unread {
+interface Unread {
   code: 400 | 601 | 602;
   message: string;
 }
 
 /** Alerts that are taken, and what is wrong with the others, in Alertmanager's words. */
-export interface Read {
+interface Read {
   alerts: Posted[];
   problems: string[];
 }

@@ -1,14 +1,20 @@
 /** Label sets as Prometheus and Alertmanager order and name them. */
 import type { Labels } from '../event.ts';
 
-/** By the bytes of UTF-8, as Go compares texts: that is by code points, which JavaScript's own order of UTF-16 units is not. */
+/**
+ * By the bytes of UTF-8, as Go compares texts: that is by code points. JavaScript's own order is that of UTF-16 units, in which
+ * the surrogates of the code points above U+FFFF stand before U+E000.
+ */
 export function inByteOrder(one: string, other: string): number {
-  if (one === other) return 0;
-  const [a, b] = [[...one], [...other]];
-  const at = a.findIndex((point, index) => point !== b[index]);
-  if (at < 0 || at >= b.length) return a.length - b.length;
-  return (a[at]?.codePointAt(0) ?? 0) - (b[at]?.codePointAt(0) ?? 0);
+  const length = Math.min(one.length, other.length);
+  for (let at = 0; at < length; at++) {
+    const [a, b] = [one.charCodeAt(at), other.charCodeAt(at)];
+    if (a !== b) return isSurrogate(a) === isSurrogate(b) ? a - b : isSurrogate(a) ? 1 : -1;
+  }
+  return one.length - other.length;
 }
+
+const isSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdfff;
 
 const namesOf = (labels: Labels): string[] => Object.keys(labels).sort(inByteOrder);
 

@@ -18,7 +18,7 @@ export interface Posted {
 }
 
 /** Alertmanager's own default of global.resolve_timeout: https://prometheus.io/docs/alerting/latest/configuration/#configuration-file */
-export const RESOLVE_TIMEOUT_MS = 5 * 60_000;
+const RESOLVE_TIMEOUT_MS = 5 * 60_000;
 
 /** What was written of one alert; a time that is absent was never set. */
 export type Written = Pick<Posted, 'labels' | 'annotations' | 'generatorURL'> &
@@ -36,7 +36,7 @@ export function postedAt({ starts_at, ends_at, ...alert }: Written, now: number)
   return { ...posted, ended: hasEnded(posted, now) ? endOf(posted) : null };
 }
 
-export const hasEnded = ({ ends_at }: Pick<Posted, 'ends_at'>, now: number): boolean => ends_at <= now;
+const hasEnded = ({ ends_at }: Pick<Posted, 'ends_at'>, now: number): boolean => ends_at <= now;
 
 const endOf = ({ ends_at, generatorURL }: Pick<Posted, 'ends_at' | 'generatorURL'>): Posted['ended'] => ({
   at: ends_at,

@@ -38,7 +38,7 @@ export interface Shown {
 }
 
 /** An alert as prometheus/alertmanager, api/v2/openapi.yaml describes it: gettableAlert. */
-export interface AlertView {
+interface AlertView {
   annotations: Labels;
   endsAt: string;
   fingerprint: string;
@@ -50,7 +50,7 @@ export interface AlertView {
   labels: Labels;
 }
 
-export interface GroupView {
+interface GroupView {
   alerts: AlertView[];
   labels: Labels;
   receiver: { name: string };

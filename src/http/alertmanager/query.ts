@@ -34,7 +34,7 @@ export function shownIn(query: Record<string, unknown>): Shown | { refusal: Answ
 }
 
 /** Of a query's value: given once or several times. */
-export const textsOf = (value: unknown): string[] =>
+const textsOf = (value: unknown): string[] =>
   (Array.isArray(value) ? value : [value]).filter((text) => typeof text === 'string');
 
 function receiverTest(pattern: string): (name: string) => boolean {
