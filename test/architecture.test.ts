@@ -16,7 +16,7 @@ interface Room {
 }
 
 const PAGES: Room = {
-  rooms: ['core', 'sources', 'channels/index', 'ledger', 'config', 'observe', 'egress'],
+  rooms: ['core', 'expressions', 'sources', 'channels/index', 'ledger', 'config', 'observe', 'egress'],
   packages: ['express', 'helmet', 'zod'],
   node: true,
 };
@@ -40,8 +40,13 @@ const TABLE: Readonly<Record<string, Room>> = {
     ],
     node: true,
   },
-  config: { rooms: ['core', 'sources/index', 'channels/index'], packages: ['zod', 'yaml', 're2js'], node: true },
-  ledger: { rooms: ['core'], packages: ['pg', '@electric-sql/pglite'], node: true },
+  expressions: { rooms: ['core'], packages: ['re2js'], node: false },
+  config: {
+    rooms: ['core', 'sources/index', 'channels/index', 'expressions'],
+    packages: ['zod', 'yaml'],
+    node: true,
+  },
+  ledger: { rooms: ['core', 'expressions'], packages: ['pg', '@electric-sql/pglite'], node: true },
   relay: { rooms: ['core', 'ledger', 'observe'], packages: [], node: true },
   observe: { rooms: ['core'], packages: ['pino', 'prom-client'], node: true },
   egress: { rooms: ['core'], packages: ['undici', 'ipaddr.js'], node: true },

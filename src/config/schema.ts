@@ -1,6 +1,5 @@
 /** Everything that may stand in tocsin.yaml, section by section, except what channels and sources say of themselves. */
 import { isIP } from 'node:net';
-import { RE2JS } from 're2js';
 import { z } from 'zod';
 import { ON_AMBIGUOUS } from '../core/doubt.ts';
 import { SEVERITIES } from '../core/event.ts';
@@ -13,17 +12,12 @@ import {
   parseTimezone,
   parseWeekdays,
 } from '../core/interval.ts';
-import { type Compile, globTest, parseMatcher } from '../core/match.ts';
+import { globTest, parseMatcher } from '../core/match.ts';
 import { OWNER, OWNER_MAX } from '../core/owner.ts';
 import { PRIVACIES } from '../core/privacy.ts';
 import { TOGGLES, type Toggle } from '../core/toggles.ts';
+import { compile } from '../expressions/compile.ts';
 import { duration, rate } from './duration.ts';
-
-/** A user's regular expression by RE2, which takes linear time whatever is written, over the whole value as in Alertmanager. */
-export const compile: Compile = (pattern) => {
-  const expression = RE2JS.compile(`^(?:${pattern})$`, RE2JS.DOTALL);
-  return (value) => expression.matches(value);
-};
 
 const NAME = /^[\w.-]{1,64}$/;
 export const Name = z.string().regex(NAME, 'must be 1 to 64 letters, digits, _ . or -');

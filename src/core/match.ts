@@ -72,14 +72,18 @@ export function parseMatcher(text: string, compile: Compile): Matcher {
     value = unescaped(rest);
   }
 
-  if (op === '=') return { name, op, value, test: (actual) => actual === value };
-  if (op === '!=') return { name, op, value, test: (actual) => actual !== value };
-  let matches: (value: string) => boolean;
   try {
-    matches = compile(value);
+    return matcherOf({ name, op, value }, compile);
   } catch (error) {
     return fail(at, `not a regular expression (${error instanceof Error ? error.message : String(error)})`);
   }
+}
+
+/** A matcher from its parts. Throws what `compile` throws. */
+export function matcherOf({ name, op, value }: Omit<Matcher, 'test'>, compile: Compile): Matcher {
+  if (op === '=') return { name, op, value, test: (actual) => actual === value };
+  if (op === '!=') return { name, op, value, test: (actual) => actual !== value };
+  const matches = compile(value);
   return { name, op, value, test: op === '=~' ? matches : (actual) => !matches(actual) };
 }
 

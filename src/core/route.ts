@@ -1,10 +1,12 @@
 /** The route tree and the decision it makes about an event: which incidents it joins, or why nobody is told. */
 import type { Event, Labels, Severity } from './event.ts';
-import { identityOf, isSentLabel, isWorse, labelsOf, shiftSeverity } from './event.ts';
+import { isSentLabel, isWorse, labelsOf, shiftSeverity } from './event.ts';
+import { holdsOf, quoted } from './holds.ts';
 import { type Interval, isWithin } from './interval.ts';
 import { labelValue, type Matcher, matcherText, matchesAll } from './match.ts';
 import { type Owned, type OwnerOutcome, tellsOwner, userOf, withOwner } from './owner.ts';
 import type { Policy } from './policy.ts';
+import type { Silence } from './silence.ts';
 import { toldInWords } from './told.ts';
 
 export interface TypeGlob {
@@ -46,6 +48,8 @@ export interface Routing {
   /** Takes what no route has taken. */
   fallback: Route;
   inhibitions: Inhibition[];
+  /** Maintenance windows of the configuration. */
+  maintenance?: readonly Silence[];
 }
 
 /** A firing alert that may inhibit others; `fingerprint_source` is its identityOf, `labels` its labelsOf. */
@@ -71,7 +75,20 @@ export type Taken =
       /** Who would be told, and when, in words. */
       told: string;
     }
-  | { route: string; outcome: 'muted' | 'inhibited'; reason: 'muted' | 'outside_active' | 'inhibited'; why: string };
+  | {
+      route: string;
+      outcome: 'muted' | 'inhibited' | 'silenced';
+      reason: 'muted' | 'outside_active' | 'inhibited' | 'silenced';
+      why: string;
+    };
+
+/** An event that a route takes and nobody is told of now, with what it would have joined. */
+export interface HeldBack {
+  held: Extract<Taken, { outcome: 'muted' | 'inhibited' | 'silenced' }>;
+  /** Ids of silences, or the identity of the alert that inhibits it; none where the route's own times hold it. */
+  by: string[];
+  join: Extract<Taken, { outcome: 'join' }>;
+}
 
 export interface Tried {
   route: string;
@@ -83,6 +100,8 @@ export interface Decision {
   routes: Taken[];
   /** The routes looked at, in order, the first 50. */
   tried: Tried[];
+  /** Those of `routes` that are no join, in their order. */
+  held: HeldBack[];
   /** The worst severity over the routes it joins; the sent one where it joins none. */
   severity: Severity;
 }
@@ -98,14 +117,11 @@ export interface StoredDecision {
 
 /** A decision is kept with every event: a tree of thousands of routes must not make thousands of lines of each. */
 const TRIED_MAX = 50;
-/** Characters of a label's value that a reason repeats. */
-const QUOTED_MAX = 60;
-
 /**
  * What becomes of an event. The tree is read as Alertmanager reads its own: of siblings the first that matches wins unless
  * it says `continue`; the deepest matching children win over their parent; a parent none of whose children match takes the
  * event itself; what no route takes, the fallback takes. Matchers see the severity as sent, the group sees it after
- * severity_during. Then inhibitions, `active` and `mute` are asked, in this order.
+ * severity_during. Then inhibitions, `active`, `mute` and silences are asked, in this order (Alertmanager's, notify.go).
  * A resolve is never held back by them: unlike in Alertmanager, what was told before a mute is also seen to end.
  * `owned` has the integrations of the event's user, where a route tells the owner.
  */
@@ -114,7 +130,7 @@ export function decide(
   routing: Routing,
   firing: readonly FiringAlert[],
   now: Date,
-  owned: Owned = new Map(),
+  { owned = new Map(), silences = [] }: { owned?: Owned | undefined; silences?: readonly Silence[] } = {},
 ): Decision {
   const labels = labelsOf(event);
   const tried: Tried[] = [];
@@ -124,14 +140,22 @@ export function decide(
     note(tried, { route: routing.fallback.name, matched: true, why });
     matching.push({ route: routing.fallback, why });
   }
-  const inhibited = event.status === 'firing' ? inhibitedBy(event, labels, routing.inhibitions, firing) : undefined;
-  const routes = matching.map(({ route, why }) => take(route, why, inhibited, event, labels, now, owned));
+  const holds = event.status === 'firing' ? holdsOf(event, labels, routing, firing, now, silences) : () => undefined;
+  const held: HeldBack[] = [];
+  const routes = matching.map(({ route, why }): Taken => {
+    const join = take(route, why, event, labels, now, owned);
+    const hold = holds(route);
+    if (!hold) return join;
+    const { by, ...because } = hold;
+    held.push({ held: { route: route.name, ...because }, by, join });
+    return { route: route.name, ...because };
+  });
   const joined = routes.flatMap((taken) => (taken.outcome === 'join' ? [taken.severity] : []));
   const severity = joined.reduce<Severity | undefined>(
     (worst, next) => (isWorse(next, worst) ? next : worst),
     undefined,
   );
-  return { routes, tried, severity: severity ?? event.severity };
+  return { routes, tried, held, severity: severity ?? event.severity };
 }
 
 /** Whether a firing of this event could inhibit others: the caller keeps its labels as long as it fires. */
@@ -208,67 +232,14 @@ function whyMatched({ type, matchers }: Route): string {
     : `${conditions.join(' and ')} ${conditions.length > 1 ? 'hold' : 'holds'}`;
 }
 
-const quoted = (value: string): string =>
-  JSON.stringify(value.length > QUOTED_MAX ? `${value.slice(0, QUOTED_MAX)}…` : value);
-
-/**
- * The firing alert that holds the event back, and by which inhibition. An alert never inhibits itself, and one that matches
- * both sides of a rule is not inhibited by another that matches both (Alertmanager's rule): else two alike would silence
- * each other.
- */
-export function inhibitorOf(
-  event: Event,
-  labels: Labels,
-  inhibitions: readonly Inhibition[],
-  firing: readonly FiringAlert[],
-): { inhibition: Inhibition; by: FiringAlert } | undefined {
-  const self = identityOf(event);
-  for (const inhibition of inhibitions) {
-    const { source, target, equal } = inhibition;
-    if (!matchesAll(target, labels)) continue;
-    const isTwoSided = matchesAll(source, labels);
-    const by = firing.find(
-      (alert) =>
-        alert.fingerprint_source !== self &&
-        matchesAll(source, alert.labels) &&
-        !(isTwoSided && matchesAll(target, alert.labels)) &&
-        equal.every((label) => labelValue(alert.labels, label) === labelValue(labels, label)),
-    );
-    if (by) return { inhibition, by };
-  }
-  return undefined;
-}
-
-/** What holds the event back, in words. */
-function inhibitedBy(
-  event: Event,
-  labels: Labels,
-  inhibitions: Inhibition[],
-  firing: readonly FiringAlert[],
-): string | undefined {
-  const found = inhibitorOf(event, labels, inhibitions, firing);
-  if (!found) return undefined;
-  const { inhibition, by } = found;
-  return `inhibition ${inhibition.name}: ${quoted(labelValue(by.labels, 'type'))} is firing${sameWords(inhibition.equal, labels)}`;
-}
-
-const sameWords = (equal: string[], labels: Labels): string =>
-  equal.length === 0
-    ? ''
-    : ` with the same ${equal.map((name) => `${name} ${quoted(labelValue(labels, name))}`).join(', ')}`;
-
 function take(
   route: Route,
   why: string,
-  inhibited: string | undefined,
   event: Event,
   labels: Labels,
   now: Date,
   owned: Owned,
-): Taken {
-  const held = event.status === 'firing' ? (heldBack(inhibited) ?? heldByTime(route, now)) : undefined;
-  if (held) return { route: route.name, ...held };
-
+): Extract<Taken, { outcome: 'join' }> {
   const during = route.severity_during.filter(({ interval }) => isWithin(interval, now));
   const severity = during.reduce((shifted, { steps }) => shiftSeverity(shifted, steps), event.severity);
   const { group, missing } = groupOf(route, { ...labels, severity });
@@ -292,20 +263,6 @@ function take(
     why: reasons.join('; '),
     told,
   };
-}
-
-type Held = Omit<Extract<Taken, { outcome: 'muted' | 'inhibited' }>, 'route'>;
-
-const heldBack = (inhibited: string | undefined): Held | undefined =>
-  inhibited === undefined ? undefined : { outcome: 'inhibited', reason: 'inhibited', why: inhibited };
-
-function heldByTime({ active, mute }: Route, now: Date): Held | undefined {
-  const zoned = ({ name, timezone }: Interval) => `${name} (${timezone})`;
-  if (active.length > 0 && !active.some((interval) => isWithin(interval, now))) {
-    return { outcome: 'muted', reason: 'outside_active', why: `now is outside of ${active.map(zoned).join(' and ')}` };
-  }
-  const muting = mute.find((interval) => isWithin(interval, now));
-  return muting && { outcome: 'muted', reason: 'muted', why: `now is within ${zoned(muting)}, which mutes this route` };
 }
 
 /**

@@ -31,7 +31,7 @@ export const routes = ({
       const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
       const users = usersAsked([event], routing);
       const owned = users.length > 0 ? await integrations.ownedBy(users) : undefined;
-      const decision = decide(event, routing, firing, now, owned);
+      const decision = decide(event, routing, firing, now, { owned });
       return ok({ lines: explain(decision), decision: storedDecision(decision), event });
     },
   }),

@@ -20,7 +20,7 @@ const OWNED: Owned = new Map([
 const tree = (notify: string[] = ['owner'], more: Partial<Parameters<typeof route>[0]> = {}) =>
   routing([route({ name: 'jobs', group_by: ['service'], ...more, policy: { ...more?.policy, notify } })]);
 const joined = (given: Parameters<typeof event>[0], by = tree()) => {
-  const [first] = decide(event(given), by, [], NOW, OWNED).routes;
+  const [first] = decide(event(given), by, [], NOW, { owned: OWNED }).routes;
   if (first?.outcome !== 'join') throw new Error(`expected to join, not ${JSON.stringify(first)}`);
   return first;
 };
@@ -58,7 +58,7 @@ describe('the owner in notify', () => {
     expect(taken).toMatchObject({ owner: outcome, policy: { notify: [] }, told: `nobody: ${why}` });
     expect(taken.why).toContain(why);
     expect(joined(given, tree(['ops', 'owner']))).toMatchObject({ owner: outcome, policy: { notify: ['ops'] } });
-    const kept = storedDecision(decide(event(given), tree(), [], NOW, OWNED));
+    const kept = storedDecision(decide(event(given), tree(), [], NOW, { owned: OWNED }));
     expect(kept.routes).toMatchObject([{ owner: outcome }]);
     expect(explain(kept).join('\n')).toContain(why);
   });

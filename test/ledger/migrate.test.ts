@@ -27,6 +27,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '012-privacy.sql': 'bddeb0aa8fba38eb9f2acb3fd393253ac5b4d8a8d5efc0e858f60923095a0e0e',
   '013-heartbeats.sql': 'f2b29bae3bce8f7e4cc8ecc9447e632e5715602d50f39df77f5780d12467aab8',
   '014-posted-alerts.sql': '14b3de51af5b7f78bf965ed5001ec99f317dea8aa9f5b7fdb25acfc87b805f13',
+  '015-silences.sql': '403bc91309b19c350d909abc7acd662094422e9101e827e553d922c1a8d972bb',
 };
 const NEWEST = Object.keys(RELEASED).length;
 

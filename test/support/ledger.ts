@@ -6,11 +6,12 @@ import { type Claim, claim, waitingInboxes } from '../../src/ledger/claim.ts';
 import { type Ledger, openLedger, type Queryable } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
+import { forgetSilences } from '../../src/ledger/silences.ts';
 import { policy } from './policies.ts';
 import { createDatabase } from './postgres.ts';
 
 const TABLES =
-  'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, answer_uses, summaries, keys, audit, audit_unsealed, audit_seals, audit_heads, audit_tombstones, policies, decisions, rates, integrations, integration_health, heartbeats, posted_alerts';
+  'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, answer_uses, summaries, keys, audit, audit_unsealed, audit_seals, audit_heads, audit_tombstones, policies, decisions, rates, integrations, integration_health, heartbeats, posted_alerts, silences, held';
 
 /** About a second to open and half a gigabyte: one for each test file. `empty` leaves the schema and the epoch. */
 export async function openTestLedger(): Promise<{ ledger: Ledger; empty(): Promise<void> }> {
@@ -21,7 +22,7 @@ export async function openTestLedger(): Promise<{ ledger: Ledger; empty(): Promi
 
 /** Removes every row, of the audit too. */
 export const emptied = (ledger: Ledger): Promise<void> =>
-  aroundTheGuards(ledger, (tx) => tx.query(`truncate ${TABLES} restart identity`));
+  aroundTheGuards(ledger, (tx) => tx.query(`truncate ${TABLES} restart identity`)).then(() => forgetSilences(ledger));
 
 /** As somebody who owns the database: no trigger is asked (https://www.postgresql.org/docs/15/runtime-config-client.html, session_replication_role). */
 export async function aroundTheGuards(ledger: Ledger, act: (tx: Queryable) => Promise<unknown>): Promise<void> {

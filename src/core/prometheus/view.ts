@@ -1,9 +1,10 @@
 /** What Alertmanager's API shows of posted alerts: their state, their receivers, and their groups. */
 import { type Event, identityOf, type Labels, labelsOf } from '../event.ts';
+import { inhibitorOf } from '../holds.ts';
 import { isWithin } from '../interval.ts';
 import type { Matcher } from '../match.ts';
 import type { Policy } from '../policy.ts';
-import { decide, type FiringAlert, inhibitorOf, type Route, type Routing } from '../route.ts';
+import { decide, type FiringAlert, type Route, type Routing } from '../route.ts';
 import { passes } from './filter.ts';
 import { compareInGroup, compareLabels, fingerprintOf, inByteOrder } from './labels.ts';
 import type { Posted } from './posted.ts';

@@ -30,7 +30,7 @@ export const alerts = ({
     const [rows, firing, silencedBy] = await Promise.all([
       standingPosted(ledger, now),
       routing.inhibitions.length > 0 ? firingInhibitors(ledger) : [],
-      silencesAt(ledger, now),
+      silencesAt(ledger, routing, now),
     ]);
     const standing = rows.map(
       (row): Standing => ({ ...row, event: eventOfPosted(row.posted, { status: 'firing', again: undefined }) }),

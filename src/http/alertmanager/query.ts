@@ -1,7 +1,8 @@
 /** The query of Alertmanager's API, by its own rules: filters, a receiver, and which states are shown. */
-import { compile } from '../../config/schema.ts';
+
 import { compiled, parseFilter } from '../../core/prometheus/filter.ts';
 import type { Shown } from '../../core/prometheus/view.ts';
+import { compile } from '../../expressions/compile.ts';
 import type { Answer } from '../endpoint.ts';
 import { said } from './dialect.ts';
 

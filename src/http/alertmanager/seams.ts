@@ -2,12 +2,19 @@
 import type { Labels } from '../../core/event.ts';
 import type { Policy } from '../../core/policy.ts';
 import type { Routing } from '../../core/route.ts';
+import { silencedBy } from '../../core/silence.ts';
 import type { Queryable } from '../../ledger/db.ts';
+import { activeSilences } from '../../ledger/silences.ts';
 
-/** The silences that are active now, as a question about labels: the ids of all that match them. */
-export const silencesAt =
-  async (_ledger: Queryable, _now: Date): Promise<(labels: Labels) => string[]> =>
-  () => [];
+/** The silences and maintenance windows that are on now, as a question about labels: the ids of all that match them. */
+export async function silencesAt(
+  ledger: Queryable,
+  { maintenance = [] }: Pick<Routing, 'maintenance'>,
+  now: Date,
+): Promise<(labels: Labels) => string[]> {
+  const silences = [...maintenance, ...(await activeSilences(ledger, now))];
+  return (labels) => silencedBy(labels, silences, now);
+}
 
 /** The receiver that a route with this policy has: whom it tells, in notify and at any level. */
 export function receiverOf({ notify, levels }: Pick<Policy, 'notify' | 'levels'>): string {

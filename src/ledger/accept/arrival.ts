@@ -52,7 +52,7 @@ export function arrive(
   policyOf: (policy: Policy) => NamedPolicy,
   owned?: Owned,
 ): Arrival {
-  const decision = decide(event, routing, firing, now, owned);
+  const decision = decide(event, routing, firing, now, { owned });
   const joins = decision.routes.flatMap((taken): Join[] => {
     if (taken.outcome !== 'join') return [];
     const lifecycle = taken.policy.lifecycle !== undefined;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { compile } from '../../../src/config/schema.ts';
 import { parseFilter, passes } from '../../../src/core/prometheus/filter.ts';
+import { compile } from '../../../src/expressions/compile.ts';
 
 const read = (text: string) => {
   const { name, op, value } = parseFilter(text, compile);
