@@ -33,7 +33,8 @@ export function holdsOf(
   return (route) => inhibited ?? heldByTime(route, now) ?? quiet;
 }
 
-function heldByTime({ active, mute }: Route, now: Date): Hold | undefined {
+/** Whether the route tells nobody at this time, and why. */
+export function heldByTime({ active, mute }: Pick<Route, 'active' | 'mute'>, now: Date): Hold | undefined {
   const zoned = ({ name, timezone }: Interval) => `${name} (${timezone})`;
   if (active.length > 0 && !active.some((interval) => isWithin(interval, now))) {
     const why = `now is outside of ${active.map(zoned).join(' and ')}`;

@@ -1,6 +1,6 @@
 /** The route tree and the decision it makes about an event: which incidents it joins, or why nobody is told. */
 import type { Event, Labels, Severity } from './event.ts';
-import { isSentLabel, isWorse, labelsOf, shiftSeverity } from './event.ts';
+import { isSentLabel, isWorse, labelsOf, shiftSeverity, worseOf } from './event.ts';
 import { holdsOf, quoted } from './holds.ts';
 import { type Interval, isWithin } from './interval.ts';
 import { labelValue, type Matcher, matcherText, matchesAll } from './match.ts';
@@ -106,7 +106,15 @@ export interface Decision {
   severity: Severity;
 }
 
-type Stored<T> = T extends { policy: Policy } ? Omit<T, 'policy'> : T;
+/** How long a route told nobody of an event that it tells of now, and why. Times as ISO 8601. */
+export interface WasHeld {
+  outcome: HeldBack['held']['outcome'];
+  why: string;
+  from: string;
+  until: string;
+}
+
+type Stored<T> = T extends { policy: Policy } ? Omit<T, 'policy'> & { held?: WasHeld } : T;
 
 /** A decision as it is kept with the event: names, words and keys, no settings. */
 export interface StoredDecision {
@@ -173,6 +181,25 @@ export function storedDecision(decision: Decision): StoredDecision {
   });
   return { routes, tried: decision.tried, severity: decision.severity };
 }
+
+/** What was decided of an event, after one of its routes has told of it at last: `route` is what that route does now. */
+export function withReleased(
+  decision: StoredDecision,
+  name: string,
+  route: Stored<Extract<Taken, { outcome: 'join' }>>,
+  held: WasHeld,
+): StoredDecision {
+  const why = `held back from ${held.from} to ${held.until} (${held.why}); told then: ${route.why}`;
+  const routes = decision.routes.map((taken) => (taken.route === name ? { ...route, why, held } : taken));
+  return { ...decision, routes, severity: worseOf(severityOf(decision), route.severity) ?? route.severity };
+}
+
+/** The worst over the routes that told of it; null where none did. */
+const severityOf = ({ routes }: StoredDecision): Severity | null =>
+  routes.reduce<Severity | null>(
+    (worst, taken) => (taken.outcome === 'join' ? worseOf(worst, taken.severity) : worst),
+    null,
+  );
 
 /** The decision in sentences: each route tried, then where the event goes, who would be told when, and why. */
 export function explain(decision: Decision | StoredDecision): string[] {

@@ -2,6 +2,7 @@
 import { usersAsked } from '../core/owner.ts';
 import { decide, explain, storedDecision } from '../core/route.ts';
 import { firingInhibitors } from '../ledger/inhibitors.ts';
+import { activeSilences } from '../ledger/silences.ts';
 import { EventBody } from '../sources/events.ts';
 import { ONE_MAX_BYTES, parseJson } from './body.ts';
 import type { Deps } from './deps.ts';
@@ -31,7 +32,8 @@ export const routes = ({
       const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
       const users = usersAsked([event], routing);
       const owned = users.length > 0 ? await integrations.ownedBy(users) : undefined;
-      const decision = decide(event, routing, firing, now, { owned });
+      const silences = await activeSilences(ledger, now);
+      const decision = decide(event, routing, firing, now, { owned, silences });
       return ok({ lines: explain(decision), decision: storedDecision(decision), event });
     },
   }),

@@ -12,7 +12,8 @@ export type WorkingState = (typeof WORKING_STATES)[number];
 
 export type Command =
   | { kind: 'ack' | 'unack' | 'resolve' }
-  | { kind: 'snooze'; for_ms: number }
+  | { kind: 'snooze'; for_ms: number; because?: string }
+  | { kind: 'snooze_ended'; because: string }
   | { kind: 'comment'; text: string }
   | { kind: 'escalate'; level?: number }
   /** `tell`: integrations that have a word for it; of these are told who have heard of the incident. */
@@ -104,7 +105,10 @@ function changeOf(
       return status === 'resolved' ? { by: answered_by } : { status: 'resolved', answer: 'resolved' };
     case 'snooze':
       if (status === 'resolved') return { why: 'the incident is resolved: there is nothing left to snooze' };
-      return { status: 'snoozed', answer: 'snoozed', snooze_ms: given.for_ms, detail: { for_ms: given.for_ms } };
+      return { status: 'snoozed', answer: 'snoozed', snooze_ms: given.for_ms, detail: detailOf(given) };
+    case 'snooze_ended':
+      if (status !== 'snoozed') return { by: answered_by };
+      return { status: 'open', answer: 'snooze_ended', detail: { because: given.because } };
     case 'comment':
       return { detail: { text: given.text } };
     case 'escalate':
@@ -119,6 +123,9 @@ function changeOf(
       return given satisfies never;
   }
 }
+
+const detailOf = ({ for_ms, because }: Extract<Command, { kind: 'snooze' }>): NonNullable<Change['detail']> =>
+  because === undefined ? { for_ms } : { for_ms, because };
 
 async function apply(tx: Queryable, found: Standing, given: Command, change: Change, who: Actor): Promise<void> {
   const rev = found.answer_rev + (change.status ? 1 : 0);

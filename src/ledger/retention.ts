@@ -3,6 +3,7 @@ import { forgetAudit } from './chain/forget.ts';
 import type { AuditKey } from './chain/signing.ts';
 import type { Ledger, Queryable } from './db.ts';
 import { procedure } from './procedure.ts';
+import { SILENCES_KEPT } from './silences.ts';
 
 /** How long each kind is kept, in milliseconds: events from their arrival, the others from their end. */
 export interface Retention {
@@ -77,6 +78,8 @@ const incidents: Batch = async (tx, before) => {
 const events: Batch = async (tx, before, after) => {
   if (!(await removed(tx, 'inbox', 'incident is null and batch is not null and at < $1::timestamptz', [before])))
     return { gone: 0, after };
+  // What was held back so long is told no more.
+  if (!(await removed(tx, 'held', 'last_at < $1::timestamptz', [before]))) return { gone: 0, after };
   const page = await tx.query<{ seq: number; over: boolean; told: boolean }>(
     `select seq, accepted_at < $1::timestamptz as over, exists (select 1 from inbox where event = e.seq) as told
        from events e where seq > $2 order by seq limit ${ROWS_MAX}`,
@@ -112,6 +115,7 @@ const decisions: Batch = async (tx, before) => {
 const USES_KEPT = '5 days';
 
 const sends: Batch = async (tx, before) => {
+  await removed(tx, 'silences', `ends_at < now() - interval '${SILENCES_KEPT}'`, []);
   await removed(tx, 'answer_uses', `at < least($1::timestamptz, now() - interval '${USES_KEPT}')`, [before]);
   const rows = await tx.query(
     `delete from sends where id in (select id from sends where signalled_at is not null and coalesce(ended_at, signalled_at) < $1::timestamptz
@@ -206,6 +210,7 @@ async function vacuum(ledger: Ledger): Promise<void> {
     'deliveries',
     'attempts',
     'incidents',
+    'held',
     'audit_unsealed',
   ])
     await ledger.query(`vacuum ${table}`);

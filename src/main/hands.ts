@@ -4,6 +4,7 @@ import { createActivities } from '../../activities/index.ts';
 import { TASK_QUEUE } from '../../workflows/contract.ts';
 import { channelOf } from '../channels/index.ts';
 import { startKeeping } from '../relay/keeping.ts';
+import { createQuiet } from '../relay/quiet.ts';
 import { createRelay } from '../relay/relay.ts';
 import { createCarrier } from '../temporal/carrier.ts';
 import { connect, ensureSearchAttributes } from '../temporal/connect.ts';
@@ -75,6 +76,7 @@ export async function startHands(
     carrier: createCarrier(link.client, taskQueue),
     log,
     metrics,
+    quiet: createQuiet({ ledger, routing: config.routing, ownedBy: integrations.ownedBy }),
     ...(env.TOCSIN_INCIDENT_PREFIX ? { prefix: env.TOCSIN_INCIDENT_PREFIX } : {}),
   });
   relay.start();

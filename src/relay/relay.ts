@@ -17,6 +17,7 @@ import { announce } from '../ledger/steps.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createPacing } from './pacing.ts';
+import type { Quiet } from './quiet.ts';
 
 /** The far side, given by whoever wires the relay: a failing call is repeated with the same arguments. */
 export interface Carrier {
@@ -38,6 +39,8 @@ export interface Relay {
 const POLL_MS = 250;
 /** Expiry and sends that failed to start are looked for at this interval. */
 const SWEEP_MS = 1_000;
+/** What was held back is told, and what is open goes quiet, within about this long after a silence began or ended. */
+const QUIET_MS = 1_000;
 /** design.md section 2, rule 11: at start, then every 30 s. */
 const RECONCILE_MS = 30_000;
 /** Batches that were claimed and not signalled are sent again. */
@@ -62,14 +65,16 @@ export function createRelay(deps: {
   log: Log;
   metrics?: Metrics;
   prefix?: string;
+  /** Tells later what was held back; absent: nobody does. */
+  quiet?: Quiet;
   now?: () => number;
 }): Relay & { start(): void } {
-  const { ledger, carrier, log, metrics, prefix, now = monotonic } = deps;
+  const { ledger, carrier, log, metrics, prefix, quiet, now = monotonic } = deps;
   const pacing = createPacing();
   const slots = createSlots(AT_ONCE);
   /** Keys and incidents that a call is on its way for: what happens to one happens one after the other. */
   const inFlight = new Set<string>();
-  const due = { sweep: 0, resend: 0, reconcile: 0 };
+  const due = { sweep: 0, quiet: 0, resend: 0, reconcile: 0 };
   let failures = 0;
   let restUntil = 0;
   /** The inboxes were not looked at, because the slots had more than enough to do. */
@@ -187,9 +192,19 @@ export function createRelay(deps: {
     return true;
   };
 
+  /** A silence that cannot be read must not stop what is to be carried. */
+  const lookAtQuiet = async (over: Quiet): Promise<void> => {
+    const more = await over.look().catch((error: unknown) => {
+      log.error({ err: error }, 'what is held back could not be looked at; it will be looked at again');
+      return false;
+    });
+    if (more) due.quiet = 0;
+  };
+
   /** Looks at everything that waits and begins to carry it: a signal that hangs holds up its own incident only. */
   const look = async (): Promise<Promise<void>[]> => {
     if (isDue('sweep', SWEEP_MS)) await sweepExpired(ledger);
+    if (quiet && isDue('quiet', QUIET_MS)) await lookAtQuiet(quiet);
     if (now() < restUntil) return [];
     return [
       ...(await relayInboxes()),

@@ -6,9 +6,11 @@ import type { Ledger, Queryable } from '../db.ts';
 import { lockKeys } from '../identity.ts';
 import { firingInhibitors } from '../inhibitors.ts';
 import { procedure } from '../procedure.ts';
+import { activeSilences } from '../silences.ts';
 import { announce } from '../steps.ts';
 import { type Arrival, arrive, createPolicyNames } from './arrival.ts';
-import { alertName, fingerprintIn, type Known, take } from './effect.ts';
+import { alertName, fingerprintIn, type HeldRow, holdBack, type Known, take } from './effect.ts';
+import { forgetEnded, keepHeld } from './held.ts';
 import { namedIn, write } from './write.ts';
 
 export interface Accepted {
@@ -23,12 +25,13 @@ export type AcceptAll = (events: Event[], now: Date) => Promise<Accepted[]>;
 export function createAccept(ledger: Ledger, routing: Routing, ownedBy?: OwnedBy): AcceptAll {
   const policyOf = createPolicyNames();
   return async (events, now) => {
+    const silences = await activeSilences(ledger, now);
     const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
     const users = usersAsked(events, routing);
     const owned = users.length > 0 ? await ownedBy?.(users) : undefined;
     return accept(
       ledger,
-      events.map((event) => arrive(event, routing, firing, now, policyOf, owned)),
+      events.map((event) => arrive(event, routing, firing, now, policyOf, { owned, silences })),
       now.getTime(),
     );
   };
@@ -36,9 +39,11 @@ export function createAccept(ledger: Ledger, routing: Routing, ownedBy?: OwnedBy
 
 const accept = procedure('accept', async (tx, all: Arrival[], at: number): Promise<Accepted[]> => {
   const now = new Date(at);
+  // Before the alerts are read and the keys are locked: whoever releases a held alert has its row first, and then the alert.
+  await forgetEnded(tx, all);
   const fired = await joinResolves(tx, all);
   // On Postgres another door may hold these keys; PGlite has one connection, which is the lock.
-  await lockKeys(tx, [...new Set(all.flatMap(({ joins }) => joins.map(({ key }) => key)))]);
+  await lockKeys(tx, keysOf(all));
   const { events, alerts } = await lookUp(tx, all);
   for (const [name, alert] of alerts) {
     const times = fired.get(name);
@@ -46,11 +51,20 @@ const accept = procedure('accept', async (tx, all: Arrival[], at: number): Promi
   }
   const { answers, arrivals } = newAmong(all, events);
   if (arrivals.length === 0) return answers;
-  const rows = arrivals.flatMap((arrival) => take(arrival, alerts, now));
+  const held = new Map<string, HeldRow>();
+  const rows = arrivals.flatMap((arrival) => {
+    holdBack(arrival, alerts, held);
+    return take(arrival, alerts, now);
+  });
   await write(tx, arrivals, namedIn(arrivals, now), rows, [...alerts.values()]);
+  await keepHeld(tx, [...held.values()]);
   announce('accept.written');
   return answers;
 });
+
+export const keysOf = (all: Arrival[]): string[] => [
+  ...new Set(all.flatMap(({ joins, quiet }) => [...joins, ...quiet.map(({ join }) => join)].map(({ key }) => key))),
+];
 
 function newAmong(all: Arrival[], known: Set<string>): { answers: Accepted[]; arrivals: Arrival[] } {
   const answers: Accepted[] = [];
@@ -91,7 +105,7 @@ async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<Map<str
     }
     for (const { key, fingerprint, severity } of rows) {
       if (fingerprint !== arrival.fingerprint || arrival.joins.some((join) => join.key === key)) continue;
-      arrival.joins.push({ key, words: '', severity, policy: null, lifecycle: false });
+      arrival.joins.push({ route: '', key, words: '', severity, policy: null, lifecycle: false });
     }
   }
   return known;
@@ -100,14 +114,21 @@ async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<Map<str
 /** No text of ours holds a NUL. */
 const eventName = (source: string, id: string): string => `${source}\0${id}`;
 /** Which of the events are kept already, and what is known of their alerts. */
-async function lookUp(tx: Queryable, all: Arrival[]): Promise<{ events: Set<string>; alerts: Map<string, Known> }> {
+export async function lookUp(
+  tx: Queryable,
+  all: Arrival[],
+): Promise<{ events: Set<string>; alerts: Map<string, Known> }> {
   const pairs = new Map(
-    all.flatMap(({ joins, fingerprint }) =>
-      joins.map((join) => [
-        alertName(join.key, fingerprintIn(join, fingerprint)),
-        [join.key, fingerprintIn(join, fingerprint)] as const,
-      ]),
-    ),
+    all.flatMap(({ joins, quiet, fingerprint }) => [
+      ...joins.map(
+        (join) =>
+          [
+            alertName(join.key, fingerprintIn(join, fingerprint)),
+            [join.key, fingerprintIn(join, fingerprint)] as const,
+          ] as const,
+      ),
+      ...quiet.map(({ join: { key } }) => [alertName(key, fingerprint), [key, fingerprint] as const] as const),
+    ]),
   );
   const wanted = [...pairs.values()];
   // One text instead of rows: read in a fifth of the time (measured on PGlite: 20 µs a row became 4). Each is looked up by its

@@ -3,16 +3,29 @@ import { type Event, identityOf, labelsOf } from '../../core/event.ts';
 import type { Owned } from '../../core/owner.ts';
 import type { Policy } from '../../core/policy.ts';
 import { decide, inhibits, type Routing, type StoredDecision, storedDecision } from '../../core/route.ts';
+import type { Silence } from '../../core/silence.ts';
 import { digest } from '../identity.ts';
 import type { Effect, Known } from './effect.ts';
 
 /** An incident that an event joins, by its grouping key. */
 export interface Join {
+  /** The route's name; of a resolve that follows its alert, none. */
+  route: string;
   key: string;
   words: string;
   severity: string;
   policy: NamedPolicy | null;
   lifecycle: boolean;
+}
+
+/** A route that takes the event and tells nobody now. */
+export interface Quiet {
+  route: string;
+  outcome: 'muted' | 'inhibited' | 'silenced';
+  /** Ids of silences, or the fingerprint of the alert that inhibits it. */
+  by: string[];
+  why: string;
+  join: Pick<Join, 'key' | 'severity'>;
 }
 
 /** An event with what the routing says of it: all that the ledger's side needs, and JSON. */
@@ -21,6 +34,8 @@ export interface Arrival {
   fingerprint: string;
   decision: StoredDecision & { effects?: { route: string; key: string; effect: Effect }[] };
   joins: Join[];
+  /** What it would join, were it not held back. */
+  quiet: Quiet[];
   /** Where it could keep others quiet: what they are compared with. */
   inhibitor: Known['inhibitor'];
 }
@@ -50,18 +65,37 @@ export function arrive(
   firing: Parameters<typeof decide>[2],
   now: Date,
   policyOf: (policy: Policy) => NamedPolicy,
-  owned?: Owned,
+  known: { owned?: Owned | undefined; silences?: readonly Silence[] } = {},
 ): Arrival {
-  const decision = decide(event, routing, firing, now, { owned });
+  const decision = decide(event, routing, firing, now, known);
   const joins = decision.routes.flatMap((taken): Join[] => {
     if (taken.outcome !== 'join') return [];
     const lifecycle = taken.policy.lifecycle !== undefined;
     return [
-      { key: digest(taken.key), words: taken.key, severity: taken.severity, policy: policyOf(taken.policy), lifecycle },
+      {
+        route: taken.route,
+        key: digest(taken.key),
+        words: taken.key,
+        severity: taken.severity,
+        policy: policyOf(taken.policy),
+        lifecycle,
+      },
     ];
   });
+  // The chapters of a story are told in order or not at all: none is told later.
+  const quiet = decision.held
+    .filter(({ join }) => join.policy.lifecycle === undefined)
+    .map(
+      ({ held: { route, outcome, why }, by, join }): Quiet => ({
+        route,
+        outcome,
+        by: outcome === 'inhibited' ? by.map(digest) : by,
+        why,
+        join: { key: digest(join.key), severity: join.severity },
+      }),
+    );
   const identity = identityOf(event);
   const inhibitor =
     event.status === 'firing' && inhibits(event, routing) ? { identity, labels: labelsOf(event) } : null;
-  return { event, fingerprint: digest(identity), decision: storedDecision(decision), joins, inhibitor };
+  return { event, fingerprint: digest(identity), decision: storedDecision(decision), joins, quiet, inhibitor };
 }

@@ -1,7 +1,7 @@
 /** What each arrival does to the alerts that are known, and the inbox rows that this makes: values in, values out. */
 import { type Event, isOlder, type Times } from '../../core/event.ts';
 import { isEnd } from '../../core/story.ts';
-import type { Arrival, Join } from './arrival.ts';
+import type { Arrival, Join, Quiet } from './arrival.ts';
 
 /** What an event does to an incident: a row in its inbox, or none and why. */
 export type Effect = 'fired' | 'resolved' | 'chapter' | 'unchanged' | 'late' | 'none_open';
@@ -66,8 +66,39 @@ export function take(arrival: Arrival, alerts: Map<string, Known>, now: Date): I
       policy: join.policy?.id ?? null,
     });
   }
-  arrival.decision = { ...arrival.decision, effects };
+  arrival.decision = { ...arrival.decision, effects: [...(arrival.decision.effects ?? []), ...effects] };
   return rows;
+}
+
+/** A firing that a route holds back, as the last event tells of it. */
+export interface HeldRow extends Omit<Quiet, 'join'> {
+  event: [string, string];
+  fingerprint: string;
+  expires_at: string | null;
+  inhibitor: Known['inhibitor'];
+}
+
+/**
+ * Notes in `held` what the arrival's routes hold back, and forgets there what it ends. An alert that its incident knows of
+ * already goes on as it is: its sender has been heard. Only where it now says something else is that held back.
+ */
+export function holdBack(arrival: Arrival, alerts: Map<string, Known>, held: Map<string, HeldRow>): void {
+  const { event, fingerprint, quiet, inhibitor } = arrival;
+  if (event.status === 'resolved') {
+    for (const [name, row] of held) if (row.fingerprint === fingerprint) held.delete(name);
+    return;
+  }
+  const by: [string, string] = [event.source, event.id];
+  const expires_at = event.expires_at ?? null;
+  for (const { join, ...what } of quiet) {
+    const name = alertName(join.key, fingerprint);
+    const alert = alerts.get(name);
+    if (isLate(event, alert)) continue;
+    if (alert?.firing)
+      alerts.set(name, { ...alert, expires_at, by, heard: alert.by === undefined || alert.heard === true });
+    if (alert?.firing && isUnchanged(event, join, alert)) continue;
+    held.set(alertName(what.route, fingerprint), { ...what, event: by, fingerprint, expires_at, inhibitor });
+  }
 }
 
 function effectOf(event: Event, join: Join, alert: Known | undefined): Effect {
@@ -77,10 +108,12 @@ function effectOf(event: Event, join: Join, alert: Known | undefined): Effect {
     return isOfBefore(event, alert) ? 'late' : 'resolved';
   }
   if (isLate(event, alert)) return 'late';
-  const isSame = alert?.firing === true && alert.severity === join.severity && alert.title === event.title;
-  // Without a dedup_key every event is an occurrence of its own, and counts.
-  return isSame && event.dedup_key !== undefined ? 'unchanged' : 'fired';
+  return alert?.firing === true && isUnchanged(event, join, alert) ? 'unchanged' : 'fired';
 }
+
+/** Without a dedup_key every event is an occurrence of its own, and counts. */
+const isUnchanged = (event: Event, { severity }: Pick<Join, 'severity'>, alert: Known): boolean =>
+  event.dedup_key !== undefined && alert.severity === severity && alert.title === event.title;
 
 /** A firing that happened before the end we already know of, and only now arrives. */
 function isLate(event: Event, alert: Known | undefined): boolean {

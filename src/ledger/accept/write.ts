@@ -31,12 +31,23 @@ export function namedIn(arrivals: Arrival[], now: Date): Named {
   return { policies, decisions, decided, day };
 }
 
+/** New events, or those that are kept already and get another decision. */
+const EVENTS = {
+  new: `insert into events (source, id, event, decision)
+       select source, id, event::json, decision
+         from unnest($1::text[], $2::text[], string_to_array($3, '${BETWEEN}'), $4::text[]) t(source, id, event, decision)
+       on conflict (id, source) do nothing returning seq, source, id`,
+  kept: `update events set decision = t.decision from unnest($1::text[], $2::text[], $4::text[]) t(source, id, decision)
+        where events.id = t.id and events.source = t.source and $3::text is not null returning events.seq, events.source, events.id`,
+} as const;
+
 export async function write(
   tx: Queryable,
   arrivals: Arrival[],
   { policies, decisions, decided, day }: Named,
   rows: InboxRow[],
   known: Known[],
+  events: keyof typeof EVENTS = 'new',
 ): Promise<void> {
   const alerts = known.filter(({ by, heard }) => by && !heard);
   const heard = known.filter((alert) => alert.by && alert.heard);
@@ -48,10 +59,7 @@ export async function write(
        insert into decisions (id, day, decision) select id, $27::date, decision::jsonb from unnest($28::text[], string_to_array($29, '${BETWEEN}')) n(id, decision)
         where not exists (select 1 from decisions where decisions.id = n.id) on conflict (id) do nothing
      ), e as (
-       insert into events (source, id, event, decision)
-       select source, id, event::json, decision
-         from unnest($1::text[], $2::text[], string_to_array($3, '${BETWEEN}'), $4::text[]) t(source, id, event, decision)
-       on conflict (id, source) do nothing returning seq, source, id
+       ${EVENTS[events]}
      ), i as (
        insert into inbox (key, kind, event, fingerprint, severity, policy)
        select r.key, r.kind, e.seq, r.fingerprint, r.severity, r.policy
@@ -79,7 +87,7 @@ export async function write(
     [
       arrivals.map(({ event }) => event.source),
       arrivals.map(({ event }) => event.id),
-      arrivals.map(({ event }) => textOf(event)).join(BETWEEN),
+      events === 'new' ? arrivals.map(({ event }) => textOf(event)).join(BETWEEN) : '',
       decided,
       rows.map(({ by }) => by[0]),
       rows.map(({ by }) => by[1]),
