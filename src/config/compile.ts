@@ -5,6 +5,7 @@ import { OWNER } from '../core/owner.ts';
 import type { Failover, Level, Policy } from '../core/policy.ts';
 import type { Inhibition, Route, Routing } from '../core/route.ts';
 import { entriesOf, type Findings, listOf } from './check.ts';
+import { maintenanceOf } from './maintenance.ts';
 import { unknownName } from './problems.ts';
 import { Default, Escalation, InhibitionEntry, IntervalEntry, Name, RouteEntry, type RouteWritten } from './schema.ts';
 import type { Path } from './secrets.ts';
@@ -21,6 +22,7 @@ export interface Written {
   default?: unknown;
   inhibitions?: unknown;
   time_intervals?: unknown;
+  maintenance?: unknown;
 }
 
 type Settings = Partial<z.output<typeof Default>> &
@@ -145,7 +147,12 @@ export function compileRouting(written: Written, targets: Targets, findings: Fin
   const routes = siblings(
     entries.flatMap((entry, at) => (entry ? [toRoute(entry, String(at), ['routes', at], base)] : [])),
   );
-  return { routing: { routes, fallback, inhibitions: inhibitionsOf(written.inhibitions, findings) }, warnings };
+  const inhibitions = inhibitionsOf(written.inhibitions, findings);
+  const maintenance = maintenanceOf(written.maintenance, intervals, findings);
+  return {
+    routing: { routes, fallback, inhibitions, ...(maintenance.length > 0 ? { maintenance } : {}) },
+    warnings,
+  };
 }
 
 /** `own` over `inherited`. A story groups by its label alone unless the route that names the label says more. */

@@ -190,6 +190,7 @@ function checked(name: string, document: Document, registry: Registry, stored: S
     default: file.default,
     inhibitions: file.inhibitions,
     time_intervals: file.time_intervals,
+    maintenance: file.maintenance,
   };
   const { routing, warnings } = compileRouting(
     sections,

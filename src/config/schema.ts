@@ -188,6 +188,17 @@ export const InhibitionEntry = z.strictObject({
   equal: z.array(z.string().min(1)).default([]),
 });
 
+/** Characters of a reason. */
+const REASON_MAX = 4_000;
+
+export const MaintenanceEntry = z.strictObject({
+  name: Name,
+  match: matchers,
+  during: many(Name),
+  reason: z.string().max(REASON_MAX).default(''),
+  by: z.string().max(REASON_MAX).default(''),
+});
+
 export const IntervalEntry = z.strictObject({
   timezone: parsed(parseTimezone).default('UTC'),
   weekdays: many(parsed(parseWeekdays)).optional(),
@@ -250,6 +261,7 @@ export const SECTIONS = [
   'summaries',
   'inhibitions',
   'time_intervals',
+  'maintenance',
   'egress',
   'sources',
   'links',

@@ -31,6 +31,7 @@ import { Problem } from './problem.ts';
 import { recovery } from './recovery.ts';
 import { notFound, problems, routerOf } from './router.ts';
 import { routes } from './routes.ts';
+import { silences } from './silences.ts';
 import { sources } from './sources.ts';
 import { summaries } from './summaries.ts';
 
@@ -57,6 +58,7 @@ export function createApp(deps: Deps, pages?: RequestHandler): Express {
     ...notify(deps),
     ...recovery(deps),
     ...routes(deps),
+    ...silences(deps),
     ...summaries(deps),
     ...keys({ ...deps, auth }),
     ...audit(deps),

@@ -263,6 +263,25 @@ export const pageOf = (noun: string, item: z.ZodType) =>
     next: z.string().optional().meta({ description: 'The cursor of the next page.' }),
   });
 
+export const SilenceView = z.object({
+  id: z.string(),
+  state: z.enum(['pending', 'active', 'expired']),
+  quiet: z
+    .boolean()
+    .meta({ description: 'Whether it keeps anything quiet now; a maintenance window is not always on.' }),
+  match: z.array(z.string()),
+  starts_at: time,
+  ends_at: time.optional(),
+  during: z.array(any).optional().meta({ description: 'Its time intervals: minutes of the day, days from Sunday, 0.' }),
+  reason: z.string(),
+  by: z.string(),
+  updated_at: time,
+});
+
+export const MaintenanceView = SilenceView.extend({
+  origin: z.enum(['file', 'api']).meta({ description: 'Where it is kept; what is in the file is changed there.' }),
+});
+
 /** The shapes that the document describes once, by the names that clients know them by. */
 const NAMED = {
   Incident: IncidentView,
@@ -275,6 +294,7 @@ const NAMED = {
   Key: KeyView,
   MadeKey,
   AuditRow,
+  Silence: SilenceView,
   StoredEvent: StoredEventView,
   EventsAnswer,
   CommandAnswer,

@@ -2,6 +2,7 @@
 import type { Deps } from '../deps.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { alerts } from './alerts.ts';
+import { silences } from './silences.ts';
 import { status } from './status.ts';
 
-export const alertmanager = (deps: Deps): Endpoint[] => [...alerts(deps), ...status(deps)];
+export const alertmanager = (deps: Deps): Endpoint[] => [...alerts(deps), ...silences(deps), ...status(deps)];
