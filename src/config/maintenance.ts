@@ -17,7 +17,7 @@ export function maintenanceOf(value: unknown, intervals: ReadonlyMap<string, Int
     const { name, match, during, reason, by } = entry;
     if (names.has(name)) findings.note([...path, 'name'], `there is another maintenance ${name}: names are unique`);
     names.add(name);
-    if (match.every(({ test }) => test('')))
+    if (match.every(({ op, test }) => op.startsWith('=') && test('')))
       findings.note([...path, 'match'], 'must have a matcher that an alert without the label does not meet');
     if (during.length === 0) findings.note([...path, 'during'], 'must name a time interval: without one it never ends');
     for (const interval of during) {

@@ -221,7 +221,7 @@ function matchersOf(texts: readonly string[]): SilenceMatcher[] {
       return [{ field: `match[${at}]`, problem: error instanceof Error ? error.message : 'cannot be read' }];
     }
   });
-  if (problems.length === 0 && matchers.every(({ test }) => test('')))
+  if (problems.length === 0 && matchers.every(({ op, test }) => op.startsWith('=') && test('')))
     problems.push({ field: 'match', problem: 'must have a matcher that an alert without the label does not meet' });
   if (problems.length > 0) throw invalid(problems, 'the silence');
   return matchers.map(({ name, op, value }) => ({

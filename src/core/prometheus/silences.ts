@@ -80,12 +80,11 @@ const unreadable = (why: string): UnreadSilence => ({
   message: `parsing silence body from "" failed, because ${why}`,
 });
 
-/** RFC 3339, as strfmt.DateTime reads it; the first of January of the year 1 is Go's word for none. */
+/** RFC 3339, as strfmt.DateTime reads it. */
 const TIME = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
-const NO_TIME = '0001-01-01T00:00:00Z';
 
 function timeOf(value: unknown): Date | 'wrong' | undefined {
-  if (value === undefined || value === null || value === NO_TIME) return undefined;
+  if (value === undefined || value === null) return undefined;
   if (typeof value !== 'string' || !TIME.test(value)) return 'wrong';
   const time = new Date(value.replace(' ', 'T'));
   return Number.isNaN(time.getTime()) ? 'wrong' : time;
@@ -118,7 +117,7 @@ export function silenceProblem(
   return problem && `silence invalid: ${problem}`;
 }
 
-/** The same of its matchers alone. */
+/** The same of its matchers alone. One that asks for a difference may stand alone, as in Alertmanager (matchesEmpty of 0.25). */
 export function matchersProblem(matchers: readonly SilenceMatcher[], compile: Compile): string | undefined {
   let holdsForNothing = true;
   for (const [at, matcher] of matchers.entries()) {
@@ -126,7 +125,7 @@ export function matchersProblem(matchers: readonly SilenceMatcher[], compile: Co
       return `invalid label matcher ${at}: invalid label name ${JSON.stringify(matcher.name)}`;
     try {
       const { test } = matcherOf({ ...matcher, op: operatorOf(matcher) }, (pattern) => compiled(pattern, compile));
-      holdsForNothing &&= test('');
+      holdsForNothing &&= matcher.is_equal && test('');
     } catch (error) {
       // As it was written, without what makes it a test of the whole value.
       const why = error instanceof Error ? error.message.replaceAll(`^(?:${matcher.value})$`, matcher.value) : '';
