@@ -24,6 +24,8 @@ export interface HeldAlert extends Cause {
   event: number;
   why: string;
   at: Date;
+  /** When it ends by itself: later than its event says, where its sender has only moved the end. */
+  expires_at: Date | null;
   sent: Event;
   decision: Arrival['decision'];
 }
@@ -42,7 +44,7 @@ export async function stillInhibiting(db: Queryable, fingerprints: readonly stri
   return new Set(rows.map(({ fingerprint }) => fingerprint));
 }
 
-const HELD = `h.id, h.event, h.outcome, h.route, h.by, h.why, h.at, e.event as sent, d.decision
+const HELD = `h.id, h.event, h.outcome, h.route, h.by, h.why, h.at, h.expires_at, e.event as sent, d.decision
   from held h join events e on e.seq = h.event join decisions d on d.id = e.decision`;
 
 /** The rows that one of these held, the oldest first. */
@@ -106,7 +108,8 @@ export async function releaseHeld(
   const released: Released[] = [];
   const on: HeldOn[] = [];
   for (const row of new Map(held.map((one) => [one.event, one])).values()) {
-    const arrival = arrive(row.sent, routing, firing, now, policyOf, { owned, silences });
+    const sent = row.expires_at ? { ...row.sent, expires_at: row.expires_at.toISOString() } : row.sent;
+    const arrival = arrive(sent, routing, firing, now, policyOf, { owned, silences });
     const quiet = arrival.quiet.find(({ route }) => route === row.route);
     if (quiet) on.push({ ...heldOnBy(quiet), id: row.id, event: row.event });
     else released.push({ id: row.id, event: row.event, arrival: releasedArrival(row, arrival, now) });

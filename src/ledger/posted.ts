@@ -33,8 +33,8 @@ export interface Posting {
 }
 
 /**
- * Keeps what was posted, merged with what is known, and lets each of these alerts that fires in an incident end when it
- * says. Runs after their events have been accepted: what is lost between the two comes again with the next repetition.
+ * Keeps what was posted, merged with what is known, and lets each of these alerts that fires in an incident, or is held
+ * back, end when it says. Runs after their events have been accepted: what is lost between the two comes again with the next repetition.
  */
 export const keepPosted = (ledger: Ledger, postings: readonly Posting[]): Promise<void> =>
   keep(
@@ -50,6 +50,10 @@ interface Row {
 
 const keep = procedure('keepPosted', async (tx, sent: Row[]): Promise<void> => {
   const keys = [...new Set(sent.map(({ key }) => key))];
+  // Before the keys, as whoever lets a held alert go has its row first.
+  await tx.query('select 1 from held where fingerprint = any($1::text[]) order by id for update', [
+    sent.map(({ fingerprint }) => fingerprint),
+  ]);
   const firing = await tx.query<{ key: string }>(
     `select distinct key from alerts where current and status = 'firing' and fingerprint = any($1::text[])`,
     [sent.map(({ fingerprint }) => fingerprint)],
@@ -72,6 +76,9 @@ const keep = procedure('keepPosted', async (tx, sent: Row[]): Promise<void> => {
      ), e as (
        update alerts set expires_at = to_timestamp(r.ends_at / 1000.0) from r
         where alerts.fingerprint = r.fingerprint and alerts.current and alerts.status = 'firing' and alerts.expires_at is not null
+     ), h as (
+       update held set expires_at = to_timestamp(r.ends_at / 1000.0) from r
+        where held.fingerprint = r.fingerprint and held.expires_at is not null
      )
      insert into posted_alerts (key, fingerprint, shown_as, ends_at, posted) select key, fingerprint, shown_as, ends_at, posted from r
      on conflict (key) do update set ends_at = excluded.ends_at, posted = excluded.posted`,

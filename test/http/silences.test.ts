@@ -1,7 +1,8 @@
 /** Silences and maintenance windows at our door, in Alertmanager's words and in ours. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MaintenanceView, SilenceView } from '../../src/http/views.ts';
-import { emptied } from '../support/ledger.ts';
+import { createQuiet } from '../../src/relay/quiet.ts';
+import { emptied, one } from '../support/ledger.ts';
 import { type Api, pick, startApi } from './harness.ts';
 
 const MINUTE = 60_000;
@@ -246,6 +247,25 @@ describe("Alertmanager's other doors to silences", () => {
       ['db', { state: 'suppressed', silencedBy: [id], inhibitedBy: [], mutedBy: [] }],
       ['web', { state: 'active', silencedBy: [], inhibitedBy: [], mutedBy: [] }],
     ]);
+  });
+});
+
+it('an alert that Prometheus repeats while it is silenced does not end, nor when it is told', async () => {
+  const silence = await make();
+  const sent = { labels: { alertname: 'Down', service: 'db' }, startsAt: at(-1) };
+  const post = (endsAt: string) => send('POST', '/api/v2/alerts', [{ ...sent, endsAt }], { key: api.keys.admin });
+  await post(at(4));
+  await post(at(9));
+  const ends = new Date(at(9));
+  expect(await one(api.ledger, 'select outcome, expires_at from held')).toEqual({
+    outcome: 'silenced',
+    expires_at: ends,
+  });
+  await send('DELETE', `/api/v2/silence/${silence}`);
+  await createQuiet({ ledger: api.ledger, routing: api.deps.config.routing, now: () => api.clock.now }).look();
+  expect(await one(api.ledger, 'select status, expires_at from alerts')).toEqual({
+    status: 'firing',
+    expires_at: ends,
   });
 });
 
