@@ -8,6 +8,8 @@ import { isPage } from '../../src/core/notice.ts';
 import { type Command, command } from '../../src/ledger/answers.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
+import { endSilence, setSilence } from '../../src/ledger/silences.ts';
+import { createQuiet, type Quiet } from '../../src/relay/quiet.ts';
 import { type Chance, chance } from '../support/chance.ts';
 import { emptied, event, route, routing } from '../support/ledger.ts';
 import { HOUR, MINUTE, SECOND } from '../support/policies.ts';
@@ -44,16 +46,36 @@ afterAll(() => ledger.close());
 type Act = readonly [weight: number, what: string, act: () => unknown];
 
 /** Everything that may happen next in this world, with how likely it is. */
-function possible(world: World, { one, weighted }: Chance, by: ReturnType<typeof routing>): Act[] {
+function possible(world: World, { one, weighted }: Chance, by: ReturnType<typeof routing>, quiet: Quiet): Act[] {
   const services = ['till', 'shop'];
   const title = one(['Slow', 'Down']);
   const post = (status: 'firing' | 'resolved', severity: Severity) => () =>
-    createDoor(ledger, { routing: by }).accept([
+    createDoor(ledger, { routing: by, now: () => new Date(world.now) }).accept([
       event({ service: one(services), title, dedup_key: title, severity, status, labels: { job: 'nightly' } }),
     ]);
   const answer = (given: Command) => async () => {
     const open = await ledger.query<{ id: string }>('select id from incidents where closed_at is null order by number');
     if (open.length > 0) await command(ledger, one(open).id, given, { by: 'ana', key: 'k1' });
+  };
+  const now = new Date(world.now);
+  const who = { by: 'ana', key: 'k1' };
+  const silence = (name: string, value: string, minutes: number) => () =>
+    setSilence(
+      ledger,
+      {
+        kind: 'silence',
+        matchers: [{ name, value, is_regex: false, is_equal: true }],
+        starts_at: now,
+        ends_at: new Date(world.now + minutes * MINUTE),
+        created_by: 'ana',
+        comment: '',
+      },
+      who,
+      now,
+    );
+  const endOne = async () => {
+    const all = await ledger.query<{ id: string }>('select id from silences where ends_at > now() order by id');
+    if (all.length > 0) await endSilence(ledger, one(all).id, who, now);
   };
   const fate = weighted<Call>([
     [6, 'arrives'],
@@ -77,6 +99,10 @@ function possible(world: World, { one, weighted }: Chance, by: ReturnType<typeof
     [1, 'resolve', answer({ kind: 'resolve' })],
     [1, 'snooze', answer({ kind: 'snooze', for_ms: 10 * MINUTE })],
     [1, 'escalate', answer({ kind: 'escalate' })],
+    [0.7, 'a silence of a service begins', silence('service', one(services), one([1, 7, 90]))],
+    [0.7, 'a silence of what is critical begins', silence('severity', 'critical', one([1, 7, 90]))],
+    [0.7, 'a silence is ended', endOne],
+    [3, 'what is held back is looked at', () => quiet.look()],
     [9, `relay: ${fate}`, () => world.tick(fate)],
     [1, 'time', () => world.passes(one([1, 300, 16 * SECOND, 61 * SECOND, 6 * MINUTE, HOUR]))],
     [0.4, 'Temporal is lost', () => world.temporalIsLost()],
@@ -101,9 +127,10 @@ function possible(world: World, { one, weighted }: Chance, by: ReturnType<typeof
 }
 
 /** No more faults: everything that can be done is done until only time is left, again and again until `end`. */
-async function settle(world: World, end: number): Promise<void> {
+async function settle(world: World, quiet: Quiet, end: number): Promise<void> {
   const CALM_MAX = 20_000;
   for (let rounds = 0; rounds < CALM_MAX; rounds++) {
+    while (await quiet.look());
     await world.tick('arrives');
     while (world.late.length > 0) world.arriveLate();
     if (await workOff(world)) continue;
@@ -136,12 +163,14 @@ async function workOff(world: World): Promise<boolean> {
 }
 
 async function nextTime(world: World): Promise<number> {
-  const [row] = await ledger.query<{ due: Date | null; claimed: Date | null; waiting: boolean }>(
+  const [row] = await ledger.query<{ due: Date | null; claimed: Date | null; silence: Date | null; waiting: boolean }>(
     `select (select min(due_at) from incidents where closed_at is null) as due, (select min(claimed_at) from batches where signalled_at is null) as claimed,
+            (select min(ends_at) from silences where ends_at > now()) as silence,
             exists (select 1 from inbox where batch is null) as waiting`,
   );
   const times = [...world.runs.values()].map((run) => world.wakesAt(run) ?? Number.POSITIVE_INFINITY);
   if (row?.due) times.push(row.due.getTime() + 30_001);
+  if (row?.silence) times.push(row.silence.getTime());
   if (row?.claimed) times.push(row.claimed.getTime() + 10_001);
   if (row?.waiting) times.push(world.now + 250);
   // The relay looks every few seconds at the earliest: what is overdue already is found by one of its next looks.
@@ -199,6 +228,7 @@ async function leftOver(): Promise<string[]> {
   const rows = await ledger.query<{ what: string }>(
     `select 'row ' || seq || ' waits in the inbox' as what from inbox where batch is null
      union all select 'batch ' || incident || '/' || number || ' was never signalled' from batches where signalled_at is null
+     union all select 'alert ' || fingerprint || ' is held back by what has ended' from held
      union all select id || ' is open and never due' from incidents where closed_at is null and due_at is null`,
   );
   return rows.map(({ what }) => what);
@@ -211,13 +241,14 @@ async function run(seed: number, broken: Broken = {}): Promise<World> {
   const random = chance(seed);
   const by = routing([], { fallback: route({ name: 'default', policy: random.one(policies) }) });
   const world = await createWorld(ledger, broken);
+  const quiet = createQuiet({ ledger, routing: by, now: () => new Date(world.now) });
   const story: string[] = [];
   const check = (problems: string[]): void => {
     const all = [...world.violations, ...problems];
     if (all.length > 0) throw new Error(`seed ${seed}: ${all.join('; ')}\n${story.join('\n')}`);
   };
   for (let commands = 0; commands < COMMANDS; commands++) {
-    const [, what, act] = random.weighted(possible(world, random, by).map((one) => [one[0], one] as const));
+    const [, what, act] = random.weighted(possible(world, random, by, quiet).map((one) => [one[0], one] as const));
     story.push(what);
     await act();
     check([]);
@@ -228,9 +259,9 @@ async function run(seed: number, broken: Broken = {}): Promise<World> {
   }
   story.push('calm');
   // Long enough for every wait, further round, snooze and ack_timeout, short of repeat_interval and quiet.
-  await settle(world, world.now + 3.5 * HOUR);
+  await settle(world, quiet, world.now + 3.5 * HOUR);
   check([...wrongArrivals(world), ...(await leftOver()), ...(await unheard(world, 'open'))]);
-  await settle(world, world.now + 30 * HOUR);
+  await settle(world, quiet, world.now + 30 * HOUR);
   const open = await ledger.query<{ id: string }>('select id from incidents where closed_at is null');
   check([
     ...wrongArrivals(world),
