@@ -322,6 +322,18 @@ describe.runIf(havePrograms('alertmanager', 'amtool'))('beside Alertmanager', ()
       expect(lines(cluster.ours)).toEqual(lines(cluster.theirs));
       expect((await asked('config', 'show')).ours).toContain('receiver');
       expect((await asked('config', 'routes', 'show')).ours).toContain('receiver: chat');
+      for (const labels of [
+        ['severity=critical', 'team=db'],
+        ['team=db'],
+        ['team=all'],
+        ['severity=critical'],
+        ['a=b'],
+      ]) {
+        const { theirs: one, ours: other } = await asked('config', 'routes', 'test', ...labels);
+        expect([labels, other]).toEqual([labels, one]);
+      }
+      const verified = ['--verify.receivers=pager,chat', 'severity=critical', 'team=db'];
+      expect((await asked('config', 'routes', 'test', ...verified)).ours).toContain('pager,chat');
     });
   });
 });

@@ -1,10 +1,16 @@
 /** `/api/v2/alerts` and `/api/v2/alerts/groups`: what Prometheus posts, and what Grafana, Karma and amtool read. */
 
 import { z } from 'zod';
+import { receiverOf } from '../../config/alertmanager/export.ts';
+import type { Labels } from '../../core/event.ts';
 import { merged, newsOf, type Posted } from '../../core/prometheus/posted.ts';
 import { alertsOf, groupsOf, type Pipeline, type Standing } from '../../core/prometheus/view.ts';
+import type { Routing } from '../../core/route.ts';
+import { silencedBy } from '../../core/silence.ts';
+import type { Queryable } from '../../ledger/db.ts';
 import { firingInhibitors } from '../../ledger/inhibitors.ts';
 import { keepPosted, knownPosted, standingPosted } from '../../ledger/posted.ts';
+import { activeSilences } from '../../ledger/silences.ts';
 import { eventOfPosted, keyOf, PROMETHEUS, readPosted } from '../../sources/prometheus.ts';
 import { MANY_MAX_BYTES, parseJson } from '../body.ts';
 import type { Deps } from '../deps.ts';
@@ -13,7 +19,6 @@ import { keep } from '../events.ts';
 import { Problem } from '../problem.ts';
 import { alertmanagerSays, refused, said } from './dialect.ts';
 import { shownIn } from './query.ts';
-import { receiverOf, silencesAt } from './seams.ts';
 
 /** Any query: it is read by Alertmanager's rules, which pass over what they do not know. */
 const Query = z.looseObject({});
@@ -27,7 +32,7 @@ export const alerts = ({
 }: Pick<Deps, 'door' | 'ledger' | 'config' | 'metrics' | 'limits'>): Endpoint[] => {
   const standingAt = async (now: Date): Promise<[Standing[], Pipeline]> => {
     const { routing } = config;
-    const [rows, firing, silencedBy] = await Promise.all([
+    const [rows, firing, silencing] = await Promise.all([
       standingPosted(ledger, now),
       routing.inhibitions.length > 0 ? firingInhibitors(ledger) : [],
       silencesAt(ledger, routing, now),
@@ -35,7 +40,7 @@ export const alerts = ({
     const standing = rows.map(
       (row): Standing => ({ ...row, event: eventOfPosted(row.posted, { status: 'firing', again: undefined }) }),
     );
-    return [standing, { routing, firing, silencedBy, receiverOf, now }];
+    return [standing, { routing, firing, silencedBy: silencing, receiverOf, now }];
   };
 
   return [
@@ -135,4 +140,14 @@ function jsonIn(raw: Buffer): unknown {
     if (!(error instanceof Problem)) throw error;
     throw new Problem(error.kind, `parsing alerts body from "" failed, because ${error.message}`);
   }
+}
+
+/** The silences and maintenance windows that are on now, as a question about labels: the ids of all that match them. */
+async function silencesAt(
+  ledger: Queryable,
+  { maintenance = [] }: Pick<Routing, 'maintenance'>,
+  now: Date,
+): Promise<(labels: Labels) => string[]> {
+  const silences = [...maintenance, ...(await activeSilences(ledger, now))];
+  return (labels) => silencedBy(labels, silences, now);
 }

@@ -1,11 +1,12 @@
 /** Alertmanager's status, receivers and health: what Grafana, Karma and amtool look at before anything else. */
+
+import { alertmanagerYamlOf, receiverOf } from '../../config/alertmanager/export.ts';
 import { receiversOf } from '../../core/prometheus/view.ts';
 import type { Deps } from '../deps.ts';
 import { type Endpoint, endpoint, ok } from '../endpoint.ts';
 import { isReady } from '../health.ts';
 import { Problem } from '../problem.ts';
 import { alertmanagerSays, SPOKEN_VERSION } from './dialect.ts';
-import { alertmanagerYamlOf, receiverOf } from './seams.ts';
 
 export const status = ({
   ledger,
