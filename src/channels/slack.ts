@@ -87,13 +87,10 @@ export const slack = defineChannel({
     const slack = clientFor(call);
     const { channel: asked, note } = placeOf(notice, config);
     const root = rootOf(call.root);
-    // An incident that has become worse may belong to another channel than the one its thread is in.
-    const thread = root && (root.asked === undefined || root.asked === asked) ? root : undefined;
+    const thread = threadIn(asked, root);
     const outcome = await post(slack, notice, config, thread?.channel ?? asked, thread?.ts);
     if (outcome.kind !== 'delivered' || !outcome.ref) return outcome;
-    if (root && config.update_root && (EDITS_ROOT.has(notice.reason) || notice.story?.phase === 'end')) {
-      await edit(slack, notice, config, root);
-    }
+    if (root && editsRoot(notice, config)) await edit(slack, notice, config, root);
     return delivered({ ...outcome.ref, asked }, note);
   },
 
@@ -101,21 +98,28 @@ export const slack = defineChannel({
     const { config, notice } = call;
     if (!config.lookup)
       throw new Error('Slack was not asked whether it has the message: lookup is off for this integration');
+    const { channel: asked } = placeOf(notice, config);
     const root = rootOf(call.root);
-    const channel = root?.channel ?? placeOf(notice, config).channel;
+    const thread = threadIn(asked, root);
+    const channel = thread?.channel ?? asked;
     if (!isChannelId(channel)) {
       throw new Error('Slack looks messages up by channel id only: give the id instead of the name');
     }
-    const { client } = clientFor(call);
+    const slack = clientFor(call);
+    const { client } = slack;
     const oldest = String(Math.floor(Date.parse(notice.at) / 1_000) - LOOKUP_MARGIN_S);
     let cursor: string | undefined;
     for (let page = 0; page < LOOKUP_PAGES_MAX; page++) {
       const range = { channel, oldest, limit: LOOKUP_PAGE, include_all_metadata: true, ...(cursor ? { cursor } : {}) };
-      const answer = await (root
-        ? client.conversations.replies({ ...range, ts: root.ts })
+      const answer = await (thread
+        ? client.conversations.replies({ ...range, ts: thread.ts })
         : client.conversations.history(range));
       const found = answer.messages?.find(({ metadata }) => deliveryIdOf(metadata) === notice.delivery.key);
-      if (found?.ts) return { channel, ts: found.ts };
+      if (found?.ts) {
+        // The lost attempt may have ended before this; nothing is said twice by an edit.
+        if (root && editsRoot(notice, config)) await edit(slack, notice, config, root);
+        return { channel, ts: found.ts, asked };
+      }
       cursor = answer.response_metadata?.next_cursor;
       if (!cursor) return undefined;
     }
@@ -139,6 +143,13 @@ function rootOf(ref: Ref | undefined): Root | undefined {
   if (typeof ref?.channel !== 'string' || typeof ref.ts !== 'string') return undefined;
   return { channel: ref.channel, ts: ref.ts, ...(typeof ref.asked === 'string' ? { asked: ref.asked } : {}) };
 }
+
+/** An incident that has become worse may belong to another channel than the one its thread is in. */
+const threadIn = (asked: string, root: Root | undefined): Root | undefined =>
+  root && (root.asked === undefined || root.asked === asked) ? root : undefined;
+
+const editsRoot = ({ reason, story }: Notice, { update_root }: Config): boolean =>
+  update_root && (EDITS_ROOT.has(reason) || story?.phase === 'end');
 
 function deliveryIdOf(metadata: unknown): unknown {
   const payload = (metadata as { event_payload?: { delivery_id?: unknown } } | undefined)?.event_payload;

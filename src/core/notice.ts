@@ -136,5 +136,6 @@ export interface Notice {
   };
   /** Constant over the attempts of one delivery: what a receiver recognises a repeat by. */
   delivery: { key: string; attempt: number };
+  /** When its first attempt began, constant over the attempts as well: a repeat says the same, and is looked for from here on. */
   at: string;
 }

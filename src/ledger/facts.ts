@@ -31,7 +31,7 @@ export const factsOf = procedure('factsOf', async (db, told: Told): Promise<Ledg
   const [row] = await db.query(
     `select i.id, i.status, severity, title, service, route, lifecycle, alerts as alert_count, opened_at, first_at, last_at, answered_at, snoozed_until, close_reason, working_state,
             case when answer = 'resolved' and not exists (select 1 from inbox where incident = i.id and kind = 'resolve') then null else answered_by end as answered_by,
-            a.firing_count, a.total, now() as at, (select number from deliveries where key = $2) as number
+            a.firing_count, a.total, coalesce((select min(started_at) from attempts where delivery = $2), now()) as at, (select number from deliveries where key = $2) as number
        from incidents i cross join (
               select count(*) filter (where current and status = 'firing')::int as firing_count, count(*)::int as total from alerts where incident = $1) a
       where id = $1`,

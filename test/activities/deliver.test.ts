@@ -483,6 +483,16 @@ describe('a failed attempt', () => {
     expect(await deliveryRow()).toMatchObject({ status: 'retrying', round: 1, attempts: 4, next_at: expect.any(Date) });
   });
 
+  it('is repeated in the same words: the time of the notice is that of the first attempt', async () => {
+    const { run, told } = deliveryBy([retry('server', 'HTTP 503'), delivered()]);
+    const input = await page();
+    await failureOf(run(input));
+    await ledger.query(`update attempts set started_at = started_at - interval '1 hour'`);
+    const { at } = await one<{ at: Date }>(ledger, 'select started_at as at from attempts');
+    await run(input);
+    expect(told[1]?.at).toBe(at.toISOString());
+  });
+
   it('that has achieved something hands it to the next, over the end of a round as well', async () => {
     const seen: unknown[] = [];
     const half = { message_id: '<1@example.com>', refused: [{ address: 'b@example.com', code: 450 }] };

@@ -1,4 +1,5 @@
 /** A Slack that refuses what Slack refuses: bot API and incoming webhooks, with channels, threads and edits. */
+import { NOW } from '../calls.ts';
 import { type Answer, createRecorder, type Hit, type Recorder, type Reply, startHttpFake } from './recorder.ts';
 
 // https://docs.slack.dev/reference/block-kit/blocks; the total is undocumented (slackapi/bolt-js#2509).
@@ -63,6 +64,8 @@ export interface FakeSlackOptions {
   /** Ids of channels the bot was not invited to, and of archived ones. */
   absent?: string[];
   archived?: string[];
+  /** What its clock shows at first; the tests' own time unless given. */
+  now?: Date;
 }
 
 export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<FakeSlack> {
@@ -71,7 +74,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
   const ids = new Map<string, string>();
   const told: FakeSlack['told'] = [];
   const scopes = options.scopes ?? ['chat:write'];
-  let clock = 1_700_000_000_000_000;
+  let clock = (options.now ?? NOW).getTime() * 1_000;
 
   const idOf = (channel: string): string | undefined => {
     const name = channel.replace(/^#/, '');
@@ -147,7 +150,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
   const listing = (body: Part, wanted: (post: SlackPost) => boolean): Part => {
     if (!/^[CGD]/.test(String(body.channel ?? ''))) return refused('channel_not_found');
     const messages = posts.items
-      .filter((post) => post.channel === body.channel && wanted(post))
+      .filter((post) => post.channel === body.channel && wanted(post) && Number(post.ts) >= Number(body.oldest ?? 0))
       .map(({ ts, thread_ts, text, metadata }) => ({
         type: 'message',
         ts,
