@@ -83,7 +83,7 @@ export async function attempt(
   };
   const found = doubt === undefined ? undefined : await find(channel, call);
   const latency_ms = () => Math.round(performance.now() - started);
-  if (found === 'unknown' && doubt === 'lost' && isDropped(channel, integration, notice)) {
+  if (found === 'unknown' && doubt === 'lost' && isDropped(channel, integration, call)) {
     const detail = 'the answer to an earlier attempt was lost, and nobody can say whether it arrived';
     deps.log.info({ delivery: notice.delivery.key, target: integration.name, channel: channel.id }, 'not sent again');
     return { kind: 'rejected', reason: 'answer_lost', detail, latency_ms: latency_ms() };
@@ -122,8 +122,8 @@ function doubtOf(outcome: Outcome, status: number | undefined): Doubt | undefine
   return status === 500 ? 'unsure' : 'lost';
 }
 
-const isDropped = ({ recognises }: Channel, { on_ambiguous }: Integration, { incident }: Notice): boolean =>
-  !recognises && afterLost(on_ambiguous, incident.severity) === 'drop';
+const isDropped = (channel: Channel, { on_ambiguous }: Integration, call: AnyCall): boolean =>
+  !channel.recognises && !channel.edits?.(call) && afterLost(on_ambiguous, call.notice.incident.severity) === 'drop';
 
 /** What details of channels begin with: `HTTP 503`, `SMTP 550`, `Slack: invalid_blocks`. */
 const CODE_SAID = /^(?:(?:HTTP|SMTP) (\d{3})\b|[A-Z]\w*: ([a-z\d]+(?:_[a-z\d]+)+)\b)/;

@@ -149,6 +149,8 @@ export interface Channel<Id extends string = string, Schema extends z.ZodObject 
   rate?: Rate;
   /** A repeat under the same delivery key is one message to whoever gets it: repeating is safe, whatever has become of the first. */
   recognises?: true;
+  /** Whether this notice only changes a message that is there: what is made twice is made once. */
+  edits?(call: Call<z.output<Schema>>): boolean;
   /** What the provider takes is only passed on (mail, telephone networks): it counts as sent until a receipt says more. */
   arrives?: 'later';
   /** Reasons that few have a word for, and only those are told. */

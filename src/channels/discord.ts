@@ -91,9 +91,8 @@ export const discord = defineChannel({
     const root = rootOf(call.root);
     if (!root) return post(call, undefined);
 
-    const changes = CHANGES_ROOT.has(notice.reason) || notice.story?.phase === 'end';
-    const isNews = isPage(notice.reason) || notice.story !== undefined || !changes || config.announce_updates;
-    if (!isNews) {
+    const changes = changesRoot(notice);
+    if (!isNews(notice, config)) {
       const edited = await edit(call, root);
       if (edited !== 'lost') return edited;
       const posted = await post(call, root.thread);
@@ -108,6 +107,8 @@ export const discord = defineChannel({
       : posted;
   },
 
+  edits: ({ config, notice, root }) => rootOf(root) !== undefined && !isNews(notice, config),
+
   async check(call) {
     try {
       const answer = await request(call, 'GET', endpoint(call.config));
@@ -118,6 +119,12 @@ export const discord = defineChannel({
     }
   },
 });
+
+const changesRoot = ({ reason, story }: Notice): boolean => CHANGES_ROOT.has(reason) || story?.phase === 'end';
+
+/** What is worth a message of its own; the rest is told by an edit alone. */
+const isNews = (notice: Notice, { announce_updates }: Config): boolean =>
+  isPage(notice.reason) || notice.story !== undefined || !changesRoot(notice) || announce_updates;
 
 /** The first message, and the thread it is in: a forum's post, or the thread of the configuration. */
 interface Root {
