@@ -1,10 +1,13 @@
 /** sendOnce: a test of an integration or of its credentials, or a delivery sent again by hand. */
 import { activityInfo } from '@temporalio/activity';
-import type { Channel, Failure } from '../src/channels/channel.ts';
+import { type Channel, delivered, type Failure } from '../src/channels/channel.ts';
+import type { Integration } from '../src/config/integrations.ts';
 import type { Death } from '../src/core/delivery.ts';
+import type { Doubt } from '../src/core/doubt.ts';
 import type { Notice } from '../src/core/notice.ts';
 import { noteSuccess } from '../src/ledger/health.ts';
 import {
+  beginRedelivery,
   buryWaiting,
   endSend,
   type HandEnd,
@@ -43,22 +46,17 @@ const ADVICE: Readonly<Record<Failure | Death, string>> = {
 };
 
 export function createSendOnce(deps: Deps) {
-  const noticeAgain = ({
-    key,
-    incident,
-    reason,
-    level,
-    through,
-    chapter_from,
-    attempts,
-  }: Redeliverable): Promise<Notice> =>
+  const noticeAgain = (
+    { key, incident, reason, level, through, chapter_from }: Redeliverable,
+    attempts: number,
+  ): Promise<Notice> =>
     noticeOf(deps, {
       incident,
       reason: reason as Notice['reason'],
       through,
       ...(level === null ? {} : { level }),
       ...(chapter_from === null ? {} : { from: chapter_from }),
-      delivery: { key, attempt: attempts + 1 },
+      delivery: { key, attempt: attempts },
     });
 
   return async function sendOnce({ send: id }: { send: number }): Promise<{ outcome: string }> {
@@ -81,17 +79,31 @@ export function createSendOnce(deps: Deps) {
       await endSend(deps.ledger, id, { delivered: false, reason: 'superseded', detail: 'the incident has moved on' });
       return { outcome: 'superseded' };
     }
-    const notice = delivery ? await noticeAgain(delivery) : testNotice(send);
-    const root = delivery ? await rootOf(deps.ledger, delivery.incident, delivery.target) : undefined;
-    const outcome = await attempt(deps, integration, channel, notice, root ? { root } : {});
-    if (outcome.kind === 'retry' && activityInfo().attempt < ATTEMPTS && send.kind !== 'test') {
-      if (delivery) await recordRedelivery(deps.ledger, delivery, { ...endOf(outcome, channel), status: 'retrying' });
+    if (!delivery) return test(send, integration, channel);
+
+    const begun = await beginRedelivery(deps.ledger, { send: id, key: delivery.key });
+    if (begun.outcome === 'delivered') return end(send, delivered());
+    const root = await rootOf(deps.ledger, delivery.incident, delivery.target);
+    const outcome = await attempt(deps, integration, channel, await noticeAgain(delivery, begun.attempts), {
+      ...(root ? { root } : {}),
+      ...(begun.doubt ? { doubt: begun.doubt } : {}),
+    });
+    const ended = endOf(outcome, channel, begun.attempt);
+    if (outcome.kind === 'retry' && activityInfo().attempt < ATTEMPTS) {
+      await recordRedelivery(deps.ledger, delivery, { ...ended, status: 'retrying' });
       throw failureOf(outcome.reason, `not delivered: ${outcome.reason}`, { after_ms: outcome.after_ms });
     }
-    if (delivery) await recordRedelivery(deps.ledger, delivery, endOf(outcome, channel));
-    else if (outcome.kind === 'delivered') await noteSuccess(deps.ledger, send.target);
+    await recordRedelivery(deps.ledger, delivery, ended);
     return end(send, outcome);
   };
+
+  /** Made once: Temporal makes another attempt only where nobody knows how the first one ended. */
+  async function test(send: Send, integration: Integration, channel: Channel): Promise<{ outcome: string }> {
+    const doubt: { doubt?: Doubt } = activityInfo().attempt > 1 ? { doubt: 'lost' } : {};
+    const outcome = await attempt(deps, integration, channel, testNotice(send), doubt);
+    if (outcome.kind === 'delivered') await noteSuccess(deps.ledger, send.target);
+    return end(send, outcome);
+  }
 
   async function end(send: Send, outcome: Ended): Promise<{ outcome: string }> {
     const isDelivered = outcome.kind === 'delivered';
@@ -109,9 +121,14 @@ type Ended =
   | { kind: 'retry' | 'rejected'; reason: Failure | Death; detail: string };
 
 /** An attempt as the ledger keeps it. */
-function endOf(outcome: Attempted, channel: Channel): HandEnd {
-  const { code, latency_ms } = outcome;
-  const base = { latency_ms, ...(code === undefined ? {} : { code }) };
+function endOf(outcome: Attempted, channel: Channel, attempt: number): HandEnd {
+  const { code, latency_ms, doubt } = outcome;
+  const base = {
+    attempt,
+    latency_ms,
+    ...(code === undefined ? {} : { code }),
+    ...(doubt === undefined ? {} : { doubt }),
+  };
   if (outcome.kind !== 'delivered') return { ...base, status: 'dead', reason: outcome.reason, detail: outcome.detail };
   return {
     ...base,

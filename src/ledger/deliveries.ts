@@ -168,9 +168,10 @@ async function supersede(tx: Queryable, incident: string, target: string, out: O
   await loseOpenAttempts(tx, out.overtook);
 }
 
-const loseOpenAttempts = (tx: Queryable, deliveries: string[]): Promise<unknown> =>
+/** Ends the attempts of these deliveries that nobody recorded the end of, as lost; gives one row for each. */
+export const loseOpenAttempts = (tx: Queryable, deliveries: string[]): Promise<unknown[]> =>
   tx.query(
-    `update attempts set ended_at = now(), outcome = 'lost', detail = 'nobody recorded how it ended' where delivery = any($1::text[]) and ended_at is null`,
+    `update attempts set ended_at = now(), outcome = 'lost', detail = 'nobody recorded how it ended' where delivery = any($1::text[]) and ended_at is null returning id`,
     [deliveries],
   );
 

@@ -13,5 +13,6 @@ import './posted.ts';
 import './quieted.ts';
 import './redelivery.ts';
 import './retention.ts';
+import './sends.ts';
 import './state.ts';
 import './tokens.ts';

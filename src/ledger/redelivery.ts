@@ -2,6 +2,7 @@
 import { type LedgerStatus, stateOf } from '../core/delivery.ts';
 import { type Actor, audit } from './audit.ts';
 import type { Ledger, Queryable, Transaction } from './db.ts';
+import { loseOpenAttempts } from './deliveries.ts';
 import { procedure } from './procedure.ts';
 import { buryWaiting } from './sends.ts';
 
@@ -184,6 +185,10 @@ export const endLostSends = procedure('endLostSends', async (tx): Promise<number
   const lost = await tx.query<{ delivery: string | null }>(
     `update sends set ended_at = now(), outcome = '{"delivered": false, "reason": "timeout", "detail": "nobody recorded how it ended"}'
       where ended_at is null and signalled_at < now() - interval '${LOST_AFTER}' returning delivery`,
+  );
+  await loseOpenAttempts(
+    tx,
+    lost.flatMap(({ delivery }) => (delivery === null ? [] : [delivery])),
   );
   for (const { delivery } of lost)
     if (delivery !== null)

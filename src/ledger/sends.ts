@@ -1,8 +1,11 @@
 /** Requests for one notice outside any incident: rows that the relay carries to `send-one`, and what became of them. */
+import type { Doubt } from '../core/doubt.ts';
 import type { Json } from '../core/event.ts';
 import { type Actor, audit } from './audit.ts';
 import type { Ledger, Queryable } from './db.ts';
+import { loseOpenAttempts } from './deliveries.ts';
 import { noteSuccess } from './health.ts';
+import { procedure } from './procedure.ts';
 
 /** `check`: the credentials of an integration are asked about, and nothing is sent. */
 export type SendKind = 'test' | 'check' | 'redeliver' | 'summary';
@@ -88,14 +91,61 @@ export async function redeliverableByKey(db: Queryable, key: string): Promise<Re
   return row;
 }
 
+export type HandBegun =
+  | {
+      outcome: 'go';
+      attempt: number;
+      /** Of this delivery so far, this one included. */
+      attempts: number;
+      doubt?: Doubt;
+    }
+  /** An attempt of this send has delivered already. */
+  | { outcome: 'delivered' };
+
+/**
+ * The commit before an attempt by hand, so that one whose worker dies is known of. What an attempt of this send has left in
+ * doubt is as in `beginAttempt`; what was lost before is at most `unsure`, for somebody has seen it and wants the message all
+ * the same. Of a delivery that had arrived nothing is in doubt: a look-up would find the message that is there.
+ */
+export const beginRedelivery = procedure(
+  'beginRedelivery',
+  async (tx, { send, key }: { send: number; key: string }): Promise<HandBegun> => {
+    const lost = await loseOpenAttempts(tx, [key]);
+    const [known] = await tx.query<{ status: string; attempts: number }>(
+      'update deliveries set attempts = attempts + $2 where key = $1 returning status, attempts',
+      [key, lost.length],
+    );
+    const [before] = await tx.query<{ own: Doubt | null; all: Doubt | null; arrived: boolean | null }>(
+      `select min(d) filter (where own) as own, min(d) as all, bool_or(own and outcome = 'delivered') as arrived
+         from (select outcome, case when outcome = 'lost' then 'lost' else doubt end as d,
+                      started_at >= (select requested_at from sends where id = $2) as own from attempts where delivery = $1) a`,
+      [key, send],
+    );
+    if (before?.arrived) return { outcome: 'delivered' };
+    const [row] = await tx.query<{ attempt: number }>(
+      'insert into attempts (delivery, round) select key, round from deliveries where key = $1 returning id as attempt',
+      [key],
+    );
+    const doubt = before?.own === 'lost' ? 'lost' : before?.all ? 'unsure' : undefined;
+    return {
+      outcome: 'go',
+      attempt: row?.attempt ?? 0,
+      attempts: (known?.attempts ?? 0) + 1,
+      ...(doubt === undefined || known?.status === 'delivered' ? {} : { doubt }),
+    };
+  },
+);
+
 /** An attempt that was made by hand. */
 export interface HandEnd {
+  attempt: number;
   /** `retrying`: another follows. */
   status: 'delivered' | 'dead' | 'retrying';
   reason?: string;
   detail?: string;
   code?: string;
   latency_ms?: number;
+  doubt?: Doubt;
   ref?: { [key: string]: Json };
   arrives_later?: boolean;
 }
@@ -107,12 +157,12 @@ export async function recordRedelivery(
   end: HandEnd,
 ): Promise<void> {
   const ref = end.ref ? JSON.stringify(end.ref) : null;
-  const { reason = null, detail = null, code = null, latency_ms = null } = end;
+  const { reason = null, detail = null, code = null, latency_ms = null, doubt = null } = end;
   await ledger.transaction(async (tx) => {
     await tx.query(
-      `insert into attempts (delivery, round, started_at, ended_at, outcome, reason, detail, code, latency_ms)
-       select key, round, now() - coalesce($6::int, 0) * interval '1 ms', now(), $2, $3, $4, $5, $6 from deliveries where key = $1`,
-      [key, end.status, reason, detail, code, latency_ms],
+      `update attempts set ended_at = now(), outcome = $2, reason = $3, detail = $4, code = $5, latency_ms = $6, doubt = $7
+        where id = $1`,
+      [end.attempt, end.status, reason, detail, code, latency_ms, doubt],
     );
     if (end.status === 'retrying') {
       await tx.query(

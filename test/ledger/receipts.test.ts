@@ -3,8 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { listDeliveries } from '../../src/ledger/reading.ts';
 import { type ReceiptSaid, recordReceipt } from '../../src/ledger/receipts.ts';
-import { recordRedelivery } from '../../src/ledger/sends.ts';
-import { attempted, deliveryOf, notice } from '../support/deliveries.ts';
+import { attempted, attemptedByHand, deliveryOf, notice } from '../support/deliveries.ts';
 import { openTestLedger } from '../support/ledger.ts';
 
 let ledger: Ledger;
@@ -76,7 +75,7 @@ describe('a receipt', () => {
       `insert into deliveries (key, incident, target, reason, status, scheduled_at) values ($1, $2, 'chat', 'group_now', 'dead', now())`,
       [out.key, incident],
     );
-    await recordRedelivery(ledger, sentOnce, { status: 'delivered', ref: { id: 'two' }, arrives_later: true });
+    await attemptedByHand(ledger, sentOnce, { status: 'delivered', ref: { id: 'two' }, arrives_later: true });
     expect(await deliveryOf(ledger, out.key)).toMatchObject({ status: 'delivered', receipt: 'awaited' });
     expect(await hear('delivered', { message: 'two' })).toBe('recorded');
   });

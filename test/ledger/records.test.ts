@@ -8,7 +8,6 @@ import { eventOf, incidentOf, listDeliveries, listIncidents, stats } from '../..
 import {
   endSend,
   markSendStarted,
-  recordRedelivery,
   redeliverableByKey,
   requestSend,
   rootOf,
@@ -18,6 +17,7 @@ import {
 } from '../../src/ledger/sends.ts';
 import { closeIncident } from '../../src/ledger/state.ts';
 import { storePage, storeSummary, summaryOf, totalsBetween } from '../../src/ledger/summaries.ts';
+import { attemptedByHand } from '../support/deliveries.ts';
 import { arrive, event, one, opened, openTestLedger, routing } from '../support/ledger.ts';
 import { DAY, HOUR } from '../support/policies.ts';
 
@@ -265,7 +265,7 @@ describe('a send outside of any incident', () => {
     const dead = await redeliverableByKey(ledger, 'k');
     if (!dead) throw new Error('there is no such delivery');
     await closeIncident(ledger, batch.incident, 1, 'resolved');
-    await recordRedelivery(ledger, dead, { status: 'delivered', ref: { ts: '1' } });
+    await attemptedByHand(ledger, dead, { status: 'delivered', ref: { ts: '1' } });
     expect(await one(ledger, 'select status, attempts, failure from deliveries')).toEqual({
       status: 'delivered',
       attempts: 5,

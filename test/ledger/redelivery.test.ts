@@ -11,15 +11,8 @@ import {
   requestRedeliveries,
   type Selection,
 } from '../../src/ledger/redelivery.ts';
-import {
-  buryWaiting,
-  endSend,
-  markSendStarted,
-  recordRedelivery,
-  sendOf,
-  waitingSends,
-} from '../../src/ledger/sends.ts';
-import { attempted, begin, deliveryOf, notice } from '../support/deliveries.ts';
+import { buryWaiting, endSend, markSendStarted, sendOf, waitingSends } from '../../src/ledger/sends.ts';
+import { attempted, attemptedByHand, begin, deliveryOf, notice } from '../support/deliveries.ts';
 import { one, opened, openTestLedger } from '../support/ledger.ts';
 
 let ledger: Ledger;
@@ -95,7 +88,7 @@ describe('a redelivery', () => {
       redirected_from: id,
     });
     expect(await deliveryOfId(ledger, copy.id)).toMatchObject({ status: 'pending', reason: 'group_now' });
-    await recordRedelivery(
+    await attemptedByHand(
       ledger,
       { ...copy, incident: '' },
       { status: 'dead', reason: 'auth', code: '401', latency_ms: 7 },
@@ -181,7 +174,7 @@ describe('an attempt by hand', () => {
   it('that fails and is repeated is kept as one, with its code and how long it took', async () => {
     const { key, id, incident } = await dead();
     const known = { key, incident, target: 'chat' };
-    await recordRedelivery(ledger, known, {
+    await attemptedByHand(ledger, known, {
       status: 'retrying',
       reason: 'server',
       detail: 'HTTP 502',
@@ -189,7 +182,7 @@ describe('an attempt by hand', () => {
       latency_ms: 31,
     });
     expect(await deliveryOf(ledger, key)).toMatchObject({ status: 'dead', attempts: 2 });
-    await recordRedelivery(ledger, known, { status: 'delivered', code: '204', latency_ms: 12 });
+    await attemptedByHand(ledger, known, { status: 'delivered', code: '204', latency_ms: 12 });
     expect(await deliveryOfId(ledger, id)).toMatchObject({
       status: 'delivered',
       attempts: 3,

@@ -6,6 +6,7 @@ import { withTelling } from '../../src/core/telling.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { type AttemptEnd, beginAttempt, recordAttempt } from '../../src/ledger/deliveries.ts';
+import { beginRedelivery, type HandEnd, recordRedelivery } from '../../src/ledger/sends.ts';
 import { one, opened } from './ledger.ts';
 
 export interface OnItsWay {
@@ -42,6 +43,17 @@ export async function attempted(ledger: Ledger, end: Partial<AttemptEnd> = {}, g
     ...end,
   });
   return sent.out.key;
+}
+
+/** One attempt by hand from its beginning to its end. */
+export async function attemptedByHand(
+  ledger: Ledger,
+  delivery: { key: string; incident: string; target: string },
+  end: Omit<HandEnd, 'attempt'>,
+): Promise<void> {
+  const begun = await beginRedelivery(ledger, { send: 0, key: delivery.key });
+  if (begun.outcome !== 'go') throw new Error(`it did not begin: ${begun.outcome}`);
+  await recordRedelivery(ledger, delivery, { attempt: begun.attempt, ...end });
 }
 
 export const deliveryOf = (ledger: Ledger, key: string) =>
