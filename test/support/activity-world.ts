@@ -64,12 +64,15 @@ export const integrationOf = (channel: Channel, more: Partial<Integration> = {})
   ...more,
 });
 
-/** Runs as the first attempt of an activity that was scheduled now. */
-export function asActivity<T>(work: () => Promise<T>): Promise<T> {
+/** Runs as an attempt, the first unless it is said, of an activity that was scheduled now. */
+export function asActivity<T>(
+  work: () => Promise<T>,
+  { attempt = 1, signal = new AbortController().signal }: { attempt?: number; signal?: AbortSignal } = {},
+): Promise<T> {
   const now = Date.now();
   const context = {
-    info: { attempt: 1, scheduledTimestampMs: now, currentAttemptScheduledTimestampMs: now },
-    cancellationSignal: new AbortController().signal,
+    info: { attempt, scheduledTimestampMs: now, currentAttemptScheduledTimestampMs: now },
+    cancellationSignal: signal,
     log: { trace() {}, debug() {}, info() {}, warn() {}, error() {} },
   };
   return asyncLocalStorage.run(context as unknown as Context, work);
