@@ -12,7 +12,7 @@ const slackWebhook = webhookChannel as unknown as Channel;
 
 let fake: FakeSlack;
 beforeEach(async () => {
-  fake = await startFakeSlack({ channels: ['#ops', '#critical', 'C0123ABCD'] });
+  fake = await startFakeSlack({ channels: ['#ops', '#critical', 'C0123ABCD', 'C0456EFGH'] });
 });
 afterEach(() => fake.close());
 
@@ -187,6 +187,17 @@ describe('looking a message up after a lost answer', () => {
     await tell(noticeOf('escalated'), root, inChannel);
     expect(await find(noticeOf('escalated'), root)).toMatchObject({ ts: fake.messages[1]?.ts });
     expect(await find(noticeOf('resolved'), root)).toBeUndefined();
+  });
+
+  it('looks in the channel that it was posted to, where that of the thread is another', async () => {
+    const channels = { channels: { critical: 'C0456EFGH' } };
+    const root = { channel: 'C0123ABCD', ts: '1.2', asked: 'C0123ABCD' };
+    const notice = noticeOf('escalated');
+    const more = { ...inChannel, ...channels, lookup: true };
+    expect(await tell(notice, root, more)).toMatchObject({ kind: 'delivered' });
+    const [posted] = fake.messages;
+    expect(posted?.channel).toBe('C0456EFGH');
+    expect(await find(notice, root, more)).toEqual({ channel: 'C0456EFGH', ts: posted?.ts, asked: 'C0456EFGH' });
   });
 
   it('does not claim to know what it did not ask', async () => {

@@ -11,7 +11,14 @@ import {
   requestRedeliveries,
   type Selection,
 } from '../../src/ledger/redelivery.ts';
-import { buryWaiting, endSend, markSendStarted, sendOf, waitingSends } from '../../src/ledger/sends.ts';
+import {
+  beginRedelivery,
+  buryWaiting,
+  endSend,
+  markSendStarted,
+  sendOf,
+  waitingSends,
+} from '../../src/ledger/sends.ts';
 import { attempted, attemptedByHand, begin, deliveryOf, notice } from '../support/deliveries.ts';
 import { one, opened, openTestLedger } from '../support/ledger.ts';
 
@@ -248,11 +255,13 @@ describe('a send that was lost', () => {
     await again({ ids: [id] });
     await again({ ids: [id] }, { new_key: true });
     for (const send of await waitingSends(ledger)) await markSendStarted(ledger, send.id);
+    await beginRedelivery(ledger, { send: 0, key });
     expect(await endLostSends(ledger)).toBe(0);
     await ledger.query(`update sends set signalled_at = now() - interval '16 minutes'`);
     expect(await endLostSends(ledger)).toBe(2);
     expect(await deliveryOf(ledger, `${key}/again1`)).toMatchObject({ status: 'dead', failure: 'timeout' });
     expect(await deliveryOf(ledger, key)).toMatchObject({ status: 'dead', failure: 'server' });
+    expect(await deliveryOfId(ledger, id)).toMatchObject({ attempts_made: [{ outcome: 'dead' }, { outcome: 'lost' }] });
     await buryWaiting(ledger, key, 'config', 'no integration');
     expect(await deliveryOf(ledger, key)).toMatchObject({ failure: 'server' });
     expect((await again({ ids: [id] })).asked).toHaveLength(1);
