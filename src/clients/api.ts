@@ -60,6 +60,21 @@ export type EventsAnswer = {
   /** Kept before: the same id of the same source. */
   duplicates: Array<{ id: string }>;
   rejected: Array<{ index: number; field: string; problem: string }>;
+  /** Where a wait was asked for. */
+  results?: Outcome[];
+};
+
+export type Outcome = {
+  incident: string;
+  integration: string;
+  /** The id of its channel. */
+  type?: string;
+  /** pending, sending and failed are not the end of it: see the incident. */
+  state: 'pending' | 'sending' | 'sent' | 'delivered' | 'read' | 'failed' | 'dead' | 'skipped' | 'superseded';
+  /** The delivery key, once one has begun. */
+  delivery?: string;
+  /** Why it failed, or why it was not sent. */
+  error?: string;
 };
 
 export type StoredEvent = {
@@ -71,6 +86,78 @@ export type StoredEvent = {
   decision: unknown;
   joins: unknown[];
   deliveries: unknown[];
+};
+
+export type Alert = {
+  /** Also external_id. The same id from the same source is one alert. */
+  id?: string | null;
+  /** Also alert_type; `alert` unless given. */
+  type?: string | null;
+  /** Who says it. */
+  source: string;
+  /** The line people read. */
+  title?: string | null;
+  /** What is known of it. */
+  description?: string | null;
+  /** P0 to P4, or critical, error, warning, info; info unless given. */
+  severity?: string | null;
+  /** The service it is about. */
+  service?: string | null;
+  /** What is affected; also affected_services. */
+  affected_resources?: string[] | null;
+  labels?: Record<string, string> | null;
+  /** Who is on it. */
+  assignees?: string[] | null;
+  /** Who it is about; also user_id. */
+  user?: string | null;
+  /** Shown as a link. */
+  runbook_url?: string | null;
+  status?: 'firing' | 'resolved' | null;
+  /** Also fingerprint. Alerts of a source with the same key are one. */
+  dedup_key?: string | null;
+};
+
+export type NewIncident = {
+  /** Also external_id: names the incident, here and in its commands. Made if absent. */
+  id?: string | null;
+  /** Also incident_type; `incident` unless given. */
+  type?: string | null;
+  /** Who says it. */
+  source: string;
+  /** The line people read. */
+  title?: string | null;
+  /** What is known of it. */
+  description?: string | null;
+  /** P0 to P4, or critical, error, warning, info; info unless given. */
+  severity?: string | null;
+  /** The service it is about. */
+  service?: string | null;
+  /** What is affected; also affected_services. */
+  affected_resources?: string[] | null;
+  labels?: Record<string, string> | null;
+  /** Who is on it. */
+  assignees?: string[] | null;
+  /** Who it is about; also user_id. */
+  user?: string | null;
+  /** Shown as a link. */
+  runbook_url?: string | null;
+};
+
+export type JobAlert = {
+  /** One of job_started, job_completed, job_failed, job_cancelled, gpu_oom, timeout_warning, disk_warning, or any other; also alert_type. */
+  type?: string | null;
+  /** Whose job it is; also userId. */
+  user_id?: string | null;
+  /** Also jobId. */
+  job_id?: string | null;
+  /** Made of the type and the job unless given. */
+  title?: string | null;
+  /** What is known of it. */
+  message?: string | null;
+  /** By the type unless given. */
+  severity?: string | null;
+  /** What is known of the job; also metadata. */
+  data?: Record<string, never> | null;
 };
 
 export type Incident = {
@@ -383,6 +470,7 @@ export interface paths {
   '/v1/events': {
     /** Send events */
     post: {
+      parameters: { query?: { wait?: string } };
       requestBody: Json<Event | Event[]>;
       responses: { 202: Json<EventsAnswer>; default: Refused };
     };
@@ -396,6 +484,214 @@ export interface paths {
           events: StoredEvent[];
           /** The cursor of the next page. */
           next?: string;
+        }>;
+        default: Refused;
+      };
+    };
+  };
+  '/v1/alerts': {
+    /** Send an alert */
+    post: {
+      parameters: { query?: { wait?: string } };
+      requestBody: Json<Alert>;
+      responses: {
+        202: Json<{
+          /** Of the event that was kept: GET /v1/events/{id} says where it went. */
+          id: string;
+          /** duplicate: this id was kept before. */
+          status: 'accepted' | 'duplicate';
+          /** The incident it joined, where that is known by now. */
+          incident_id?: string;
+          /** Where a wait was asked for. */
+          results?: Outcome[];
+        }>;
+        default: Refused;
+      };
+    };
+  };
+  '/v1/heartbeats/{name}': {
+    /** Say that something is alive */
+    post: {
+      parameters: {
+        path: { name: string };
+        query?: { status?: 'ok' | 'start' | 'fail'; message?: string };
+      };
+      requestBody: { content: { '*/*': {
+        /** ok: all is well. start: a run begins, and has to end within the grace. fail: it failed. */
+        status?: 'ok' | 'start' | 'fail';
+        message?: string;
+      } } };
+      responses: {
+        202: Json<{
+          heartbeat: {
+            name: string;
+            /** waiting: never heard yet. missed: not heard in time. failed: it said itself that it failed. */
+            state: 'waiting' | 'ok' | 'missed' | 'failed';
+            since: string;
+            last_at?: string;
+            started_at?: string;
+            /** When it counts as missed, its grace included. */
+            due_at: string;
+            message?: string;
+            every_ms: number;
+            grace_ms: number;
+          };
+        }>;
+        default: Refused;
+      };
+    };
+    /** Say that something is alive, for senders that can only ask for an address */
+    get: {
+      parameters: {
+        path: { name: string };
+        query?: { status?: 'ok' | 'start' | 'fail'; message?: string };
+      };
+      responses: {
+        202: Json<{
+          heartbeat: {
+            name: string;
+            /** waiting: never heard yet. missed: not heard in time. failed: it said itself that it failed. */
+            state: 'waiting' | 'ok' | 'missed' | 'failed';
+            since: string;
+            last_at?: string;
+            started_at?: string;
+            /** When it counts as missed, its grace included. */
+            due_at: string;
+            message?: string;
+            every_ms: number;
+            grace_ms: number;
+          };
+        }>;
+        default: Refused;
+      };
+    };
+  };
+  '/v1/heartbeats': {
+    /** List what is expected to be heard of, and how it stands */
+    get: {
+      responses: {
+        200: Json<{
+          heartbeats: Array<{
+            name: string;
+            /** waiting: never heard yet. missed: not heard in time. failed: it said itself that it failed. */
+            state: 'waiting' | 'ok' | 'missed' | 'failed';
+            since: string;
+            last_at?: string;
+            started_at?: string;
+            /** When it counts as missed, its grace included. */
+            due_at: string;
+            message?: string;
+            every_ms: number;
+            grace_ms: number;
+          }>;
+          /** The cursor of the next page. */
+          next?: string;
+        }>;
+        default: Refused;
+      };
+    };
+  };
+  '/v1/incidents': {
+    /** Create an incident */
+    post: {
+      parameters: { query?: { wait?: string } };
+      requestBody: Json<NewIncident>;
+      responses: {
+        202: Json<{
+          /** The name it was created under; GET /v1/incidents/{id} finds it by that too. */
+          id: string;
+          /** duplicate: this id was kept before. */
+          status: 'accepted' | 'duplicate';
+          /** The incident it joined, where that is known by now. */
+          incident_id?: string;
+          /** Where a wait was asked for. */
+          results?: Outcome[];
+          url?: string;
+        }>;
+        default: Refused;
+      };
+    };
+    /** List incidents, the newest first */
+    get: {
+      parameters: {
+        query?: {
+          status?: 'open' | 'acknowledged' | 'snoozed' | 'resolved';
+          severity?: 'critical' | 'error' | 'warning' | 'info';
+          service?: string;
+          q?: string;
+          cursor?: string;
+          limit?: number;
+        };
+      };
+      responses: {
+        200: Json<{
+          incidents: Incident[];
+          /** The cursor of the next page. */
+          next?: string;
+        }>;
+        default: Refused;
+      };
+    };
+  };
+  '/api/alerts/trigger': {
+    /** Send an alert of a job */
+    post: {
+      parameters: { query?: { wait?: string } };
+      requestBody: Json<JobAlert>;
+      responses: {
+        200: Json<{
+          /** true: it is kept, and everyone who should hear will. */
+          success: boolean;
+          /** Of the event that was kept. */
+          id: string;
+          incident?: string;
+          /** One for each integration that is told; none for those that have it switched off. */
+          integrationResults: Array<{
+            /** Whether it was told; false also while that is under way. */
+            success: boolean;
+            integrationType: string;
+            /** Its name. */
+            integrationId: string;
+            error?: string;
+            state: 'pending' | 'sending' | 'sent' | 'delivered' | 'read' | 'failed' | 'dead' | 'skipped' | 'superseded';
+            delivery?: string;
+          }>;
+        }>;
+        default: Refused;
+      };
+    };
+  };
+  '/api/integrations/{type}/test': {
+    /** Test the integrations of a type */
+    post: {
+      parameters: { path: { type: string } };
+      requestBody?: Json<{
+        /** Only those of this owner; also user_id. */
+        userId?: string;
+        user_id?: string;
+        /** Only the one of this name; also integration_id. */
+        integrationId?: string;
+        integration_id?: string;
+        /** Send a test message in any case. */
+        message?: boolean;
+      }>;
+      responses: {
+        200: Json<{
+          /** Whether it was told; false also while that is under way. */
+          success: boolean;
+          integrationType: string;
+          /** Its name. */
+          integrationId: string;
+          error?: string;
+          /** Each of them, where there is more than one. */
+          results?: Array<{
+            /** Whether it was told; false also while that is under way. */
+            success: boolean;
+            integrationType: string;
+            /** Its name. */
+            integrationId: string;
+            error?: string;
+          }>;
         }>;
         default: Refused;
       };
@@ -496,29 +792,6 @@ export interface paths {
       };
     };
   };
-  '/v1/incidents': {
-    /** List incidents, the newest first */
-    get: {
-      parameters: {
-        query?: {
-          status?: 'open' | 'acknowledged' | 'snoozed' | 'resolved';
-          severity?: 'critical' | 'error' | 'warning' | 'info';
-          service?: string;
-          q?: string;
-          cursor?: string;
-          limit?: number;
-        };
-      };
-      responses: {
-        200: Json<{
-          incidents: Incident[];
-          /** The cursor of the next page. */
-          next?: string;
-        }>;
-        default: Refused;
-      };
-    };
-  };
   '/v1/incidents/{id}': {
     /** See one incident: its timeline, alerts and deliveries */
     get: {
@@ -555,6 +828,16 @@ export interface paths {
       requestBody?: Json<{
         /** Who answers; the key's name unless given. */
         by?: string;
+        /** Another spelling of by. */
+        resolved_by?: string;
+        /** How it was resolved, for the timeline. */
+        text?: string;
+        /** Another spelling of text. */
+        notes?: string;
+        /** Added to the text. */
+        root_cause?: string;
+        /** Such as Manual; added to the text. */
+        method?: string;
       }>;
       responses: { 200: Json<CommandAnswer>; default: Refused };
     };

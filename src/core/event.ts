@@ -34,6 +34,11 @@ export interface Event {
   links: Link[];
   status: 'firing' | 'resolved';
   dedup_key?: string;
+  /**
+   * The name of an incident that its sender creates by this event: it opens one of its own, which nothing else joins, whatever
+   * the route groups by. Set by POST /v1/incidents alone.
+   */
+  incident?: string;
   /** When it happened by the sender's clock, ISO 8601. */
   occurred_at?: string;
   /**

@@ -269,15 +269,17 @@ function take(
 ): Extract<Taken, { outcome: 'join' }> {
   const during = route.severity_during.filter(({ interval }) => isWithin(interval, now));
   const severity = during.reduce((shifted, { steps }) => shiftSeverity(shifted, steps), event.severity);
-  const { group, missing } = groupOf(route, { ...labels, severity });
+  const { group, missing } = groupOf(route, { ...labels, severity }, event.incident);
   const reasons = [why];
   if (severity !== event.severity)
     reasons.push(
       `${event.severity} counts as ${severity} during ${during.map(({ interval }) => interval.name).join(', ')}`,
     );
   if (missing) reasons.push(`it has no label ${missing} to name its story, so its type does`);
-  const { policy, owner, why: unowned } = withOwner(route.policy, userOf(event), owned);
+  const { policy: own, owner, why: unowned } = withOwner(route.policy, userOf(event), owned);
   if (unowned !== undefined) reasons.push(unowned);
+  const policy = event.incident === undefined ? own : alone(own);
+  if (event.incident !== undefined) reasons.push('it creates an incident of its own');
   const told = toldInWords(policy, severity, event.status, unowned);
   return {
     route: route.name,
@@ -296,8 +298,9 @@ function take(
  * The labels an event is grouped by. `all` takes every label that has a value, each once, by our name for it; `status` is
  * never one of them, or a resolve would not find its firing. A lifecycle groups by the label that names the story, and
  * where that is missing by the type. Where the owner is told, no two users share an incident: each would hear of the other's.
+ * What creates an incident is grouped by that incident's name as well, in place of a label of that name.
  */
-function groupOf(route: Route, labels: Labels): { group: Labels; missing?: string } {
+function groupOf(route: Route, labels: Labels, incident: string | undefined): { group: Labels; missing?: string } {
   const all = () =>
     Object.keys(labels).filter((name) => name !== 'status' && labels[name] !== '' && !isSentLabel(name));
   const names = route.group_by === 'all' ? all() : [...route.group_by];
@@ -306,9 +309,12 @@ function groupOf(route: Route, labels: Labels): { group: Labels; missing?: strin
   if (lifecycle !== undefined) names.push(missing === undefined ? lifecycle : 'type');
   if (tellsOwner(route.policy)) names.push('user');
   const pairs = [...new Set(names)].sort().map((name) => [name, labelValue(labels, name)] as const);
-  const group: Labels = Object.fromEntries(pairs);
+  const group: Labels = { ...Object.fromEntries(pairs), ...(incident === undefined ? {} : { incident }) };
   return missing === undefined ? { group } : { group, missing };
 }
+
+/** Nothing else joins an incident that was created, so there is no group to wait for. */
+const alone = (policy: Policy): Policy => ({ ...policy, group_wait_ms: 0 });
 
 const keyOf = (route: Route, group: Labels): string =>
   JSON.stringify([route.name, ...Object.entries(group).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))]);

@@ -4,8 +4,10 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
+import { createWaits } from '../ledger/outcomes.ts';
 import { alertmanagerSays } from './alertmanager/dialect.ts';
 import { alertmanager } from './alertmanager/index.ts';
+import { alerts } from './alerts.ts';
 import { audit } from './audit.ts';
 import { createAuth } from './auth.ts';
 import { channels } from './channels.ts';
@@ -34,6 +36,7 @@ import { routes } from './routes.ts';
 import { silences } from './silences.ts';
 import { sources } from './sources.ts';
 import { summaries } from './summaries.ts';
+import { trigger } from './trigger.ts';
 
 /**
  * The API. `pages` are asked for whatever no endpoint answers (the console); they set their own content security policy.
@@ -41,9 +44,12 @@ import { summaries } from './summaries.ts';
  */
 export function createApp(deps: Deps, pages?: RequestHandler): Express {
   const { attempts, visits } = deps.limits ?? {};
-  const auth = createAuth({ db: deps.ledger, now: deps.now, attempts, visits });
+  const auth = deps.auth ?? createAuth({ db: deps.ledger, now: deps.now, attempts, visits });
+  const waits = deps.waits ?? createWaits(deps.ledger);
   const endpoints = [
-    ...events(deps),
+    ...events({ ...deps, waits }),
+    ...alerts({ ...deps, waits }),
+    ...trigger({ ...deps, waits }),
     ...sources(deps),
     ...pagerduty(deps),
     ...opsgenie(deps),

@@ -4,12 +4,13 @@ import type { Integrations } from '../config/stored.ts';
 import type { Actor } from '../ledger/audit.ts';
 import type { Ledger } from '../ledger/db.ts';
 import type { Door } from '../ledger/door.ts';
+import type { Waits } from '../ledger/outcomes.ts';
 import type { Sealer } from '../ledger/sealing.ts';
 import type { Tokens } from '../ledger/tokens.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { Caller } from './auth.ts';
-import type { Rate } from './bucket.ts';
+import type { Auth, Caller } from './auth.ts';
+import type { Buckets, Rate } from './bucket.ts';
 
 export interface Deps {
   ledger: Ledger;
@@ -36,6 +37,10 @@ export interface Deps {
   };
   /** What the ids of incidents begin with, as the relay has it; the usual one where absent. */
   prefix?: string | undefined;
+  /** Who may call and how often, and who waits for results: given where other doors of this process share them. */
+  auth?: Auth | undefined;
+  rate?: Buckets | undefined;
+  waits?: Waits | undefined;
   /** Over the usual ones, which stand where each is kept. */
   limits?:
     | {

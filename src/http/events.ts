@@ -1,12 +1,14 @@
 /** The event door: one event or an array of them, kept before they are answered. */
 import { z } from 'zod';
 import type { Event } from '../core/event.ts';
+import type { Waits } from '../ledger/outcomes.ts';
 import { eventOf } from '../ledger/reading.ts';
 import { EventBody, parseEvents, type RefusedEvent } from '../sources/events.ts';
 import { MANY_MAX_BYTES, ONE_MAX_BYTES, parseJson } from './body.ts';
 import { overloaded } from './capacity.ts';
 import type { Deps } from './deps.ts';
 import { type Endpoint, endpoint, ok, word } from './endpoint.ts';
+import { typed, waitField } from './outcomes.ts';
 import { type FieldProblem, invalid, nameOf, Problem } from './problem.ts';
 import { EventsAnswer, pageOf, StoredEventView } from './views.ts';
 
@@ -22,13 +24,16 @@ export const events = ({
   ledger,
   metrics,
   limits,
-}: Pick<Deps, 'door' | 'ledger' | 'metrics' | 'limits'>): Endpoint[] => [
+  waits,
+  ...known
+}: Pick<Deps, 'door' | 'ledger' | 'metrics' | 'limits' | 'config' | 'integrations'> & { waits: Waits }): Endpoint[] => [
   endpoint({
     method: 'post',
     path: '/v1/events',
     access: 'ingest',
     summary: 'Send events',
-    about: `One event of at most ${ONE_MAX_BYTES / 1024} KB, or an array of at most ${EVENTS_MAX} and ${MANY_MAX_BYTES / 1024 / 1024} MB. 202 means kept: whatever happens to this process, the event is routed and told. Of an array the valid ones are kept and the others listed. The same id from the same source is one event: sending again is safe.`,
+    about: `One event of at most ${ONE_MAX_BYTES / 1024} KB, or an array of at most ${EVENTS_MAX} and ${MANY_MAX_BYTES / 1024 / 1024} MB. 202 means kept: whatever happens to this process, the event is routed and told. Of an array the valid ones are kept and the others listed. The same id from the same source is one event: sending again is safe. With \`wait\` the answer has results: what each integration was told by then.`,
+    query: z.object({ wait: waitField }),
     takes: {
       kind: 'raw',
       media: 'json',
@@ -36,7 +41,7 @@ export const events = ({
       schema: z.union([EventBody, z.array(EventBody).max(EVENTS_MAX)]),
     },
     answers: { 202: { about: 'Kept', schema: EventsAnswer } },
-    async handle({ raw, now }) {
+    async handle({ raw, query: { wait }, now, signal }) {
       if (raw.length === 0) throw new Problem('bad-request', 'a JSON body is needed: one event, or an array of them');
       const body = parseJson(raw);
       const { events, rejected } = Array.isArray(body)
@@ -44,7 +49,10 @@ export const events = ({
         : parseOne(body, raw.length, now);
       metrics.eventsAccepted.inc({ source: DOOR, outcome: 'rejected' }, countOf(rejected));
       if (events.length === 0) throw invalid(problemsOf(rejected, Array.isArray(body)), 'the event');
-      return { status: 202, body: { ...(await keep(events, DOOR, { door, metrics, limits })), rejected } };
+      const kept = await keep(events, DOOR, { door, metrics, limits });
+      if (wait === undefined) return { status: 202, body: { ...kept, rejected } };
+      const { outcomes } = await waits.told(events, wait, signal);
+      return { status: 202, body: { ...kept, rejected, results: await typed(outcomes, known) } };
     },
   }),
   endpoint({

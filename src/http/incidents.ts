@@ -5,7 +5,8 @@ import { incidentUrl } from '../core/compose.ts';
 import { SEVERITIES } from '../core/event.ts';
 import { INCIDENT_STATUSES } from '../core/notice.ts';
 import { parseDuration } from '../core/time.ts';
-import { type Command, type CommandResult, command, WORKING_STATES } from '../ledger/answers.ts';
+import { type Command, type CommandResult, WORKING_STATES } from '../ledger/answers.ts';
+import { commandNamed, incidentCreatedAs } from '../ledger/created.ts';
 import { incidentOf, listIncidents } from '../ledger/reading.ts';
 import type { IncidentView as View } from '../ledger/views.ts';
 import { actorOf, type Deps } from './deps.ts';
@@ -22,6 +23,15 @@ const LEVEL_MAX = 100;
 
 const by = text(200).exactOptional().meta({ description: "Who answers; the key's name unless given." });
 const answered = z.strictObject({ by });
+const note = text(COMMENT_MAX).exactOptional();
+const resolved = z.strictObject({
+  by,
+  resolved_by: text(200).exactOptional().meta({ description: 'Another spelling of by.' }),
+  text: note.meta({ description: 'How it was resolved, for the timeline.' }),
+  notes: note.meta({ description: 'Another spelling of text.' }),
+  root_cause: note.meta({ description: 'Added to the text.' }),
+  method: text(100).exactOptional().meta({ description: 'Such as Manual; added to the text.' }),
+});
 const snoozed = z.strictObject({
   by,
   for: z
@@ -43,7 +53,9 @@ const stated = z.strictObject({ by, state: z.enum(WORKING_STATES).nullable() });
 
 const params = z.object({ id: z.string().regex(/^[\w.-]{1,64}$/) });
 
-export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'integrations' | 'wake' | 'ui'>): Endpoint[] => {
+export const incidents = (
+  deps: Pick<Deps, 'ledger' | 'config' | 'integrations' | 'wake' | 'ui' | 'prefix'>,
+): Endpoint[] => {
   const { ledger, config, wake, ui } = deps;
   const { publicUrl } = config;
   const withUrl = <Shown extends View>(incident: Shown): Shown =>
@@ -51,7 +63,7 @@ export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'integrations' 
 
   const answers = { 200: { about: 'Taken, or taken before by somebody else', schema: CommandAnswer } };
   /** One command, `POST /v1/incidents/{id}/<name>`: what the body asks for, decided by the ledger. */
-  const commandOf = <Body extends z.ZodType<{ by?: string }>>(
+  const commandOf = <Body extends z.ZodType<{ by?: string; resolved_by?: string }>>(
     name: string,
     summary: string,
     schema: Body,
@@ -67,7 +79,8 @@ export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'integrations' 
       takes: { kind: 'json', schema, required },
       answers,
       async handle({ params: { id }, body, caller, request_id }) {
-        const result = await command(ledger, id, await asked(body), actorOf(caller, request_id, body.by));
+        const who = actorOf(caller, request_id, body.by ?? body.resolved_by);
+        const result = await commandNamed(ledger, id, await asked(body), who, deps.prefix);
         if (result.outcome === 'done') wake();
         return answerOf(result, withUrl);
       },
@@ -107,17 +120,24 @@ export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'integrations' 
       params,
       answers: { 200: { about: 'The incident', schema: IncidentDetail } },
       async handle({ params: { id } }) {
-        const incident = await incidentOf(ledger, id);
+        const created = async () => {
+          const named = await incidentCreatedAs(ledger, id);
+          return named === undefined ? undefined : incidentOf(ledger, named);
+        };
+        const incident = (await incidentOf(ledger, id)) ?? (await created());
         if (!incident) throw unknown();
         return ok({
           ...withUrl(incident),
-          ...(ui?.temporal && { workflow_url: ui.temporal.replace('{id}', encodeURIComponent(id)) }),
+          ...(ui?.temporal && { workflow_url: ui.temporal.replace('{id}', encodeURIComponent(incident.id)) }),
         });
       },
     }),
     commandOf('ack', 'Acknowledge: no further page begins', answered, () => ({ kind: 'ack' })),
     commandOf('unack', 'Take the acknowledgement back: level 1 is paged again', answered, () => ({ kind: 'unack' })),
-    commandOf('resolve', 'Resolve by hand', answered, () => ({ kind: 'resolve' })),
+    commandOf('resolve', 'Resolve by hand', resolved, (body) => {
+      const text = resolutionOf(body);
+      return { kind: 'resolve', ...(text !== undefined && { text }) };
+    }),
     commandOf('snooze', 'Put off for a while', snoozed, (body) => ({ kind: 'snooze', for_ms: body.for }), true),
     commandOf(
       'comment',
@@ -139,6 +159,14 @@ export const incidents = (deps: Pick<Deps, 'ledger' | 'config' | 'integrations' 
     ),
   ];
 };
+
+/** What was said of how it was resolved, a line each; undefined where nothing was. */
+function resolutionOf({ text: said, notes, root_cause, method }: z.output<typeof resolved>): string | undefined {
+  const lines = [said ?? notes, root_cause && `Root cause: ${root_cause}`, method && `Method: ${method}`].filter(
+    Boolean,
+  );
+  return lines.length === 0 ? undefined : lines.join('\n');
+}
 
 const unknown = (): Problem => new Problem('not-found', 'no incident has this id');
 

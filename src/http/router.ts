@@ -27,11 +27,11 @@ const requestIdOf = (response: Response): string => String(response.locals.reque
 /** One router of these endpoints; other methods on their paths are answered 405. */
 export function routerOf(
   endpoints: readonly Endpoint[],
-  deps: Pick<Deps, 'ledger' | 'now' | 'metrics' | 'log' | 'limits'>,
+  deps: Pick<Deps, 'ledger' | 'now' | 'metrics' | 'log' | 'limits' | 'rate'>,
   auth: Auth,
 ): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
-  const rate = createBuckets(deps.limits?.key ?? KEY_RATE);
+  const rate = deps.rate ?? createBuckets(deps.limits?.key ?? KEY_RATE);
   const capacity = createCapacity(deps.limits?.held_bytes);
   const refused = createRefusals(deps);
   // A path that is written out comes before one with a parameter that would take it for a name.

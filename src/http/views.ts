@@ -9,6 +9,7 @@ import { INCIDENT_STATUSES, REASONS, type Reason } from '../core/notice.ts';
 import { PRIVACIES } from '../core/privacy.ts';
 import { WORKING_STATES } from '../ledger/answers.ts';
 import { SCOPES } from '../ledger/keys.ts';
+import { OutcomeView } from './outcomes.ts';
 
 const time = z.iso.datetime().meta({ description: 'UTC, by the clock of the ledger.' });
 const words = Object.keys(REASONS) as [Reason, ...Reason[]];
@@ -134,6 +135,7 @@ export const EventsAnswer = z.object({
   accepted: ids.meta({ description: 'Kept now.' }),
   duplicates: ids.meta({ description: 'Kept before: the same id of the same source.' }),
   rejected: z.array(z.object({ index: z.int(), field: z.string(), problem: z.string() })),
+  results: z.array(OutcomeView).optional().meta({ description: 'Where a wait was asked for.' }),
 });
 
 export const StoredEventView = z.looseObject({
@@ -289,6 +291,7 @@ const NAMED = {
   Delivery: DeliveryView,
   DeliveryDetail,
   Attempt: AttemptView,
+  Outcome: OutcomeView,
   Health: HealthView,
   Integration: IntegrationView,
   Key: KeyView,

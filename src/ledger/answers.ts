@@ -11,7 +11,9 @@ export const WORKING_STATES = ['triaged', 'investigating', 'remediating'] as con
 export type WorkingState = (typeof WORKING_STATES)[number];
 
 export type Command =
-  | { kind: 'ack' | 'unack' | 'resolve' }
+  | { kind: 'ack' | 'unack' }
+  /** `text` says how it was resolved. */
+  | { kind: 'resolve'; text?: string }
   | { kind: 'snooze'; for_ms: number; because?: string }
   | { kind: 'snooze_ended'; because: string }
   | { kind: 'comment'; text: string }
@@ -102,7 +104,12 @@ function changeOf(
       if (status === 'resolved') return { why: 'the incident is resolved: there is no acknowledgement to take back' };
       return { status: 'open', answer: 'unacknowledged' };
     case 'resolve':
-      return status === 'resolved' ? { by: answered_by } : { status: 'resolved', answer: 'resolved' };
+      if (status === 'resolved') return { by: answered_by };
+      return {
+        status: 'resolved',
+        answer: 'resolved',
+        ...(given.text === undefined ? {} : { detail: { text: given.text } }),
+      };
     case 'snooze':
       if (status === 'resolved') return { why: 'the incident is resolved: there is nothing left to snooze' };
       return { status: 'snoozed', answer: 'snoozed', snooze_ms: given.for_ms, detail: detailOf(given) };

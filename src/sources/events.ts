@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type Event, type Json, severityOf, severityWords } from '../core/event.ts';
 import { OWNER_MAX } from '../core/owner.ts';
+import { type Rewritten, rewriteAlert, rewriteIncident, rewriteJobAlert } from './events/alerts.ts';
 import { bytesOf, depthOf, isWebLink, LIMITS, lengthOf, timeOf } from './source.ts';
 
 /** Refined as we count and told as JSON Schema does: both by characters, not by UTF-16 units. */
@@ -155,6 +156,38 @@ export function parseEvents(
 }
 
 type Problem = Omit<RefusedEvent, 'index'>;
+
+/** The event that a body of POST /v1/alerts, POST /v1/incidents or POST /api/alerts/trigger is, or what is wrong with it, by the sender's own names. */
+export function parseOwn(kind: 'alert' | 'incident' | 'job', body: unknown, now: Date): Event | Problem[] {
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    return [{ field: '', problem: `must be object, not ${kindOf(body)}` }];
+  const { body: ours, names } = rewrite(kind, body as Record<string, unknown>);
+  const found = parseEvent(ours, now);
+  if (Array.isArray(found)) return found.map((problem) => ({ ...problem, field: theirs(problem.field, names) }));
+  return kind === 'incident' ? { ...found, incident: `${found.source}/${found.id}` } : found;
+}
+
+function rewrite(kind: 'alert' | 'incident' | 'job', body: Record<string, unknown>): Rewritten {
+  switch (kind) {
+    case 'alert':
+      return rewriteAlert(body);
+    case 'incident':
+      return rewriteIncident(body, crypto.randomUUID());
+    case 'job':
+      return rewriteJobAlert(body);
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** `components[0]` by the name that the sender has for it: `affected_resources[0]`. */
+function theirs(field: string, names: Rewritten['names']): string {
+  const isOf = (own: string): boolean => field === own || field.startsWith(`${own}.`) || field.startsWith(`${own}[`);
+  const own = [...names.keys()]
+    .filter(isOf)
+    .reduce((longest, one) => (one.length > longest.length ? one : longest), '');
+  return own === '' ? field : `${names.get(own)}${field.slice(own.length)}`;
+}
 
 function parseEvent(entry: unknown, now: Date): Event | Problem[] {
   const problems: Problem[] = [];

@@ -185,6 +185,22 @@ describe('the grouping key', () => {
     expect(missing.key).toBe('["jobs",["type","order_failed"]]');
     expect(missing.why).toContain('no label job');
   });
+
+  it('of what creates an incident has its name, so that no two share one, and nothing is waited for', () => {
+    const here = { routes: [], fallback: route('default', { group_by: ['service'] }), inhibitions: [] };
+    const taken = (given: Partial<Event>) => decide(event({ service: 'shop', ...given }), here, [], NOW).routes[0];
+    const created = taken({ incident: 'sentinel/a' });
+    expect(created).toMatchObject({
+      key: '["default",["incident","sentinel/a"],["service","shop"]]',
+      policy: { group_wait_ms: 0 },
+      told: expect.stringContaining('at once'),
+    });
+    expect(created).not.toMatchObject({ key: (taken({ incident: 'sentinel/b' }) as { key: string }).key });
+    expect(taken({ labels: { incident: 'sentinel/a' } })).toMatchObject({
+      key: '["default",["service","shop"]]',
+      policy: { group_wait_ms: 300_000 },
+    });
+  });
 });
 
 describe('what holds an event back', () => {

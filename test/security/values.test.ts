@@ -27,7 +27,9 @@ const NUL = 'a\u0000b';
 const SURROGATE = 'a\ud800b';
 const EVENT = { source: 'tests', type: 'broken', title: 'it broke' };
 const keyOf = (path: string): string =>
-  /events|sources|^\/v1\/keys|^\/v1\/integrations/.test(path) ? api.keys.admin : api.keys.operator;
+  /events|sources|alerts|^\/v1\/incidents$|^\/v1\/keys|^\/v1\/integrations/.test(path)
+    ? api.keys.admin
+    : api.keys.operator;
 
 const fieldsOf = (answer: unknown): unknown[] =>
   ((pick(answer, 'errors') ?? []) as { field: string }[]).map(({ field }) => field);
@@ -81,6 +83,9 @@ async function bodies(): Promise<{ path: string; method: string; texts: (string 
   const bases: Record<string, object> = {
     '/v1/events': EVENT,
     '/v1/routes/explain': EVENT,
+    '/v1/alerts': EVENT,
+    '/v1/incidents': EVENT,
+    '/api/alerts/trigger': EVENT,
     '/v1/keys': { name: 'x', scopes: ['ingest'] },
     '/v1/integrations': { name: 'made-here', type: 'stdout' },
     '/v1/incidents/{id}/comment': { text: 'x' },
@@ -104,7 +109,11 @@ async function bodies(): Promise<{ path: string; method: string; texts: (string 
 }
 
 const filled = (path: string, incident: string): string =>
-  path.replace('{id}', idFor(path, incident)).replace('{date}', '2026-01-15').replace('{name}', 'kept');
+  path
+    .replace('{id}', idFor(path, incident))
+    .replace('{date}', '2026-01-15')
+    .replace('{name}', 'kept')
+    .replace('{type}', 'stdout');
 
 describe('a text', () => {
   it('with a NUL is refused by the name of its field, wherever a request has a text', async () => {
