@@ -69,7 +69,16 @@ const TABLE: Readonly<Record<string, Room>> = {
   console: PAGES,
   listeners: {
     rooms: ['core', 'sources', 'ledger', 'config', 'observe', 'http/auth', 'http/bucket', 'http/problem'],
-    packages: ['zod', '@redis/client', 'smtp-server', 'postal-mime'],
+    packages: [
+      'zod',
+      '@redis/client',
+      'smtp-server',
+      'postal-mime',
+      '@grpc/grpc-js',
+      '@grpc/proto-loader',
+      '@grpc/reflection',
+      'grpc-health-check',
+    ],
     node: true,
   },
   /** What runs at the sender's, without any part of the server. */

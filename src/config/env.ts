@@ -89,6 +89,10 @@ const ROWS: readonly EnvRow[] = [
   row('JIRA_API_TOKEN', 'jira', 'jira', 'api_token', 'API token'),
   row('JIRA_PROJECT_KEY', 'jira', 'jira', 'project_key', 'Project of new issues, such as OPS'),
   row('JIRA_ISSUE_TYPE', 'jira', 'jira', 'issue_type', 'Type of new issues: Incident, Task, Bug; Task without it'),
+  row('GRPC_PORT', '', '', 'grpc.port', 'Port of the gRPC door, 0 for any that is free; without it there is none'),
+  row('GRPC_HOST', '', '', 'grpc.host', 'Where it listens; 127.0.0.1 without it'),
+  row('GRPC_TLS_CERT', '', '', 'grpc.cert', 'Its certificate chain, PEM; without it nothing is encrypted'),
+  row('GRPC_TLS_KEY', '', '', 'grpc.key', 'The key of that certificate, PEM'),
 ];
 
 /** Every variable of the table, for the README. */

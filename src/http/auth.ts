@@ -1,6 +1,6 @@
 /** Who is calling: an API key in a header, looked up in the ledger and remembered for moments. */
 import { hash } from 'node:crypto';
-import type { Request } from 'express';
+import type { Socket } from 'node:net';
 import type { Queryable } from '../ledger/db.ts';
 import { keyOf, noteKeyUse, type Scope } from '../ledger/keys.ts';
 import { createBuckets, type Rate } from './bucket.ts';
@@ -14,13 +14,19 @@ export interface Caller {
   scopes: readonly Scope[];
 }
 
+/** A request, of whatever protocol: where its key may be, and where it comes from. */
+export interface Asking {
+  headers: { authorization?: string | undefined; 'x-admin-token'?: string | string[] | undefined };
+  socket: Pick<Socket, 'remoteAddress'>;
+}
+
 export interface Auth {
   /** The caller by the key in the request's headers. Throws Problem: unauthenticated, too-many-requests. */
-  caller(request: Request, options: { basic: boolean }): Promise<Caller>;
+  caller(request: Asking, options: { basic: boolean }): Promise<Caller>;
   /** Another kind of proof, whose failures are throttled alike; throws as `caller` does where it returns a refusal. */
-  prove(request: Request, check: () => string | undefined): void;
+  prove(request: Asking, check: () => string | undefined): void;
   /** Counts a request of nobody we know against its address; throws Problem (too-many-requests) where there were too many. */
-  visit(request: Request): void;
+  visit(request: Asking): void;
   /** Nothing is remembered any more: a key was made or revoked. */
   forget(): void;
 }
@@ -43,6 +49,10 @@ const VISITS: Rate = { per_second: 100, burst: 1_000 };
 
 export const scopeAllows = (held: readonly Scope[], needed: Scope): boolean =>
   held.includes('admin') || held.includes(needed);
+
+/** What a key is told that may not do something. */
+export const forbidden = ({ scopes }: Caller, needed: Scope): Problem =>
+  new Problem('forbidden', `this needs a key with the scope ${needed}; this one has ${scopes.join(', ')}`);
 
 export function createAuth({
   db,
@@ -72,7 +82,7 @@ export function createAuth({
     );
   };
 
-  const visit = (request: Request): void => {
+  const visit = (request: Asking): void => {
     const wait_ms = visited.take(addressOf(request.socket), now().getTime());
     if (wait_ms === 0) return;
     throw new Problem(
@@ -155,7 +165,7 @@ const unauthenticated = (basic: boolean): Problem =>
   });
 
 /** The key in `authorization` or `x-admin-token`; undefined where there is none, or what is there cannot be one. */
-function keyIn({ headers }: Request, basic: boolean): string | undefined {
+function keyIn({ headers }: Asking, basic: boolean): string | undefined {
   const { authorization, 'x-admin-token': token } = headers;
   const key = authorization === undefined ? token : credentialsIn(authorization, basic);
   return typeof key === 'string' && key.length <= KEY_LENGTH_MAX && /^[\x21-\x7e]+$/.test(key) ? key : undefined;

@@ -42,7 +42,7 @@ function refuse(socket: Socket): void {
 }
 
 /** The peer's address; of IPv6 the /64, which is what one subscriber has. No forwarded header is believed. */
-export function addressOf({ remoteAddress: address = 'unknown' }: Socket): string {
+export function addressOf({ remoteAddress: address = 'unknown' }: Pick<Socket, 'remoteAddress'>): string {
   if (address.startsWith('::ffff:')) return address.slice('::ffff:'.length);
   if (!isIPv6(address)) return address;
   const [head = [], tail = []] = address.split('::').map((half) => half.split(':').filter(Boolean));

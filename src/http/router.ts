@@ -7,7 +7,7 @@ import express, {
   type Router,
 } from 'express';
 import { statusClass } from '../observe/metrics.ts';
-import { type Auth, type Caller, scopeAllows } from './auth.ts';
+import { type Auth, type Caller, forbidden, scopeAllows } from './auth.ts';
 import { bodyReader, requireJson } from './body.ts';
 import { type Buckets, createBuckets, type Rate } from './bucket.ts';
 import { type Capacity, createCapacity } from './capacity.ts';
@@ -120,10 +120,7 @@ async function callerOf(
   const caller = await auth.caller(request, { basic: endpoint.basic ?? false });
   if (scopeAllows(caller.scopes, endpoint.access)) return caller;
   await refused(caller);
-  throw new Problem(
-    'forbidden',
-    `this needs a key with the scope ${endpoint.access}; this one has ${caller.scopes.join(', ')}`,
-  );
+  throw forbidden(caller, endpoint.access);
 }
 
 const paramsOf = ({ params }: Request): Record<string, string> =>

@@ -1,14 +1,23 @@
 /** The API: the door, the HTTP server and the listeners. It needs the ledger and nothing else. */
 import { createApp, listen } from '../http/app.ts';
+import { createAuth } from '../http/auth.ts';
+import { createBuckets } from '../http/bucket.ts';
 import { keep } from '../http/events.ts';
+import { KEY_RATE } from '../http/router.ts';
 import { createDoor } from '../ledger/door.ts';
+import { createWaits } from '../ledger/outcomes.ts';
 import { requestSend } from '../ledger/sends.ts';
+import { startGrpc } from '../listeners/grpc.ts';
 import { startListeners } from '../listeners/index.ts';
+import type { ListenerDeps } from '../listeners/listener.ts';
 import { openForHeartbeats } from '../relay/heartbeats.ts';
 import type { Env, Foundation } from './foundation.ts';
+import { grpcSettings } from './grpc.ts';
 
 export interface RunningApi {
   url: string;
+  /** Where the gRPC door is, `grpc://127.0.0.1:9090`; absent where there is none. */
+  grpc?: string;
   stop(): Promise<void>;
 }
 
@@ -20,6 +29,18 @@ export async function startApi(
   ui?: { temporal: string },
 ): Promise<RunningApi> {
   const door = createDoor(ledger, { routing: config.routing, ownedBy: integrations.ownedBy });
+  const grpc = grpcSettings(env);
+  const now = () => new Date();
+  const prefix = env.TOCSIN_INCIDENT_PREFIX || undefined;
+  const keepEvents: ListenerDeps['keep'] = (events, source) =>
+    keep(events, source, { door, metrics, limits: undefined });
+  const ending = new AbortController();
+  // Every door of this process has the same: a key may not do by two of them what it may not by one.
+  const shared = {
+    auth: createAuth({ db: ledger, now }),
+    rate: createBuckets(KEY_RATE),
+    waits: createWaits(ledger, ending.signal),
+  };
   const app = createApp({
     ledger,
     door,
@@ -30,14 +51,15 @@ export async function startApi(
     egress,
     log,
     metrics,
-    now: () => new Date(),
+    now,
     version,
     wake: () => ledger.wake(),
     runSummary: async (date, names, who) => {
       for (const name of names) await requestSend(ledger, { kind: 'summary', target: name, payload: { date } }, who);
     },
     ...(ui ? { ui } : {}),
-    ...(env.TOCSIN_INCIDENT_PREFIX ? { prefix: env.TOCSIN_INCIDENT_PREFIX } : {}),
+    prefix,
+    ...shared,
   });
   const heard = await openForHeartbeats(ledger, config.heartbeats, log);
   const { url, close } = await listen(app, { host: env.HOST || HOST, port: portOf(env) }).catch(
@@ -46,23 +68,20 @@ export async function startApi(
       throw error;
     },
   );
-  const listening = await startListeners({
-    config,
-    ledger,
-    log,
-    metrics,
-    now: () => new Date(),
-    keep: (events, source) => keep(events, source, { door, metrics, limits: undefined }),
-  }).catch(async (error: unknown) => {
-    await Promise.all([close(), heard.stop()]);
-    throw error;
-  });
-  return {
-    url,
-    async stop() {
-      await Promise.all([close(), listening.stop(), heard.stop()]);
-    },
+  const running: { stop(): Promise<unknown> }[] = [heard, { stop: close }];
+  const stop = async (): Promise<void> => {
+    ending.abort();
+    await Promise.all(running.map((one) => one.stop()));
   };
+  try {
+    running.push(await startListeners({ config, ledger, log, metrics, now, keep: keepEvents }));
+    const called = grpc && (await startGrpc(grpc, { ledger, log, now, keep: keepEvents, prefix, ...shared }));
+    if (called) running.push(called);
+    return { url, ...(called && { grpc: called.where }), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 /** PORT, or the usual one; 0 lets the system choose. */

@@ -125,11 +125,12 @@ function postgres(): { url: string } {
   return { url };
 }
 
-function welcome({ url, temporalUi, key }: Running): void {
+function welcome({ url, grpc, temporalUi, key }: Running): void {
   const shown = key ?? '$TOCSIN_KEY';
   say('');
   say(`Tocsin ${version} is running.`);
   say(`  API          ${url}   (${url}/docs)`);
+  if (grpc) say(`  gRPC         ${grpc}`);
   if (temporalUi) say(`  Temporal UI  ${temporalUi}`);
   if (key) say(`  admin key    ${key}   (shown this once; keep it)`);
   say('');

@@ -75,7 +75,7 @@ export async function layFoundation(input: {
   const secrets = [
     ...written.secrets,
     ...(secretKeys?.keys ?? []),
-    ...['TOCSIN_API_KEY', 'TEMPORAL_API_KEY'].map((name) => setting(env, name)),
+    ...['TOCSIN_API_KEY', 'TEMPORAL_API_KEY', 'GRPC_TLS_KEY'].map((name) => setting(env, name)),
     ...withPassword(setting(env, 'DATABASE_URL')),
   ].filter((value) => value !== undefined);
   const redactor = createRedactor(secrets);

@@ -12,6 +12,8 @@ import { type StateDir, takeStateDir } from './state-dir.ts';
 
 export interface Running {
   url: string;
+  /** Of the gRPC door; absent where there is none. */
+  grpc?: string;
   /** Of Temporal's own pages; absent for a server that is not ours. */
   temporalUi?: string;
   /** Where Temporal's dev server answers and counts. */
@@ -82,6 +84,7 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
     const server = temporal?.server();
     return {
       url: api.url,
+      ...(api.grpc !== undefined && { grpc: api.grpc }),
       ...(server
         ? {
             temporalUi: server.uiUrl,

@@ -51,6 +51,10 @@ const JIRA = {
 };
 const PAGER = { PAGERDUTY_INTEGRATION_KEY: '0123456789abcdef0123456789ABCDEF' };
 const COMPLETE: Record<string, string> = {
+  GRPC_PORT: '9090',
+  GRPC_HOST: '0.0.0.0',
+  GRPC_TLS_CERT: 'a certificate',
+  GRPC_TLS_KEY: 'its key',
   ...SLACK,
   SLACK_WEBHOOK_URL_INFO: hook('b'),
   SLACK_WEBHOOK_URL_WARNING: hook('c'),

@@ -170,7 +170,7 @@ describe('POST /v1/incidents', () => {
   });
 
   it('opens an incident of its own, however alike another is, and answers with its id', async () => {
-    const [one, other] = [post('/v1/incidents', incident()), post('/v1/incidents', incident())];
+    const [one, other] = [post('/v1/incidents?wait=20s', incident()), post('/v1/incidents?wait=20s', incident())];
     const opened = new Set<string>();
     await until('both to be opened', async () => {
       for (const id of await work()) opened.add(id);
