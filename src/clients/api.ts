@@ -433,6 +433,24 @@ export type Explained = {
   event: unknown;
 };
 
+export type Silence = {
+  id: string;
+  state: 'pending' | 'active' | 'expired';
+  /** Whether it keeps anything quiet now; a maintenance window is not always on. */
+  quiet: boolean;
+  match: string[];
+  /** UTC, by the clock of the ledger. */
+  starts_at: string;
+  /** UTC, by the clock of the ledger. */
+  ends_at?: string;
+  /** Its time intervals: minutes of the day, days from Sunday, 0. */
+  during?: unknown[];
+  reason: string;
+  by: string;
+  /** UTC, by the clock of the ledger. */
+  updated_at: string;
+};
+
 export type MadeKey = {
   id: string;
   name: string;
@@ -504,88 +522,6 @@ export interface paths {
           incident_id?: string;
           /** Where a wait was asked for. */
           results?: Outcome[];
-        }>;
-        default: Refused;
-      };
-    };
-  };
-  '/v1/heartbeats/{name}': {
-    /** Say that something is alive */
-    post: {
-      parameters: {
-        path: { name: string };
-        query?: { status?: 'ok' | 'start' | 'fail'; message?: string };
-      };
-      requestBody: { content: { '*/*': {
-        /** ok: all is well. start: a run begins, and has to end within the grace. fail: it failed. */
-        status?: 'ok' | 'start' | 'fail';
-        message?: string;
-      } } };
-      responses: {
-        202: Json<{
-          heartbeat: {
-            name: string;
-            /** waiting: never heard yet. missed: not heard in time. failed: it said itself that it failed. */
-            state: 'waiting' | 'ok' | 'missed' | 'failed';
-            since: string;
-            last_at?: string;
-            started_at?: string;
-            /** When it counts as missed, its grace included. */
-            due_at: string;
-            message?: string;
-            every_ms: number;
-            grace_ms: number;
-          };
-        }>;
-        default: Refused;
-      };
-    };
-    /** Say that something is alive, for senders that can only ask for an address */
-    get: {
-      parameters: {
-        path: { name: string };
-        query?: { status?: 'ok' | 'start' | 'fail'; message?: string };
-      };
-      responses: {
-        202: Json<{
-          heartbeat: {
-            name: string;
-            /** waiting: never heard yet. missed: not heard in time. failed: it said itself that it failed. */
-            state: 'waiting' | 'ok' | 'missed' | 'failed';
-            since: string;
-            last_at?: string;
-            started_at?: string;
-            /** When it counts as missed, its grace included. */
-            due_at: string;
-            message?: string;
-            every_ms: number;
-            grace_ms: number;
-          };
-        }>;
-        default: Refused;
-      };
-    };
-  };
-  '/v1/heartbeats': {
-    /** List what is expected to be heard of, and how it stands */
-    get: {
-      responses: {
-        200: Json<{
-          heartbeats: Array<{
-            name: string;
-            /** waiting: never heard yet. missed: not heard in time. failed: it said itself that it failed. */
-            state: 'waiting' | 'ok' | 'missed' | 'failed';
-            since: string;
-            last_at?: string;
-            started_at?: string;
-            /** When it counts as missed, its grace included. */
-            due_at: string;
-            message?: string;
-            every_ms: number;
-            grace_ms: number;
-          }>;
-          /** The cursor of the next page. */
-          next?: string;
         }>;
         default: Refused;
       };
@@ -1197,6 +1133,168 @@ export interface paths {
     post: {
       requestBody: Json<Event>;
       responses: { 200: Json<Explained>; default: Refused };
+    };
+  };
+  '/v1/silences': {
+    /** List silences */
+    get: {
+      responses: { 200: Json<{ silences: Silence[] }>; default: Refused };
+    };
+    /** Tell nobody of some alerts for a while */
+    post: {
+      requestBody: Json<{
+        /** Matchers as routes have them; all have to hold. */
+        match: string[];
+        /** Now, unless given. */
+        starts_at?: string;
+        reason: string;
+        /** Who asks for it; the key's name unless given. */
+        by?: string;
+        ends_at?: string;
+        /** Instead of ends_at: 2h, 1h30m. */
+        for?: string;
+      }>;
+      responses: { 201: Json<Silence>; default: Refused };
+    };
+  };
+  '/v1/silences/{id}': {
+    /** See one silence */
+    get: {
+      parameters: { path: { id: string } };
+      responses: { 200: Json<Silence>; default: Refused };
+    };
+    /** End a silence */
+    delete: {
+      parameters: { path: { id: string } };
+      responses: { 200: Json<Silence>; default: Refused };
+    };
+  };
+  '/v1/maintenance': {
+    /** List maintenance windows, those of the configuration first */
+    get: {
+      responses: {
+        200: Json<{
+          maintenance: Array<{
+            id: string;
+            state: 'pending' | 'active' | 'expired';
+            /** Whether it keeps anything quiet now; a maintenance window is not always on. */
+            quiet: boolean;
+            match: string[];
+            /** UTC, by the clock of the ledger. */
+            starts_at: string;
+            /** UTC, by the clock of the ledger. */
+            ends_at?: string;
+            /** Its time intervals: minutes of the day, days from Sunday, 0. */
+            during?: unknown[];
+            reason: string;
+            by: string;
+            /** UTC, by the clock of the ledger. */
+            updated_at: string;
+            /** Where it is kept; what is in the file is changed there. */
+            origin: 'file' | 'api';
+          }>;
+        }>;
+        default: Refused;
+      };
+    };
+    /** Tell nobody of some alerts whenever an interval comes */
+    post: {
+      requestBody: Json<{
+        /** Matchers as routes have them; all have to hold. */
+        match: string[];
+        /** Now, unless given. */
+        starts_at?: string;
+        reason: string;
+        /** Who asks for it; the key's name unless given. */
+        by?: string;
+        /** It comes back for ever, unless given. */
+        ends_at?: string;
+        /** Time intervals, written as in the configuration; it is on within any of them. */
+        during: Array<{
+          timezone?: string | number;
+          weekdays?: Array<string | number>;
+          times?: Array<string | number>;
+          days_of_month?: Array<string | number>;
+          months?: Array<string | number>;
+          dates?: Array<string | number>;
+        }>;
+      }>;
+      responses: {
+        201: Json<{
+          id: string;
+          state: 'pending' | 'active' | 'expired';
+          /** Whether it keeps anything quiet now; a maintenance window is not always on. */
+          quiet: boolean;
+          match: string[];
+          /** UTC, by the clock of the ledger. */
+          starts_at: string;
+          /** UTC, by the clock of the ledger. */
+          ends_at?: string;
+          /** Its time intervals: minutes of the day, days from Sunday, 0. */
+          during?: unknown[];
+          reason: string;
+          by: string;
+          /** UTC, by the clock of the ledger. */
+          updated_at: string;
+          /** Where it is kept; what is in the file is changed there. */
+          origin: 'file' | 'api';
+        }>;
+        default: Refused;
+      };
+    };
+  };
+  '/v1/maintenance/{id}': {
+    /** See one maintenance window */
+    get: {
+      parameters: { path: { id: string } };
+      responses: {
+        200: Json<{
+          id: string;
+          state: 'pending' | 'active' | 'expired';
+          /** Whether it keeps anything quiet now; a maintenance window is not always on. */
+          quiet: boolean;
+          match: string[];
+          /** UTC, by the clock of the ledger. */
+          starts_at: string;
+          /** UTC, by the clock of the ledger. */
+          ends_at?: string;
+          /** Its time intervals: minutes of the day, days from Sunday, 0. */
+          during?: unknown[];
+          reason: string;
+          by: string;
+          /** UTC, by the clock of the ledger. */
+          updated_at: string;
+          /** Where it is kept; what is in the file is changed there. */
+          origin: 'file' | 'api';
+        }>;
+        default: Refused;
+      };
+    };
+    /** End a maintenance window for good */
+    delete: {
+      parameters: { path: { id: string } };
+      responses: {
+        200: Json<{
+          id: string;
+          state: 'pending' | 'active' | 'expired';
+          /** Whether it keeps anything quiet now; a maintenance window is not always on. */
+          quiet: boolean;
+          match: string[];
+          /** UTC, by the clock of the ledger. */
+          starts_at: string;
+          /** UTC, by the clock of the ledger. */
+          ends_at?: string;
+          /** Its time intervals: minutes of the day, days from Sunday, 0. */
+          during?: unknown[];
+          reason: string;
+          by: string;
+          /** UTC, by the clock of the ledger. */
+          updated_at: string;
+          /** Where it is kept; what is in the file is changed there. */
+          origin: 'file' | 'api';
+        }>;
+        default: Refused;
+      };
     };
   };
   '/v1/summaries/{date}': {

@@ -44,5 +44,6 @@ export async function commandNamed(
   const fingerprint = fingerprintOf(created.source, name);
   const [answered] = await answerAlert(ledger, fingerprint, given, who, prefix);
   if (answered) return answered;
-  return created.incident === null ? direct : command(ledger, created.incident, given, who);
+  if (created.incident !== null) return command(ledger, created.incident, given, who);
+  return { outcome: 'refused', why: 'it is kept, and its route holds it back, so no incident is open: see its event' };
 }

@@ -216,7 +216,7 @@ describe('POST /v1/incidents', () => {
     await claimAll(api.ledger);
   });
 
-  it('refuses a command by an id that two sources have used, and by one that nobody has', async () => {
+  it('refuses a command by an id that two sources have used, that nobody has, or that tells nobody', async () => {
     const id = crypto.randomUUID();
     for (const source of ['one', 'other']) await post('/v1/incidents?wait=0', incident({ id, source }));
     const { status, body } = await post(`/v1/incidents/${id}/ack`, {}, 'operator');
@@ -225,6 +225,10 @@ describe('POST /v1/incidents', () => {
     const plain = crypto.randomUUID();
     await post('/v1/events', event({ id: plain }));
     expect((await post(`/v1/incidents/${plain}/ack`, {}, 'operator')).status).toBe(404);
+    const quiet = crypto.randomUUID();
+    await post('/v1/incidents?wait=0', incident({ id: quiet, service: 'quiet' }));
+    const held = await post(`/v1/incidents/${quiet}/ack`, {}, 'operator');
+    expect([held.status, pick(held.body, 'detail')]).toEqual([409, expect.stringContaining('holds it back')]);
     await work();
   });
 });
