@@ -17,7 +17,17 @@ execFileSync(
   [
     join(root, 'node_modules', 'typescript', 'bin', 'tsc'),
     ...['--ignoreConfig', '--outDir', folder, '--rootDir', from(''), '--declaration', '--skipLibCheck', '--strict'],
-    ...['--module', 'nodenext', '--target', 'es2022', '--lib', 'es2024', '--types', 'node', '--rewriteRelativeImportExtensions'],
+    ...[
+      '--module',
+      'nodenext',
+      '--target',
+      'es2022',
+      '--lib',
+      'es2024',
+      '--types',
+      'node',
+      '--rewriteRelativeImportExtensions',
+    ],
     ...['job.ts', 'client.ts', 'run.ts'].map(from),
   ],
   { cwd: root, stdio: 'inherit' },

@@ -122,13 +122,16 @@ export const nameOf = (text: string): string => text.toWellFormed().replace(/\p{
 export function fieldProblems(error: z.ZodError): FieldProblem[] {
   return error.issues.flatMap((issue): FieldProblem[] => {
     const field = fieldOf(issue.path);
-    if (issue.code !== 'unrecognized_keys') return [{ field, problem: issue.message }];
+    if (issue.code !== 'unrecognized_keys') return [{ field, problem: issue.message.replace(QUOTED, '') }];
     return issue.keys.map((key) => ({
       field: field ? `${field}.${nameOf(key)}` : nameOf(key),
       problem: 'is not known here',
     }));
   });
 }
+
+/** What was sent, as the parsers of the configuration repeat it at the beginning of a sentence: an answer does not. */
+const QUOTED = /^"(?:[^"\\]|\\.)*" /;
 
 const fieldOf = (path: readonly PropertyKey[]): string =>
   path.reduce<string>(

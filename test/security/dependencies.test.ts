@@ -65,6 +65,8 @@ const READ: Record<string, string> = {
   'fs-monkey': 'Unlicense',
   'graceful-fs': 'BlueOak-1.0.0',
   nodemailer: 'MIT-0',
+  'postal-mime': 'MIT-0',
+  'smtp-server': 'MIT-0',
   tslib: '0BSD',
   unionfs: 'Unlicense',
 };
