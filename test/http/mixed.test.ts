@@ -13,7 +13,7 @@ import { type Api, startApi } from './harness.ts';
 
 const TROUBLES = 10_000;
 /** Of each sender whose messages are about one; the rest comes in messages about many, or the test would be all HTTP. */
-const TROUBLES_SENT_ALONE = 200;
+const TROUBLES_SENT_ALONE = 100;
 /** One in so many messages comes a second time: its sender has not heard our answer. */
 const REDELIVERED = 20;
 const CONNECTIONS = 8;

@@ -36,6 +36,8 @@ export interface Sender {
   nothing?(now: Date): Message;
   /** What a wrong proof is answered; 401 unless its API knows another word. */
   forged?: 400;
+  /** Its proof is of the bytes it sends. */
+  signs?: true;
   /** Its message with a proof of so many minutes ago is a copy that somebody kept; absent: no time is proven. */
   stale_min?: number;
   /** Sent again it is the same event, or, where its events have no ids, another of the same alert. */
@@ -226,6 +228,7 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
   },
   github: {
     ...posted,
+    signs: true,
     entry: `secret: ${TOKEN('github')}`,
     secret: TOKEN('github'),
     message: ([trouble = 0]) =>
@@ -252,6 +255,7 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
   },
   gitlab: {
     ...posted,
+    signs: true,
     entry: `signing_token: whsec_${Buffer.from(TOKEN('gitlabs')).toString('base64')}`,
     secret: TOKEN('gitlabs'),
     message: ([trouble = 0]) =>
@@ -276,6 +280,7 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
   },
   grafana: {
     ...posted,
+    signs: true,
     entry: `secret: ${TOKEN('grafana')}, timestamp_header: X-Sent-At`,
     secret: TOKEN('grafana'),
     batch: 50,
@@ -380,6 +385,7 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
   },
   sentry: {
     ...posted,
+    signs: true,
     entry: `secret: ${TOKEN('sentry')}`,
     secret: TOKEN('sentry'),
     message: ([trouble = 0]) =>
