@@ -21,7 +21,7 @@ export function bodyReader(capacity: Capacity): ReadBody {
     const read = readers.get(limit) ?? express.raw({ type: () => true, limit, inflate: false });
     readers.set(limit, read);
     await new Promise<void>((resolve, reject) => {
-      // What says itself that it is too long is refused below, before any of it is read.
+      // What says itself that it is too long is refused below: it is read to its end, and none of it is held.
       if (!(Number(request.headers['content-length']) > limit)) capacity.hold(request, response, reject);
       read(request, response, (error?: unknown) => (error === undefined ? resolve() : reject(error)));
     });
