@@ -19,6 +19,17 @@ const LONG = [
   'channels/conformance',
   'ledger/protocol.model',
   'journeys/stored',
+  'journeys/acceptance',
+  'activities/crash',
+  'http/mixed',
+  'http/senders',
+  'journeys/jobs',
+  'listeners/mail',
+  'listeners/redis-stream',
+  'http/alertmanager-prometheus',
+  'http/alertmanager-parity',
+  'clients/run',
+  'main/secrets',
 ];
 
 class LongestFirst extends BaseSequencer {

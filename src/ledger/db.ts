@@ -1,5 +1,5 @@
 /** The thin seam between our SQL and the two databases that run it: Postgres through pg, and PGlite in this process. */
-import { openPglite } from './pglite/open.ts';
+import { type OwnFolder, openPglite } from './pglite/open.ts';
 import { openPostgres } from './postgres.ts';
 import './procedures.ts';
 
@@ -33,6 +33,6 @@ export interface Ledger extends Queryable {
  * Opens the ledger: `url` is a Postgres address, `folder` a PGlite one (`memory://` keeps it in memory, for tests).
  * PGlite must have one owner: take the state folder's lock before (two openers lose data silently).
  */
-export async function openLedger(where: { url: string } | { folder: string }): Promise<Ledger> {
-  return 'url' in where ? openPostgres(where.url) : openPglite(where.folder);
+export async function openLedger(where: { url: string } | OwnFolder): Promise<Ledger> {
+  return 'url' in where ? openPostgres(where.url) : openPglite(where);
 }

@@ -15,6 +15,7 @@ import { createLog } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRedactor } from '../../src/observe/redact.ts';
 import { sources } from '../../src/sources/index.ts';
+import { inMemory } from '../support/image.ts';
 
 const CONFIG = `
 integrations:
@@ -73,7 +74,7 @@ const OWNER = { by: 'the tests', key: 'none' };
 
 /** Starts everything but the relay and the worker; `more` is laid over what the app is given. */
 export async function startApi(more: Partial<Deps> = {}): Promise<Api> {
-  const ledger = await openLedger({ folder: 'memory://' });
+  const ledger = await openLedger(inMemory());
   await migrate(ledger);
   const config = more.config ?? fromText(CONFIG, 'the tests', {}, { channels, writers, sources });
   const redactor = createRedactor(config.secrets);

@@ -21,6 +21,7 @@ import { migrate } from '../../src/ledger/migrate.ts';
 import { closeIncident, loadIncident } from '../../src/ledger/state.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { createRelay } from '../../src/relay/relay.ts';
+import { inMemory } from '../support/image.ts';
 
 const START = Date.UTC(2026, 0, 15, 9);
 /** As in the workflow: how long a batch is waited for after a refused close. */
@@ -81,7 +82,7 @@ export interface Arrival {
 
 /** The ledger of a world has the world's clock: its own now() stands before Postgres's. */
 export async function openModelLedger(): Promise<Ledger> {
-  const ledger = await openLedger({ folder: 'memory://' });
+  const ledger = await openLedger(inMemory());
   await ledger.query('create table model_clock (at timestamptz not null)');
   await ledger.query('insert into model_clock values (now())');
   await ledger.query(

@@ -6,6 +6,7 @@ import type { TestProject } from 'vitest/node';
 import { findTemporal } from '../../src/temporal/binary.ts';
 import { bundle } from '../../src/temporal/bundle.ts';
 import { startDevServer } from '../../src/temporal/dev-server.ts';
+import { writeImage } from './image.ts';
 
 export interface TemporalForTests {
   /** host:port of the shared server; use task queues, workflow ids and namespaces nobody else has. */
@@ -33,7 +34,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const remove = (): Promise<void> => rm(dir, { recursive: true, force: true, maxRetries: 3 });
   try {
     const bundlePath = join(dir, 'workflows.cjs');
-    await writeFile(bundlePath, (await bundle()).code);
+    await Promise.all([bundle().then(({ code }) => writeFile(bundlePath, code)), writeImage(dir)]);
     // Ports the system chooses: a run beside a running Tocsin, or beside another run, must not collide with it.
     const server = await startDevServer({
       binary: binary.path,

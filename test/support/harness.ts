@@ -18,6 +18,7 @@ import { startHands } from '../../src/main/hands.ts';
 import { STATE } from '../../workflows/contract.ts';
 import { createApiClient, type Reply } from './api-client.ts';
 import { type Expected, type Fakes, startFakes } from './expected.ts';
+import { inMemory } from './image.ts';
 import { until } from './until.ts';
 
 export interface Harness extends Expected {
@@ -95,7 +96,7 @@ export async function harness({ config, env = {}, address, namespace = 'default'
       ...env,
     },
     configPath,
-    ledger: { folder: 'memory://' },
+    ledger: inMemory(),
     level: 'silent',
   });
   const { ledger } = foundation;

@@ -7,6 +7,7 @@ import { type Ledger, openLedger, type Queryable } from '../../src/ledger/db.ts'
 import { createDoor } from '../../src/ledger/door.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
 import { forgetSilences } from '../../src/ledger/silences.ts';
+import { inMemory } from './image.ts';
 import { policy } from './policies.ts';
 import { createDatabase } from './postgres.ts';
 
@@ -35,7 +36,7 @@ export async function aroundTheGuards(ledger: Ledger, act: (tx: Queryable) => Pr
 /** In memory; with `TOCSIN_TEST_POSTGRES` (an address that may create databases) a new database there. */
 export async function emptyPlace(): Promise<Parameters<typeof openLedger>[0]> {
   const server = process.env.TOCSIN_TEST_POSTGRES;
-  if (!server) return { folder: 'memory://' };
+  if (!server) return inMemory();
   return { url: await createDatabase(server) };
 }
 

@@ -24,6 +24,16 @@ export type Answered =
       };
     };
 
+/** A folder that is ours alone. */
+export interface OwnFolder {
+  folder: string;
+  /**
+   * A file with a new database, as PGlite's dumpDataDir('none') writes it: what is new in memory begins as a copy of it, in a
+   * fifth of the time that making one takes (measured: 0.3 s instead of 1.8).
+   */
+  image?: string;
+}
+
 /** SQLSTATE of a server that is not there (class 57: operator intervention): the API answers it with 503. */
 const GONE = '57P01';
 
@@ -39,9 +49,9 @@ const LOOK_MS = 1_000;
  * Opens a folder (`memory://` keeps it in memory, for tests). It must have one owner: two openers lose data silently, so
  * take the state folder's lock before. Rejects with what PGlite says where it cannot be opened.
  */
-export async function openPglite(folder: string): Promise<Ledger> {
+export async function openPglite({ folder, image }: OwnFolder): Promise<Ledger> {
   if (!folder.includes('://')) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { ask, close, failed, patiently } = await startThread(folder);
+  const { ask, close, failed, patiently } = await startThread({ folder, ...(image === undefined ? {} : { image }) });
   const listeners = new Set<() => void>();
 
   // One connection: while a transaction is open here, whatever else is asked waits. What the thread does by itself needs no
@@ -100,8 +110,8 @@ interface Thread {
   close(): Promise<void>;
 }
 
-async function startThread(folder: string): Promise<Thread> {
-  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { folder }, name: 'ledger' });
+async function startThread(place: OwnFolder): Promise<Thread> {
+  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: place, name: 'ledger' });
   const waiting = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   let asked = 0;
   let gone: Error | undefined;

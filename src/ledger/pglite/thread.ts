@@ -1,16 +1,18 @@
 /** The thread that PGlite lives in: it opens the folder, does what it is told in the order it is told, and answers. */
+import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
 import type { Transaction } from '../db.ts';
 import { runProcedure } from '../procedure.ts';
 import '../procedures.ts';
-import type { Answered, Asked } from './open.ts';
+import type { Answered, Asked, OwnFolder } from './open.ts';
 import { createStatements, StatementError } from './statements.ts';
 
 if (!parentPort) throw new Error('this file is run as a worker thread');
 const port = parentPort;
 
-const db = await PGlite.create((workerData as { folder: string }).folder);
+const { folder: dataDir, image } = workerData as OwnFolder;
+const db = await PGlite.create({ dataDir, ...(image ? { loadDataDir: new Blob([readFileSync(image)]) } : {}) });
 const statements = createStatements(db);
 // There is no autovacuum that would tell the planner how large a table has become, and a plan is kept: made while a table
 // was empty it would read it from end to end for ever. Every question of ours has an index.
