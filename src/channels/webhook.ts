@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Notice, Reason } from '../core/notice.ts';
 import { filledJson } from '../core/placeholders.ts';
 import { defineChannel, delivered, fromError, fromStatus, rejected } from './channel.ts';
-import { alertmanagerBody } from './webhook/alertmanager.ts';
+import { alertmanagerBody, withoutResolved } from './webhook/alertmanager.ts';
 import { fitted, stringify } from './webhook/body.ts';
 import { incidentV1Body } from './webhook/incident-v1.ts';
 import { templateField } from './webhook/template.ts';
@@ -79,7 +79,7 @@ const config = z.strictObject({
 type Config = z.output<typeof config>;
 
 /** The body in the configured format: under 256 KB whatever the senders wrote. */
-export function render(notice: Notice, { format, template }: Config): unknown {
+export function render(notice: Notice, { format, template, send_resolved }: Config): unknown {
   if (template !== undefined) return fitted(notice, (told) => filledJson(template, told));
   switch (format) {
     case 'tocsin':
@@ -87,7 +87,7 @@ export function render(notice: Notice, { format, template }: Config): unknown {
     case 'incident-v1':
       return fitted(notice, incidentV1Body);
     case 'alertmanager':
-      return fitted(notice, alertmanagerBody);
+      return fitted(send_resolved ? notice : withoutResolved(notice), alertmanagerBody);
     default:
       return format satisfies never;
   }

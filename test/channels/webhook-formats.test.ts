@@ -140,6 +140,13 @@ describe('the format alertmanager', () => {
     expect(alertsOf(message(noticeOf('one')))[0]?.endsAt).toBe('0001-01-01T00:00:00Z');
   });
 
+  it('tells a receiver with send_resolved: false only what fires of an incident that goes on', () => {
+    const alerts = [sampleAlert({ title: 'fires' }), sampleAlert({ title: 'is over', status: 'resolved' })];
+    const told = (send_resolved: boolean) =>
+      alertsOf(body(sampleNotice({ alerts }), { format: 'alertmanager', send_resolved })).map(({ status }) => status);
+    expect([told(true), told(false)]).toEqual([['firing', 'resolved'], ['firing']]);
+  });
+
   it('has only names of labels that Prometheus allows', () => {
     const labels = { 'a-b': '1', '9c': '2', 'd.e/f': '3', 한: '4' };
     const [alert] = alertsOf(message(sampleNotice({ alerts: [sampleAlert({ labels })] })));

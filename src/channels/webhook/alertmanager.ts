@@ -34,6 +34,15 @@ export function alertmanagerBody(notice: Notice) {
   };
 }
 
+/**
+ * As Alertmanager tells a receiver with send_resolved off: of a group that goes on, only what fires.
+ * https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+ */
+export function withoutResolved(notice: Notice): Notice {
+  const firing = notice.alerts.filter(({ status }) => status === 'firing');
+  return firing.length === 0 ? notice : { ...notice, alerts: firing };
+}
+
 /** There is no group that is over while an alert of it fires: an incident resolved by hand ends its alerts. */
 function alertOf(alert: NoticeAlert, isOver: boolean, at: string) {
   const status = isOver ? 'resolved' : alert.status;
