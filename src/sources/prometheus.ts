@@ -147,6 +147,7 @@ export function eventOfPosted(posted: Posted, news: News): Event {
   const { labels, annotations, generatorURL, starts_at, ends_at, updated_at } = posted;
   const isFiring = news.status === 'firing';
   const again = news.status === 'firing' ? news.again : undefined;
+  const goesOn = again !== undefined && starts_at <= again;
   const key = keyOf(posted);
   const alert: Alert = {
     status: news.status,
@@ -165,7 +166,7 @@ export function eventOfPosted(posted: Posted, news: News): Event {
     ...event,
     id: [key, starts_at, news.status, ...parts].join('/'),
     // One that goes on after an end has not happened before that end, whatever its start says.
-    occurred_at: iso(isFiring ? (again === undefined ? starts_at : updated_at) : ends_at),
+    occurred_at: iso(isFiring ? (goesOn ? updated_at : starts_at) : ends_at),
     ...(isFiring ? { expires_at: iso(ends_at) } : {}),
   });
 }

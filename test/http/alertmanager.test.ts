@@ -201,6 +201,20 @@ describe('what Prometheus repeats', () => {
     expect(await shown()).toEqual([]);
   });
 
+  it('is a new firing after an end also with a start that another server once gave', async () => {
+    const began = (startsAt: string) => alert('Pair', { startsAt, endsAt: at(4) });
+    const [early, late] = [at(-9), at(-1)];
+    await post([began(late)]);
+    await post([began(early)]);
+    wait(1);
+    await post([alert('Pair', { startsAt: early, endsAt: at(-3) })]);
+    expect(await kinds()).toEqual(['fired', 'resolved']);
+    wait(1);
+    await post([began(late)]);
+    await post([began(late)]);
+    expect(await kinds()).toEqual(['fired', 'resolved', 'fired']);
+  });
+
   it('is a new firing when it begins again', async () => {
     await post([alert('Flaps', { startsAt: at(0), endsAt: at(4) })]);
     wait(1);

@@ -64,7 +64,7 @@ function overlapping(old: Posted, sent: Posted): Posted {
   return { ...sent, starts_at, ends_at: keepsEnd ? Math.max(old.ends_at, sent.ends_at) : sent.ends_at };
 }
 
-/** What a posting tells the pipeline; `again`: it goes on, or goes on again, after the end at this time. */
+/** What a posting tells the pipeline; `again`: it goes on, or fires anew, after the end at this time. */
 export type News = { status: 'resolved' } | { status: 'firing'; again: number | undefined };
 
 /** A firing that goes on is told to the pipeline this often: it opens the next incident where somebody has closed the last. */
@@ -91,8 +91,8 @@ export function newsOf(old: Posted | undefined, next: Posted): News | undefined 
     hourOf(old.updated_at) === hourOf(now) &&
     !(isDoubted && old.updated_at - ended.at < SETTLED_MS);
   if (isKnown) return undefined;
-  const expired = old && hasEnded(old, now) && next.starts_at <= old.ends_at ? old.ends_at : undefined;
-  return { status: 'firing', again: ended?.at ?? expired };
+  const before = old && hasEnded(old, now) ? old.ends_at : undefined;
+  return { status: 'firing', again: ended?.at ?? before };
 }
 
 export const hourOf = (time: number): number => Math.floor(time / HEARD_AGAIN_MS);

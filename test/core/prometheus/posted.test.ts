@@ -79,7 +79,7 @@ describe('what is news', () => {
   });
 
   it('is the next firing after an end', () => {
-    expect(heard(posted(0, 0, 4), posted(2, 0, 2), posted(3, 3, 7))).toEqual(['firing', 'resolved', 'firing']);
+    expect(heard(posted(0, 0, 4), posted(2, 0, 2), posted(3, 3, 7))).toEqual(['firing', 'resolved', 'firing after 2']);
   });
 
   it('is a firing that is heard of again after it had run out', () => {
