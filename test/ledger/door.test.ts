@@ -327,6 +327,28 @@ describe('an inhibitor', () => {
     expect(held?.decision).toMatchObject({ routes: [{ outcome: 'inhibited' }] });
   });
 
+  it.each([
+    ['before', () => [down(), warning()]],
+    ['after', () => [warning(), down()]],
+  ])('written %s what it keeps quiet, in one request, keeps it quiet', async (_, events) => {
+    await accept(events(), quiet);
+    expect((await effects()).sort()).toEqual(['', 'fired']);
+    expect(await inbox()).toMatchObject([{ severity: 'critical' }]);
+  });
+
+  it('and another that each inhibits the other in one request do not keep everybody quiet: the first is told', async () => {
+    const both = routing([], {
+      inhibitions: ['host_down', 'slow'].map((type) => ({
+        name: type,
+        source: [matcher(`type="${type}"`)],
+        target: [matcher(`type!="${type}"`)],
+        equal: ['host'],
+      })),
+    });
+    await accept([warning(), down()], both);
+    expect(await effects()).toEqual(['fired', '']);
+  });
+
   it('is over when it is resolved', async () => {
     const one = down();
     await accept([one], quiet);

@@ -1,7 +1,8 @@
 /** One transaction of the door: which events are new, what each does to an incident, and the rows that say so. */
 import type { Event, Times } from '../../core/event.ts';
+import { inhibitorOf } from '../../core/holds.ts';
 import { type OwnedBy, usersAsked } from '../../core/owner.ts';
-import type { Routing } from '../../core/route.ts';
+import type { FiringAlert, Routing } from '../../core/route.ts';
 import type { Ledger, Queryable } from '../db.ts';
 import { lockKeys } from '../identity.ts';
 import { firingInhibitors } from '../inhibitors.ts';
@@ -29,12 +30,33 @@ export function createAccept(ledger: Ledger, routing: Routing, ownedBy?: OwnedBy
     const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
     const users = usersAsked(events, routing);
     const owned = users.length > 0 ? await ownedBy?.(users) : undefined;
-    return accept(
-      ledger,
-      events.map((event) => arrive(event, routing, firing, now, policyOf, { owned, silences })),
-      now.getTime(),
-    );
+    const arriveAll = (inhibitors: readonly FiringAlert[]): Arrival[] =>
+      events.map((event) => arrive(event, routing, inhibitors, now, policyOf, { owned, silences }));
+    const arrivals = arriveAll(firing);
+    const inhibitors = withThese(firing, arrivals, routing);
+    return accept(ledger, inhibitors === firing ? arrivals : arriveAll(inhibitors), now.getTime());
   };
+}
+
+/**
+ * The firing inhibitors with those among the arrivals: they keep quiet whatever comes together with them, in whatever order
+ * it was written. Of two that inhibit each other the first counts. One that turns out to be a repetition of what is over
+ * lets go of the others with the next look at what is held back.
+ */
+function withThese(
+  firing: readonly FiringAlert[],
+  arrivals: readonly Arrival[],
+  { inhibitions }: Routing,
+): readonly FiringAlert[] {
+  const all = [...firing];
+  const known = new Set(firing.map(({ fingerprint_source }) => fingerprint_source));
+  for (const { event, inhibitor } of arrivals) {
+    if (inhibitor === null || known.has(inhibitor.identity)) continue;
+    if (inhibitorOf(event, inhibitor.labels, inhibitions, all)) continue;
+    known.add(inhibitor.identity);
+    all.push({ fingerprint_source: inhibitor.identity, labels: inhibitor.labels });
+  }
+  return all.length === firing.length ? firing : all;
 }
 
 const accept = procedure('accept', async (tx, all: Arrival[], at: number): Promise<Accepted[]> => {
