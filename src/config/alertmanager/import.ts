@@ -148,7 +148,7 @@ function differences(root: Fields, { matches, keepsWords, allow, hasTimes }: See
     );
   if (hasTimes || root.list('inhibit_rules').length > 0)
     lines.push(
-      'times and inhibitions are looked at when an alert is heard of: an incident that was opened before goes on repeating within them until it is acknowledged; what still fires after them is told then',
+      'times and inhibitions are looked at when an alert is heard of, not when it is told: an incident that was opened before goes on repeating within them until it is acknowledged. What was held back and still fires is told when they end',
       'an alert that was told and ends while its route is muted, or while it is inhibited, is told as over; Alertmanager would say nothing',
     );
   inhibitionsIn(root).forEach((rule, at) => {
