@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const LONG = [
   'faults/embedded',
   'journeys/restart',
+  'journeys/acceptance',
   'faults/full-disk',
   'journeys/lost-temporal',
   'journeys/budget',
