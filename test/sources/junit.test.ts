@@ -254,7 +254,6 @@ describe('a hostile report', () => {
 
   it('is refused where it is nested or split too much, or is no XML', () => {
     expect(read('<testsuite>'.repeat(5_000) + '</testsuite>'.repeat(5_000))).toMatch(/^it is no XML that is read here/);
-    expect(read(suite('<a/>'.repeat(160_000)))).toMatch(/more than 150000 tags/);
     for (const xml of [
       '<',
       '<a',
@@ -266,6 +265,24 @@ describe('a hostile report', () => {
     ])
       expect(read(xml)).toMatch(/^it is no (XML|JUnit)/);
     expect(String(read(`<testsuite ${'a'.repeat(1_000_000)}/>`)).length).toBeLessThan(400);
+  });
+
+  it.each([
+    ['bytes', suite('x'.repeat(2.5 * 1_024 * 1_024)), /more than 2621440: upload the suites one by one/],
+    ['tags', suite('<a/>'.repeat(70_001)), /more than 70000 tags: upload the suites one by one/],
+    ['attributes', suite('<a b="" c=""/>'.repeat(60_001)), /more than 120000 attributes: upload the suites one by one/],
+    ['characters in a tag', suite(`<testcase ${'a '.repeat(300_000)}/>`), /a tag of more than 524288 characters/],
+  ])('is refused with too many %s before it is parsed', (_, xml, problem) => {
+    expect(read(xml)).toMatch(problem);
+  });
+
+  it('is told from a real one of 2 MB, and from one with a long log', () => {
+    const test =
+      '<testcase classname="com.acme.shop.BasketTest" name="adds an item" time="0.0123" file="a.java"></testcase>\n';
+    const tests = Math.ceil((2 * 1_024 * 1_024) / test.length);
+    expect(read(suite(test.repeat(tests)))).toMatchObject({ total: tests, failed: 0 });
+    const log = `<system-out><![CDATA[${'a = b '.repeat(150_000)}]]></system-out>`;
+    expect(read(suite('<testcase name="a"><failure/></testcase>', log))).toMatchObject({ total: 1, failed: 1 });
   });
 
   it('cannot reach what every object has', () => {
