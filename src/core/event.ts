@@ -56,11 +56,23 @@ export type Times = Pick<Event, 'as_of' | 'occurred_at'>;
 /** A day without a time of day says nothing of what came first on that day. */
 const momentOf = (time: string | undefined): number => (time?.includes(':') ? Date.parse(time) : Number.NaN);
 
-/** Whether the first is the older of two events about one alert; false where their times do not tell. */
+/**
+ * How much older, in milliseconds, an end has to be than the firing to count as one of before, where only `occurred_at` tells. Ours:
+ * a second for times that are written to the second (a job that ends in the second it starts in), and one for two hosts' clocks.
+ * More would let the delayed end of a quick flap end the next one.
+ */
+export const CLOCK_SLACK_MS = 2_000;
+
+/**
+ * Whether the first is the older of two events about one alert; false where their times do not tell. By `as_of` to the millisecond, as
+ * one clock wrote both, and among those as of the same by `occurred_at` as exactly; with `occurred_at` alone only by more than
+ * CLOCK_SLACK_MS.
+ */
 export function isOlder(one: Times, other: Times): boolean {
   const [asOf, otherAsOf] = [momentOf(one.as_of), momentOf(other.as_of)];
   if (asOf < otherAsOf || asOf > otherAsOf) return asOf < otherAsOf;
-  return momentOf(one.occurred_at) < momentOf(other.occurred_at);
+  const slack = asOf === otherAsOf ? 0 : CLOCK_SLACK_MS;
+  return momentOf(one.occurred_at) + slack < momentOf(other.occurred_at);
 }
 
 /** 0 for critical … 3 for info. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   type Event,
   identityOf,
+  isOlder,
   isWorse,
   labelsOf,
   SEVERITIES,
@@ -123,5 +124,25 @@ describe('what matchers see', () => {
   it('takes the service from the labels where the event names none', () => {
     expect(labelsOf(event({ labels: { service: 'till' } })).service).toBe('till');
     expect(labelsOf(event({ service: 'shop', labels: { service: 'till' } })).service).toBe('shop');
+  });
+});
+
+describe('an end', () => {
+  const at = (occurred_at: string, as_of?: string) => ({
+    occurred_at: `2026-01-15T${occurred_at}Z`,
+    ...(as_of ? { as_of } : {}),
+  });
+  const [older, newer] = ['2026-01-15T09:00:00Z', '2026-01-15T09:00:01Z'];
+
+  it.each([
+    ['in the second it began in, written to the second', at('10:00:00'), at('10:00:00.900'), false],
+    ['by a clock two seconds behind', at('10:00:00'), at('10:00:02'), false],
+    ['by a clock further behind than hosts are', at('10:00:00'), at('10:00:02.001'), true],
+    ['as of an older state, by however little', at('10:30:00', older), at('10:00:00', newer), true],
+    ['as of a newer state, however early it came', at('10:00:00', newer), at('10:30:00', older), false],
+    ['as of the same state, a moment before', at('10:00:00', older), at('10:00:00.001', older), true],
+    ['of which only one says what it is as of', at('10:00:00', older), at('10:00:01'), false],
+  ])('%s: is it older than the firing?', (_, end, firing, late) => {
+    expect(isOlder(end, firing)).toBe(late);
   });
 });

@@ -179,7 +179,7 @@ describe('a late end', () => {
 
   it('of what was before the last firing ends nothing', async () => {
     await accept([failed]);
-    await accept([passed({ occurred_at: '2026-01-15T10:09:59.000Z' })]);
+    await accept([passed({ occurred_at: '2026-01-15T10:09:57.000Z' })]);
     expect(await effects()).toEqual(['fired', 'late']);
     expect(await alerts()).toMatchObject([{ status: 'firing' }]);
     await accept([passed({ occurred_at: '2026-01-15T10:11:00.000Z' })]);
@@ -216,6 +216,7 @@ describe('a late end', () => {
 
   it.each([
     ['is of the same moment', { occurred_at: failed.occurred_at }],
+    ['is older by what clocks differ', { occurred_at: '2026-01-15T10:09:58.000Z' }],
     ['gives no time', { occurred_at: undefined }],
     ['gives only the day', { occurred_at: '2026-01-15' }],
   ])('is none where it %s', async (_, more) => {

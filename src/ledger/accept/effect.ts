@@ -19,7 +19,7 @@ export interface Known {
   first_at: Date | string | null;
   resolved_at: Date | string | null;
   /** The times of its last firing; looked up only where a resolve has come. */
-  fired?: Times;
+  fired?: Times | null;
   expires_at: string | null;
   inhibitor: { identity: string; labels: Record<string, string> } | null;
   /** Source and id of the last event of this commit that is about it. */
@@ -124,7 +124,7 @@ function isLate(event: Event, alert: Known | undefined): boolean {
 
 /** An end of what was before the last firing: the success of an older run. What is of the same moment ends it. */
 const isOfBefore = (event: Event, { fired }: Known): boolean =>
-  event.dedup_key !== undefined && fired !== undefined && isOlder(event, fired);
+  event.dedup_key !== undefined && fired != null && isOlder(event, fired);
 
 function after(
   effect: 'fired' | 'resolved' | 'chapter' | 'unchanged',
@@ -153,7 +153,7 @@ function after(
     first_at: goesOn ? alert.first_at : now,
     // The sender's clock where it tells: a firing is late by the same clock.
     resolved_at: ends ? occurredAt : null,
-    ...(fired === undefined ? {} : { fired }),
+    ...(fired == null ? {} : { fired }),
     expires_at: ends ? null : (event.expires_at ?? null),
     inhibitor: ends ? (alert?.inhibitor ?? null) : inhibitor,
     by,
