@@ -53,6 +53,12 @@ export interface Event {
 /** When an event happened, and what it is as of, by the sender's clock. */
 export type Times = Pick<Event, 'as_of' | 'occurred_at'>;
 
+/** The state a keyed event speaks of, in milliseconds since 1970; undefined where it does not say, or only the day. */
+export function asOf({ dedup_key, as_of }: Event): number | undefined {
+  const moment = momentOf(as_of);
+  return dedup_key === undefined || Number.isNaN(moment) ? undefined : moment;
+}
+
 /** A day without a time of day says nothing of what came first on that day. */
 const momentOf = (time: string | undefined): number => (time?.includes(':') ? Date.parse(time) : Number.NaN);
 

@@ -159,16 +159,16 @@ const release = procedure('releaseHeld', async (tx, all: Released[], on: HeldOn[
   if (released.length === 0) return 0;
   const arrivals = released.map(({ arrival }) => arrival);
   await lockKeys(tx, keysOf(arrivals));
-  const { alerts } = await lookUp(tx, arrivals);
+  const { alerts, ended } = await lookUp(tx, arrivals);
   const overtaken = await told(tx, mine);
   const now = new Date(at);
   const rows = released.flatMap(({ event, arrival }) => {
     // A newer event of the alert has been told of meanwhile: this one is older news.
     const joins = arrival.joins.filter(({ key }) => (overtaken.get(alertName(key, arrival.fingerprint)) ?? 0) <= event);
     arrival.joins = joins;
-    return take(arrival, alerts, now);
+    return take(arrival, alerts, now, ended);
   });
-  await write(tx, arrivals, namedIn(arrivals, now), rows, [...alerts.values()], 'kept');
+  await write(tx, arrivals, namedIn(arrivals, now), rows, [...alerts.values()], new Map(), 'kept');
   await tx.query('delete from held where id = any($1::bigint[])', [released.map(({ id }) => id)]);
   return released.length;
 });

@@ -80,6 +80,7 @@ const events: Batch = async (tx, before, after) => {
     return { gone: 0, after };
   // What was held back so long is told no more.
   if (!(await removed(tx, 'held', 'last_at < $1::timestamptz', [before]))) return { gone: 0, after };
+  if (!(await removed(tx, 'ended', 'at < $1::timestamptz', [before]))) return { gone: 0, after };
   const page = await tx.query<{ seq: number; over: boolean; told: boolean }>(
     `select seq, accepted_at < $1::timestamptz as over, exists (select 1 from inbox where event = e.seq) as told
        from events e where seq > $2 order by seq limit ${ROWS_MAX}`,
@@ -211,6 +212,7 @@ async function vacuum(ledger: Ledger): Promise<void> {
     'attempts',
     'incidents',
     'held',
+    'ended',
     'audit_unsealed',
   ])
     await ledger.query(`vacuum ${table}`);

@@ -282,6 +282,48 @@ describe('a late firing', () => {
   });
 });
 
+describe('the failure of an older build', () => {
+  const build = (hour: number, more: object = {}) =>
+    event({
+      dedup_key: 'ci',
+      type: 'build_failure',
+      as_of: `2026-01-15T${hour}:00:00Z`,
+      occurred_at: `2026-01-15T${hour}:59:00Z`,
+      ...more,
+    });
+  const passed = (hour: number, more: object = {}) =>
+    build(hour, { type: 'build_success', status: 'resolved', ...more });
+
+  it('that comes after a newer one passed is late, although that had nothing to end', async () => {
+    await accept([passed(12)]);
+    await accept([build(11, { occurred_at: '2026-01-15T13:00:00Z' })]);
+    expect(await effects()).toEqual(['none_open', 'late']);
+    expect(await kinds()).toEqual([]);
+    await accept([build(13)]);
+    expect(await kinds()).toEqual(['fired']);
+  });
+
+  it('is late also in the same commit, and by the newest of all that passed', async () => {
+    await accept([passed(14), passed(12), build(13)]);
+    expect((await effects()).at(-1)).toBe('late');
+    await accept([build(10), passed(11), build(13)]);
+    expect((await effects()).at(-1)).toBe('late');
+  });
+
+  it('ends nothing of a newer one: that fires although the older one passed after it', async () => {
+    await accept([build(10)]);
+    await accept([passed(11, { occurred_at: '2026-01-15T15:00:00Z' })]);
+    await accept([build(12)]);
+    expect(await effects()).toEqual(['fired', 'resolved', 'fired']);
+  });
+
+  it('is none when the same build was run again, or another key passed', async () => {
+    await accept([passed(12), passed(14, { dedup_key: 'other' })]);
+    await accept([build(12, { occurred_at: '2026-01-15T12:59:30Z' })]);
+    expect((await effects()).at(-1)).toBe('fired');
+  });
+});
+
 describe('a lifecycle', () => {
   const jobs = routing([route({ name: 'jobs', policy: { lifecycle: 'job' }, group_by: [] })]);
   const chapter = (type: string, more: Partial<Event> = {}): Event =>

@@ -28,6 +28,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '013-heartbeats.sql': 'f2b29bae3bce8f7e4cc8ecc9447e632e5715602d50f39df77f5780d12467aab8',
   '014-posted-alerts.sql': '14b3de51af5b7f78bf965ed5001ec99f317dea8aa9f5b7fdb25acfc87b805f13',
   '015-silences.sql': '403bc91309b19c350d909abc7acd662094422e9101e827e553d922c1a8d972bb',
+  '016-ended.sql': 'd712881b63f23a51d19cc365a988b37347cfce0bda8635dc454c084415f2d56f',
 };
 const NEWEST = Object.keys(RELEASED).length;
 

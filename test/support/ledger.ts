@@ -12,7 +12,7 @@ import { policy } from './policies.ts';
 import { createDatabase } from './postgres.ts';
 
 const TABLES =
-  'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, answer_uses, summaries, keys, audit, audit_unsealed, audit_seals, audit_heads, audit_tombstones, policies, decisions, rates, integrations, integration_health, heartbeats, posted_alerts, silences, held';
+  'events, incidents, alerts, inbox, batches, deliveries, attempts, threads, sends, answer_uses, summaries, keys, audit, audit_unsealed, audit_seals, audit_heads, audit_tombstones, policies, decisions, rates, integrations, integration_health, heartbeats, posted_alerts, silences, held, ended';
 
 /** About a second to open and half a gigabyte: one for each test file. `empty` leaves the schema and the epoch. */
 export async function openTestLedger(): Promise<{ ledger: Ledger; empty(): Promise<void> }> {

@@ -1,5 +1,5 @@
 /** What each arrival does to the alerts that are known, and the inbox rows that this makes: values in, values out. */
-import { type Event, isOlder, type Times } from '../../core/event.ts';
+import { asOf, type Event, isOlder, type Times } from '../../core/event.ts';
 import { isEnd } from '../../core/story.ts';
 import type { Arrival, Join, Quiet } from './arrival.ts';
 
@@ -41,9 +41,22 @@ export const alertName = (key: string, fingerprint: string): string => `${key}/$
 /** A story is one alert: it fires from its first chapter to its last. */
 export const fingerprintIn = (join: Join, fingerprint: string): string => (join.lifecycle ? 'story' : fingerprint);
 
+/** The newest state that an end of each alert spoke of, by fingerprint, in milliseconds since 1970. */
+export type Ended = Map<string, number>;
+
+/** What is known of the alert's ends, this event's included. */
+function noteEnd({ event, fingerprint }: Arrival, ended: Ended): number | undefined {
+  const known = ended.get(fingerprint);
+  const moment = event.status === 'resolved' ? asOf(event) : undefined;
+  if (moment === undefined || (known !== undefined && known >= moment)) return known;
+  ended.set(fingerprint, moment);
+  return moment;
+}
+
 /** Decides, event by event and join by join, what changes; the rows it makes are in the order of arrival. */
-export function take(arrival: Arrival, alerts: Map<string, Known>, now: Date): InboxRow[] {
+export function take(arrival: Arrival, alerts: Map<string, Known>, now: Date, ended: Ended = new Map()): InboxRow[] {
   const { event } = arrival;
+  const end = noteEnd(arrival, ended);
   const by: [string, string] = [event.source, event.id];
   const rows: InboxRow[] = [];
   const effects: { route: string; key: string; effect: Effect }[] = [];
@@ -51,7 +64,7 @@ export function take(arrival: Arrival, alerts: Map<string, Known>, now: Date): I
     const fingerprint = fingerprintIn(join, arrival.fingerprint);
     const name = alertName(join.key, fingerprint);
     const alert = alerts.get(name);
-    const effect = effectOf(event, join, alert);
+    const effect = effectOf(event, join, alert, end);
     effects.push({ route: join.words, key: join.key, effect });
     if (effect === 'late' || effect === 'none_open') continue;
     const inhibitor = join.lifecycle ? null : arrival.inhibitor;
@@ -82,7 +95,12 @@ export interface HeldRow extends Omit<Quiet, 'join'> {
  * Notes in `held` what the arrival's routes hold back, and forgets there what it ends. An alert that its incident knows of
  * already goes on as it is: its sender has been heard. Only where it now says something else is that held back.
  */
-export function holdBack(arrival: Arrival, alerts: Map<string, Known>, held: Map<string, HeldRow>): void {
+export function holdBack(
+  arrival: Arrival,
+  alerts: Map<string, Known>,
+  held: Map<string, HeldRow>,
+  ended: Ended = new Map(),
+): void {
   const { event, fingerprint, quiet, inhibitor } = arrival;
   if (event.status === 'resolved') {
     for (const [name, row] of held) if (row.fingerprint === fingerprint) held.delete(name);
@@ -93,7 +111,7 @@ export function holdBack(arrival: Arrival, alerts: Map<string, Known>, held: Map
   for (const { join, ...what } of quiet) {
     const name = alertName(join.key, fingerprint);
     const alert = alerts.get(name);
-    if (isLate(event, alert)) continue;
+    if (isLate(event, alert, ended.get(fingerprint))) continue;
     if (alert?.firing)
       alerts.set(name, { ...alert, expires_at, by, heard: alert.by === undefined || alert.heard === true });
     if (alert?.firing && isUnchanged(event, join, alert)) continue;
@@ -101,13 +119,13 @@ export function holdBack(arrival: Arrival, alerts: Map<string, Known>, held: Map
   }
 }
 
-function effectOf(event: Event, join: Join, alert: Known | undefined): Effect {
+function effectOf(event: Event, join: Join, alert: Known | undefined, end: number | undefined): Effect {
   if (join.lifecycle) return 'chapter';
   if (event.status === 'resolved') {
     if (!alert?.firing) return 'none_open';
     return isOfBefore(event, alert) ? 'late' : 'resolved';
   }
-  if (isLate(event, alert)) return 'late';
+  if (isLate(event, alert, end)) return 'late';
   return alert?.firing === true && isUnchanged(event, join, alert) ? 'unchanged' : 'fired';
 }
 
@@ -116,8 +134,12 @@ const isUnchanged = (event: Event, { severity }: Pick<Join, 'severity'>, alert: 
   event.dedup_key !== undefined && alert.severity === severity && alert.title === event.title;
 
 /** A firing that happened before the end we already know of, and only now arrives. */
-function isLate(event: Event, alert: Known | undefined): boolean {
-  if (!alert || alert.firing || alert.resolved_at === null) return false;
+function isLate(event: Event, alert: Known | undefined, end: number | undefined): boolean {
+  if (alert?.firing) return false;
+  const moment = asOf(event);
+  // Where both say what they are as of, that alone tells: an older build may end after a newer one.
+  if (moment !== undefined && end !== undefined && moment !== end) return moment < end;
+  if (!alert || alert.resolved_at === null) return false;
   if (event.dedup_key === undefined || event.occurred_at === undefined) return false;
   return Date.parse(event.occurred_at) < new Date(alert.resolved_at).getTime();
 }

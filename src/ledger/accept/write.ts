@@ -3,7 +3,7 @@ import type { Event } from '../../core/event.ts';
 import type { Queryable } from '../db.ts';
 import { digest } from '../identity.ts';
 import type { Arrival } from './arrival.ts';
-import type { InboxRow, Known } from './effect.ts';
+import type { Ended, InboxRow, Known } from './effect.ts';
 
 /** Stands between two events in one argument: a control character, which JSON never holds as it is. */
 const BETWEEN = '\x1e';
@@ -41,12 +41,19 @@ const EVENTS = {
         where events.id = t.id and events.source = t.source and $3::text is not null returning events.seq, events.source, events.id`,
 } as const;
 
+/** The door holds the locks of these fingerprints. */
+const ENDS = `, n as (
+       insert into ended (fingerprint, as_of) select fingerprint, as_of from unnest($35::text[], $36::timestamptz[]) t(fingerprint, as_of)
+       on conflict (fingerprint) do update set as_of = greatest(ended.as_of, excluded.as_of), at = now()
+     )`;
+
 export async function write(
   tx: Queryable,
   arrivals: Arrival[],
   { policies, decisions, decided, day }: Named,
   rows: InboxRow[],
   known: Known[],
+  ended: Ended,
   events: keyof typeof EVENTS = 'new',
 ): Promise<void> {
   const alerts = known.filter(({ by, heard }) => by && !heard);
@@ -71,7 +78,7 @@ export async function write(
          from unnest($30::text[], $31::text[], $32::text[], $33::text[], $34::timestamptz[]) h(source, id, key, fingerprint, expires_at)
               join e on e.source = h.source and e.id = h.id
         where alerts.key = h.key and alerts.fingerprint = h.fingerprint and alerts.current
-     )
+     )${ended.size > 0 ? ENDS : ''}
      insert into alerts (key, fingerprint, incident, status, severity, title, service, count, first_at, last_at, resolved_at, expires_at, event, inhibits, labels)
      select a.key, a.fingerprint, o.id, case when a.firing then 'firing' else 'resolved' end, a.severity, a.title, a.service, a.count, coalesce(a.first_at, now()),
             now(), a.resolved_at, a.expires_at, e.seq, a.labels is not null, coalesce(a.labels::jsonb, '{}')
@@ -119,6 +126,7 @@ export async function write(
       heard.map(({ key }) => key),
       heard.map(({ fingerprint }) => fingerprint),
       heard.map(({ expires_at }) => iso(expires_at)),
+      ...(ended.size > 0 ? [[...ended.keys()], [...ended.values()].map((end) => new Date(end).toISOString())] : []),
     ],
   );
 }
