@@ -60,6 +60,16 @@ async function closed(status = 'delivered'): Promise<string> {
   return batch.incident;
 }
 
+describe('what is known of the ends of builds', () => {
+  it('goes as events do, counted from the last end', async () => {
+    await ledger.query(`insert into ended (fingerprint, as_of) values ('f', '2020-01-01')`);
+    await sweptAfter(89);
+    expect(await rowsOf('ended')).toEqual({ ended: 1 });
+    await sweptAfter(91);
+    expect(await rowsOf('ended')).toEqual({ ended: 0 });
+  });
+});
+
 describe('a closed incident', () => {
   it('stays whole for its time, and goes whole after it, with its event and the decision', async () => {
     const id = await closed();
