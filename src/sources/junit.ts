@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Event, Json, Labels, Link } from '../core/event.ts';
 import { inWords } from '../core/time.ts';
-import { type FailedTest, type Report, reportIn } from './junit/report.ts';
+import { type FailedTest, REPORT_MAX_BYTES, type Report, reportIn } from './junit/report.ts';
 import {
   addressTokenField,
   bytesOf,
@@ -59,6 +59,7 @@ export const junit = defineSource({
   setup:
     'Let the build upload its report with curl --data-binary @report.xml, and say in the address whose it is: ?repository=owner/name&branch=…&commit=…&pull_request=…&run_url=…, or in headers such as X-Tocsin-Repository.',
   config,
+  max_bytes: REPORT_MAX_BYTES,
   verify: (_raw, headers, { token }, _now, query) => refuseWithoutToken(headers, token, query),
 
   /** By its beginning: curl calls whatever it sends a form. */

@@ -43,7 +43,7 @@ export interface Source<
     now: Date,
     query?: Query | undefined,
   ): string | undefined;
-  /** How much its senders may send at once, where that is more than the usual 5 MB. */
+  /** How much its senders may send at once, where that is not the usual 5 MB. */
   max_bytes?: number;
   /** The JSON within the body, for senders that may wrap it; never throws. Absent: the body is the JSON. */
   unwrap?(raw: Buffer, headers: Headers): Buffer;

@@ -316,6 +316,7 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
     ...posted,
     entry: `token: ${TOKEN('junit')}`,
     secret: TOKEN('junit'),
+    most: 2.5 * MB,
     message: ([trouble = 0]) => ({
       path: `/v1/sources/junit?repository=${serviceOf(trouble)}&branch=${nameOf(trouble)}&run_id=${nameOf(trouble)}`,
       headers: { 'content-type': 'application/xml' },
