@@ -84,7 +84,7 @@ export const notify = ({ ledger, wake }: Pick<Deps, 'ledger' | 'wake'>): Endpoin
       answers: { 200: { about: 'Acknowledged, now or before', schema: Acked } },
       also: [404, 409],
       async handle({ body, caller, request_id, signal }) {
-        const asked = body.id ?? body.eventId ?? body.event_id;
+        const asked = (body.id ?? body.eventId ?? body.event_id)?.toWellFormed();
         if (asked === undefined) throw new Problem('invalid', 'name the event in id');
         const who = actorOf(caller, request_id, body.by);
         const direct = await command(ledger, asked, { kind: 'ack' }, who);

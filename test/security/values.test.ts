@@ -4,6 +4,7 @@ import { channels, writers } from '../../src/channels/index.ts';
 import { fromText } from '../../src/config/load.ts';
 import { sources } from '../../src/sources/index.ts';
 import { type Api, pick, startApi } from '../http/harness.ts';
+import { claimAll } from '../support/ledger.ts';
 
 const CONFIG = `
 integrations: { terminal: { type: stdout } }
@@ -16,10 +17,13 @@ sources:
 let api: Api;
 beforeAll(async () => {
   api = await startApi({ config: fromText(CONFIG, 'the tests', {}, { channels, writers, sources }) });
+  // As the relay would: a door that opens an incident waits a moment for it.
+  api.ledger.onWake(() => void claimAll(api.ledger));
   const kept = { name: 'kept', type: 'webhook', config: { url: 'https://example.com/x' } };
   await api.call('POST', '/v1/integrations', { key: api.keys.admin, body: kept });
 });
 afterAll(async () => {
+  await claimAll(api.ledger);
   await api.stop();
 });
 
@@ -149,7 +153,10 @@ describe('a text', () => {
           body: withText(base, text, SURROGATE),
         });
         expect(answer.status, `${path} ${fieldOf(text)} ${answer.text}`).toBeLessThan(500);
-        expect(answer.text.isWellFormed() && !/\\ud[89ab]/i.test(answer.text)).toBe(true);
+        expect(
+          answer.text.isWellFormed() && !/\\ud[89ab]/i.test(answer.text),
+          `${path} ${fieldOf(text)} ${answer.text}`,
+        ).toBe(true);
       }
     }
     const { text } = await api.call('GET', `/v1/incidents/${incident}`, { key: api.keys.operator });
