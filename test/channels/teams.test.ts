@@ -74,6 +74,19 @@ describe('a card', () => {
     expect(fake.runs[0]?.faults).toEqual([]);
   });
 
+  it.each([
+    [
+      'https://grafana.example.com/explore?left={"a":[1]}|b',
+      'https://grafana.example.com/explore?left=%7B%22a%22:%5B1%5D%7D%7Cb',
+    ],
+    ['https://example.com/100%/a%20b?q=^#c#d', 'https://example.com/100%25/a%20b?q=%5E#c%23d'],
+    ['http://[::1]:3000/x', 'http://[::1]:3000/x'],
+    ['mailto:on-call@example.com?subject=a|b', 'mailto:on-call@example.com?subject=a%7Cb'],
+  ])('opens %s by an address that is one to the schema of cards', async (url, href) => {
+    expect(await tell(sampleNotice({ links: [{ title: 'Link', url }] }))).toEqual({ kind: 'delivered' });
+    expect(fake.runs[0]?.card.actions).toContainEqual({ type: 'Action.OpenUrl', title: 'Link', url: href });
+  });
+
   it('shows every text as it is: no field of it knows Markdown', async () => {
     const trick = '[Acknowledge](https://evil.example) **now** <at>everyone</at>';
     await tell(sampleNotice({ headline: trick, lines: [trick], incident: { title: `${trick}!` } }));

@@ -219,9 +219,25 @@ function actions({ answers = [], incident, links }: Notice, max: number): OpenUr
   ];
   return wanted
     .flatMap(({ title, url }): OpenUrl[] => {
-      const href = safeLink(url);
+      const safe = safeLink(url);
+      const href = safe === undefined ? undefined : uriOf(safe);
       if (href === undefined || href.length > URL_MAX) return [];
       return [{ type: 'Action.OpenUrl', title: plain(oneLine(title) || href, ACTION_TITLE_MAX), url: href }];
     })
     .slice(0, max);
+}
+
+/**
+ * As RFC 3986 has it, which is what the schema of Adaptive Cards asks of an address: browsers leave `|`, `{`, a lone `%`
+ * and others as they are. Brackets stay in the host alone, around an IPv6 address.
+ */
+function uriOf(href: string): string {
+  const [, origin = '', path = '', fragment = ''] = /^([a-z]+:(?:\/\/[^/?#]*)?)([^#]*)(?:#(.*))?$/.exec(href) ?? [];
+  const written = (text: string): string =>
+    text.replace(
+      /%(?![\dA-Fa-f]{2})|[^\w.~:/?@!$&'()*+,;=%-]/g,
+      (found) => `%${found.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+    );
+  const host = origin.split(/([[\]])/).map((part) => (/^[[\]]$/.test(part) ? part : written(part)));
+  return `${host.join('')}${written(path)}${fragment === '' ? '' : `#${written(fragment)}`}`;
 }

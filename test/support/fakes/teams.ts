@@ -1,5 +1,7 @@
 /** A workflow of Power Automate before Teams: it takes nearly everything, and its run fails where Teams would refuse the card. */
-import { Ajv } from 'ajv';
+import { readFileSync } from 'node:fs';
+import { Ajv, type AnySchemaObject } from 'ajv';
+import formats from 'ajv-formats';
 import { type Answer, createRecorder, type Hit, type Recorder, type Reply, startHttpFake } from './recorder.ts';
 
 /** https://learn.microsoft.com/connectors/teams/#known-issues-and-limitations-with-actions: about 28 KB with all its markup. */
@@ -61,6 +63,9 @@ export async function startFakeTeams(): Promise<FakeTeams> {
         'The input body for trigger manual did not match its schema definition.',
       );
     const card = ((body.attachments as Part[])[0]?.content ?? {}) as Part;
+    const misfit = misfitOf(body, card);
+    // A workflow would take it, and its run would fail where no test looks: so it is refused here.
+    if (misfit !== undefined) return refused(400, 'TriggerInputSchemaMismatch', misfit);
     runs.add({ body, card, faults: faultsOf(body), all: textsOf(card).join('\n') });
     return { status: 202 };
   });
@@ -99,75 +104,24 @@ function textsOf(value: unknown): string[] {
   );
 }
 
-const text = { type: 'string', minLength: 1 };
-const strict = (type: string, required: string[], properties: Part): Part => ({
-  type: 'object',
-  required: ['type', ...required],
-  additionalProperties: false,
-  properties: { type: { const: type }, ...properties },
-});
-const element = { spacing: { enum: ['Default', 'None', 'Small', 'Medium', 'Large', 'ExtraLarge', 'Padding'] } };
-const one = (...of: Part[]): Part => ({
-  type: 'object',
-  discriminator: { propertyName: 'type' },
-  required: ['type'],
-  oneOf: of,
-});
+/** Microsoft's own schema of a card, reduced to what Tocsin's cards have: test/samples/schemas/teams. */
+const PUBLISHED = JSON.parse(
+  readFileSync(new URL('../../samples/schemas/teams/adaptive-card-1.4.json', import.meta.url), 'utf8'),
+) as AnySchemaObject;
+const ajv = new Ajv({ strict: false });
+formats.default(ajv);
+const isCard = ajv.compile(PUBLISHED);
 
-/**
- * The elements of Adaptive Cards that Tocsin uses, as https://adaptivecards.io/explorer describes them at version 1.4: an
- * element or a field that is not here would have to be looked up, and added, first.
- */
-const RICH_TEXT = strict('RichTextBlock', ['inlines'], {
-  ...element,
-  inlines: {
-    type: 'array',
-    minItems: 1,
-    items: strict('TextRun', ['text'], {
-      text,
-      weight: { enum: ['Default', 'Lighter', 'Bolder'] },
-      size: { enum: ['Default', 'Small', 'Medium', 'Large', 'ExtraLarge'] },
-      isSubtle: { type: 'boolean' },
-    }),
-  },
-});
-const CARD = strict('AdaptiveCard', ['version', 'body'], {
-  $schema: { const: 'http://adaptivecards.io/schemas/adaptive-card.json' },
-  version: { const: '1.4' },
-  fallbackText: text,
-  body: {
-    type: 'array',
-    minItems: 1,
-    items: one(
-      RICH_TEXT,
-      strict('Container', ['items'], {
-        ...element,
-        style: { enum: ['default', 'emphasis', 'good', 'attention', 'warning', 'accent'] },
-        bleed: { type: 'boolean' },
-        items: { type: 'array', minItems: 1, items: RICH_TEXT },
-      }),
-    ),
-  },
-  // A workflow's card has no bot behind it: Action.Submit and Action.Execute lead nowhere.
-  actions: {
-    type: 'array',
-    minItems: 1,
-    maxItems: ACTIONS_MAX,
-    items: strict('Action.OpenUrl', ['title', 'url'], {
-      title: text,
-      url: { type: 'string', pattern: '^(https?|mailto):' },
-    }),
-  },
-  msteams: { type: 'object', additionalProperties: false, properties: { width: { const: 'Full' } } },
-});
-const isMessage = new Ajv({ allErrors: true, discriminator: true }).compile({
+const list = { type: 'array', minItems: 1 };
+const text = { type: 'string', minLength: 1 };
+/** What the schema does not say: the envelope, what may not be empty, and what Teams shows of a workflow's card. */
+const isMessage = ajv.compile({
   type: 'object',
   required: ['type', 'attachments'],
   properties: {
     type: { const: 'message' },
     attachments: {
-      type: 'array',
-      minItems: 1,
+      ...list,
       maxItems: 1,
       items: {
         type: 'object',
@@ -176,18 +130,47 @@ const isMessage = new Ajv({ allErrors: true, discriminator: true }).compile({
         properties: {
           contentType: { const: 'application/vnd.microsoft.card.adaptive' },
           contentUrl: { const: null },
-          content: CARD,
+          content: {
+            type: 'object',
+            required: ['type', 'version', 'body'],
+            properties: {
+              $schema: { const: 'http://adaptivecards.io/schemas/adaptive-card.json' },
+              version: { const: '1.4' },
+              fallbackText: text,
+              body: {
+                ...list,
+                items: { properties: { items: list, inlines: { ...list, items: { properties: { text } } } } },
+              },
+              // A workflow's card has no bot behind it: Action.Submit and Action.Execute lead nowhere.
+              actions: {
+                ...list,
+                maxItems: ACTIONS_MAX,
+                items: { required: ['title'], properties: { title: text, url: { pattern: '^(https?|mailto):' } } },
+              },
+            },
+          },
         },
       },
     },
   },
 });
+const hasFullWidth = ajv.compile({
+  type: 'object',
+  additionalProperties: false,
+  properties: { width: { const: 'Full' } },
+});
+
+/** Why this is no message with a card that Teams would show; undefined for one that is. */
+function misfitOf(body: Part, { msteams = {}, ...card }: Part): string | undefined {
+  if (!isMessage(body)) return ajv.errorsText(isMessage.errors, { dataVar: 'message' });
+  if (!isCard(card)) return ajv.errorsText(isCard.errors, { dataVar: 'card' });
+  // Teams' own addition, which the schema of Adaptive Cards does not know.
+  return hasFullWidth(msteams) ? undefined : ajv.errorsText(hasFullWidth.errors, { dataVar: 'msteams' });
+}
 
 /** What lets the workflow's run fail after it has been accepted. */
 function faultsOf(body: Part): string[] {
-  const faults = isMessage(body)
-    ? []
-    : (isMessage.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+  const faults: string[] = [];
   const written = JSON.stringify(body);
   for (const encoding of ['utf8', 'utf16le'] as const) {
     const size = Buffer.byteLength(written, encoding);
