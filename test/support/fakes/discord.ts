@@ -1,4 +1,7 @@
 /** A Discord that refuses what Discord refuses: one webhook, its messages, their edits, the threads of its channel. */
+import { readFileSync } from 'node:fs';
+import { Ajv, type AnySchemaObject, type ValidateFunction } from 'ajv';
+import formats from 'ajv-formats';
 import { type Answer, createRecorder, type Hit, type Recorder, type Reply, startHttpFake } from './recorder.ts';
 
 // https://docs.discord.com/developers/resources/message#embed-object-embed-limits and …/resources/webhook#execute-webhook
@@ -13,6 +16,16 @@ const FOOTER_MAX = 2_048;
 const TOTAL_MAX = 6_000;
 const COLOUR_MAX = 0xffffff;
 const THREAD_NAME_MAX = 100;
+
+/** Discord's own description of the bodies, reduced to what Tocsin sends: test/samples/schemas/discord. */
+const PUBLISHED = JSON.parse(
+  readFileSync(new URL('../../samples/schemas/discord/webhook.json', import.meta.url), 'utf8'),
+) as AnySchemaObject;
+const ajv = new Ajv({ strict: false, allowUnionTypes: true });
+formats.default(ajv);
+const bodyOf = (name: string): ValidateFunction => ajv.compile({ ...PUBLISHED, $ref: `#/components/schemas/${name}` });
+const isNewMessage = bodyOf('IncomingWebhookRequestPartial');
+const isEdit = bodyOf('IncomingWebhookUpdateRequestPartial');
 
 const WEBHOOK_ID = '123456789012345678';
 const CHANNEL_ID = '1100000000000000001';
@@ -95,7 +108,7 @@ export async function startFakeDiscord({
       return refused(400, 220002, 'Webhooks posted to forum channels cannot have both a thread_name and thread_id');
     if (!forum && name !== undefined) return refused(400, 220003, 'Webhooks can only create threads in forum channels');
     if (wanted !== undefined && !threads.has(wanted)) return refused(404, 10003, 'Unknown Channel');
-    const problem = problemOf(body);
+    const problem = problemOf(body) ?? misfitOf(isNewMessage, body);
     if (problem) return problem;
     const id = nextId();
     if (name !== undefined) threads.set(id, String(name));
@@ -115,7 +128,7 @@ export async function startFakeDiscord({
     const post = posts.items.find((one) => one.id === id);
     if (!post || post.thread !== (hit.query.get('thread_id') ?? undefined))
       return refused(404, 10008, 'Unknown Message');
-    const problem = problemOf(body);
+    const problem = problemOf(body) ?? misfitOf(isEdit, body);
     if (problem) return problem;
     Object.assign(post, contentOf(body), { edits: post.edits + 1 });
     posts.changed();
@@ -197,6 +210,12 @@ function contentOf(body: Part): Pick<DiscordPost, 'content' | 'embeds' | 'pings'
   ];
   return { content, embeds, pings, all: [content, ...texts(embeds)].join('\n') };
 }
+
+/** The refusal of what the published description does not allow. */
+const misfitOf = (validate: ValidateFunction, body: Part): Reply | undefined =>
+  validate(body)
+    ? undefined
+    : invalid({ _errors: [{ code: 'SCHEMA', message: ajv.errorsText(validate.errors, { dataVar: 'body' }) }] });
 
 /** What Discord would refuse the message for, or undefined. */
 function problemOf(body: Part): Reply | undefined {
