@@ -1,8 +1,20 @@
 /** A Twilio that refuses what Twilio refuses: credentials, numbers, opt-outs, lengths; it keeps what it took and lists it. */
+import { readFileSync } from 'node:fs';
+import { Ajv, type AnySchemaObject } from 'ajv';
+import formats from 'ajv-formats';
 import { type Answer, createRecorder, type Hit, type Recorder, type Reply, startHttpFake } from './recorder.ts';
 
 /** https://www.twilio.com/docs/api/errors/21617 */
 const BODY_MAX = 1_600;
+/** Twilio's own description of the form, reduced to what Tocsin sends: test/samples/schemas/twilio. */
+const PUBLISHED = JSON.parse(
+  readFileSync(new URL('../../samples/schemas/twilio/create-message.json', import.meta.url), 'utf8'),
+) as AnySchemaObject;
+// `phone-number` is Twilio's own word, and From may be a name besides: numbers are looked into below.
+const ajv = new Ajv({ strict: false, formats: { 'phone-number': true } });
+formats.default(ajv);
+const isForm = ajv.compile(PUBLISHED);
+
 const E164 = /^\+[1-9]\d{6,14}$/;
 
 export interface ShortMessageSent {
@@ -67,6 +79,10 @@ export async function startFakeTwilio(): Promise<FakeTwilio> {
       return twilioError(400, 21617, 'The concatenated message body exceeds the 1600 character limit.');
     if (callback !== null && !URL.canParse(callback))
       return twilioError(400, 21609, 'The StatusCallback URL is not valid');
+    const fields = [...form.keys()];
+    if (new Set(fields).size !== fields.length) return twilioError(400, 20001, 'a field of the form is there twice');
+    if (!isForm(Object.fromEntries(form)))
+      return twilioError(400, 20001, ajv.errorsText(isForm.errors, { dataVar: 'form' }));
     if (optedOut.has(to)) return twilioError(400, 21610, 'Attempt to send to unsubscribed recipient');
     const message: ShortMessageSent = {
       sid: `SM${String(sent.items.length + 1).padStart(32, '0')}`,
