@@ -1,0 +1,140 @@
+/** Every golden payload against what its vendor has published: schemas in the fakes, types of the vendors' own clients. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { ChatPostMessageArguments } from '@slack/web-api';
+import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest';
+import type { SlackMessage } from '../../src/core/blocks.ts';
+import { type FakeDiscord, startFakeDiscord } from '../support/fakes/discord.ts';
+import { type FakeTeams, startFakeTeams } from '../support/fakes/teams.ts';
+import { type FakeTwilio, startFakeTwilio } from '../support/fakes/twilio.ts';
+
+const GOLDEN = new URL('../golden/', import.meta.url);
+const goldenOf = (channel: string): string[] =>
+  readdirSync(new URL(`${channel}/`, GOLDEN), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.json'))
+    .sort();
+const read = (channel: string, name: string): Record<string, unknown> =>
+  JSON.parse(readFileSync(new URL(`${channel}/${name}`, GOLDEN), 'utf8')) as Record<string, unknown>;
+const json = { 'content-type': 'application/json' };
+
+describe('Teams, by the schema of Adaptive Cards 1.4', () => {
+  let fake: FakeTeams;
+  beforeAll(async () => {
+    fake = await startFakeTeams();
+  });
+  afterAll(() => fake.close());
+  const post = (body: unknown) =>
+    fetch(fake.workflowUrl, { method: 'POST', headers: json, body: JSON.stringify(body) }).then(({ status }) => status);
+
+  it.each(goldenOf('teams'))('takes the card %s', async (name) => {
+    expect(await post(read('teams', name))).toBe(202);
+  });
+
+  it('refuses an element, a field and a word that the schema does not have', async () => {
+    const card = (more: object, run: object = {}) => ({
+      type: 'message',
+      attachments: [
+        {
+          contentType: 'application/vnd.microsoft.card.adaptive',
+          content: {
+            type: 'AdaptiveCard',
+            version: '1.4',
+            body: [{ type: 'RichTextBlock', inlines: [{ type: 'TextRun', text: 'a', ...run }] }],
+            ...more,
+          },
+        },
+      ],
+    });
+    expect(await post(card({}))).toBe(202);
+    expect(await post(card({ body: [{ type: 'Paragraph', text: 'a' }] }))).toBe(400);
+    expect(await post(card({ footer: 'a' }))).toBe(400);
+    expect(await post(card({}, { size: 'Huge' }))).toBe(400);
+    expect(await post(card({ actions: [{ type: 'Action.OpenUrl', title: 'a', url: 'https://a.example/|' }] }))).toBe(
+      400,
+    );
+  });
+});
+
+describe('Discord, by its own description of its API', () => {
+  let fake: FakeDiscord;
+  beforeAll(async () => {
+    fake = await startFakeDiscord();
+  });
+  afterAll(() => fake.close());
+  const send = async (method: string, path: string, body: unknown) => {
+    const response = await fetch(`${fake.webhookUrl.replace('/api/', '/api/v10/')}${path}`, {
+      method,
+      headers: { ...json, 'user-agent': 'DiscordBot (https://tocsin.invalid, 1)' },
+      body: JSON.stringify(body),
+    });
+    return { status: response.status, text: await response.text() };
+  };
+
+  it.each(goldenOf('discord'))('takes the message %s, and an edit to it', async (name) => {
+    const message = read('discord', name);
+    const posted = await send('POST', '?wait=true', message);
+    expect(posted).toMatchObject({ status: 200 });
+    const { id } = JSON.parse(posted.text) as { id: string };
+    expect(await send('PATCH', `/messages/${id}`, message)).toMatchObject({ status: 200 });
+  });
+
+  it.each([
+    { content: 'a', colour: 'red' },
+    { content: 'a', embeds: [{ title: 7 }] },
+    { content: 'a', embeds: [{ fields: [{ name: 'a', value: 'b', inline: 'yes' }] }] },
+    { content: 'a', allowed_mentions: { parse: ['nobody'] } },
+    { content: 'a', embeds: [{ timestamp: '2026-01-15' }] },
+  ])('refuses %j', async (message) => {
+    expect((await send('POST', '', message)).status).toBe(400);
+  });
+
+  it('gives an edit no name of a thread', async () => {
+    const { text } = await send('POST', '?wait=true', { content: 'a' });
+    const { id } = JSON.parse(text) as { id: string };
+    expect((await send('PATCH', `/messages/${id}`, { content: 'b', thread_name: 'c' })).status).toBe(400);
+  });
+});
+
+describe('Twilio, by its own description of its API', () => {
+  let fake: FakeTwilio;
+  beforeAll(async () => {
+    fake = await startFakeTwilio();
+  });
+  afterAll(() => fake.close());
+  const send = (form: Record<string, string>) =>
+    fetch(`${fake.apiUrl}/2010-04-01/Accounts/${fake.account}/Messages.json`, {
+      method: 'POST',
+      headers: {
+        authorization: `Basic ${Buffer.from(`${fake.account}:${fake.authToken}`).toString('base64')}`,
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+      body: new URLSearchParams({ To: '+15551234567', From: fake.number, ...form }).toString(),
+    }).then(({ status }) => status);
+
+  it.each(goldenOf('sms'))('takes the message %s', async (name) => {
+    expect(await send({ Body: String(read('sms', name).body) })).toBe(201);
+  });
+
+  it('refuses a field that its description does not have, and an address that is none', async () => {
+    expect(await send({ Body: 'a', Urgency: 'high' })).toBe(400);
+    expect(await send({ Body: 'a', StatusCallback: 'mailbox' })).toBe(400);
+  });
+});
+
+type Blocks<T> = T extends { blocks?: (infer Block)[] } ? Block : never;
+/** The client takes any `type` besides, for blocks that are newer than it: those are left out, or everything would fit. */
+type Known<Block> = Block extends { type: infer Type } ? (string extends Type ? never : Block) : never;
+type SlackBlock = Known<Blocks<ChatPostMessageArguments>>;
+type OurBlock = SlackMessage['blocks'][number] | SlackMessage['attachments'][number]['blocks'][number];
+/** Names of fields that Slack's block of the same type does not have. */
+type Foreign<Block> = Block extends { type: infer Type }
+  ? Exclude<keyof Block, keyof Extract<SlackBlock, { type: Type }>>
+  : never;
+
+describe('Slack, by the types of its own client', () => {
+  it('knows every block that the rendering can make: tsc says so', () => {
+    expectTypeOf<OurBlock>().toExtend<SlackBlock>();
+    expectTypeOf<Foreign<OurBlock>>().toBeNever();
+    expectTypeOf<{ type: 'section'; text: string }>().not.toExtend<SlackBlock>();
+    expectTypeOf<Foreign<{ type: 'section'; texts: string }>>().toEqualTypeOf<'texts'>();
+  });
+});
