@@ -55,7 +55,7 @@ const MEANINGS: readonly [RegExp, string][] = [
   ],
   // With TLS 1.3 a server refuses after the handshake: what we sent meanwhile may fail before its reason is read (seen).
   [
-    /BrokenPipe|ConnectionReset/,
+    /BrokenPipe|Connection(?:Reset|Aborted)|UnexpectedEof|IncompleteMessage|ChannelClosed|connection closed/,
     'it closed the connection; perhaps it asks for a client certificate (TEMPORAL_TLS_CLIENT_CERT_PATH, TEMPORAL_TLS_CLIENT_KEY_PATH)',
   ],
   [/InvalidContentType|CorruptMessage/, 'it does not speak TLS'],
