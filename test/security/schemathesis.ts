@@ -59,7 +59,10 @@ api.ledger.onWake(() => {
 });
 const args = ['--config-file', CONFIG, 'run', `${api.url}/openapi.json`, '--seed', SEED, ...process.argv.slice(2)];
 const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, TOCSIN_KEY: api.keys.admin } });
-const late = setTimeout(() => child.kill('SIGTERM'), LIMIT_MS);
+const late = setTimeout(() => {
+  process.stdout.write(`\nschemathesis is ended: it was not done after ${LIMIT_MS / 1_000} s\n`);
+  child.kill('SIGTERM');
+}, LIMIT_MS);
 const code = await new Promise<number>((resolve) => child.once('close', (ended) => resolve(ended ?? 1)));
 clearTimeout(late);
 for (const line of api.logged.filter((one) => /"level":"(?:error|fatal)"/.test(one))) process.stdout.write(line);

@@ -56,6 +56,9 @@ describe('an alert', () => {
       'runbook_url',
       'severity',
     ]);
+    expect(problems('alert', { source: 's', name: 'n', runbook_url: { url: 'https://x.example.com' } })).toEqual([
+      'runbook_url',
+    ]);
     expect(problems('alert', { source: 's' })).toEqual(['title']);
     expect(problems('alert', 'x')).toEqual(['']);
   });

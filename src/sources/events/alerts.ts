@@ -143,7 +143,7 @@ function rewritten(given: Fields, spellings: Spellings, used: readonly string[] 
 function withRunbook(given: Fields, spellings: Spellings) {
   const { runbook_url: url } = given;
   const { links = [] } = given;
-  if (typeof url !== 'string' || url === '' || !Array.isArray(links)) return rewritten(given, spellings);
+  if (url == null || url === '' || !Array.isArray(links)) return rewritten(given, spellings);
   const { body, names } = rewritten(given, spellings, ['runbook_url']);
   names.set(`links[${links.length}].url`, 'runbook_url');
   return { body: { ...body, links: [...links, { title: 'Runbook', url }] } as Fields, names };
@@ -163,6 +163,11 @@ const common = {
   user: text('Who it is about; also user_id.'),
   runbook_url: text('Shown as a link.'),
 };
+/** One of these says what it is. */
+const named = ['title', 'name', 'message'].map((name) => ({
+  required: [name],
+  properties: { [name]: { type: 'string' as const, pattern: '\\S' } },
+}));
 
 /** What is not named here is kept with the event as its context. */
 export const AlertBody = z
@@ -173,7 +178,7 @@ export const AlertBody = z
     status: z.enum(['firing', 'resolved']).nullish(),
     dedup_key: text('Also fingerprint. Alerts of a source with the same key are one.'),
   })
-  .meta({ id: 'Alert', anyOf: ['title', 'name', 'message'].map((name) => ({ required: [name] })) });
+  .meta({ id: 'Alert', anyOf: named });
 
 export const IncidentBody = z
   .looseObject({
@@ -181,7 +186,7 @@ export const IncidentBody = z
     type: text('Also incident_type; `incident` unless given.'),
     ...common,
   })
-  .meta({ id: 'NewIncident', anyOf: ['title', 'name', 'message'].map((name) => ({ required: [name] })) });
+  .meta({ id: 'NewIncident', anyOf: named });
 
 export const JobAlertBody = z
   .looseObject({
