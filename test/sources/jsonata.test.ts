@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it, vi } from 'vitest';
 import { fromText, REGISTRY } from '../../src/config/load.ts';
 import type { Event } from '../../src/core/event.ts';
 import { jsonata } from '../../src/sources/jsonata.ts';
@@ -179,6 +180,17 @@ describe('a mapping that would harm', () => {
     expect(event?.body).toContain(problem);
     const { events } = await ask({ each: LEAST }, { name: 'the next one works' });
     expect(events).toHaveLength(1);
+  });
+
+  it('ends nothing but its own thread where that fails while it is being ended', async () => {
+    const terminate = vi.spyOn(Worker.prototype, 'terminate');
+    await told('($f := function($x){ $f($x) }; $f(1))');
+    const [ended] = terminate.mock.contexts as Worker[];
+    terminate.mockRestore();
+    // As the runtime emits it (seen); it would throw here where nobody listens.
+    expect(ended?.emit('error', Object.assign(new Error('out of memory'), { code: 'ERR_WORKER_OUT_OF_MEMORY' }))).toBe(
+      true,
+    );
   });
 
   it('does not hold up the thread that asked', async () => {

@@ -62,9 +62,12 @@ function startedThread(): Worker {
     env: {},
     resourceLimits: HEAP,
   });
-  started.once('exit', () => {
+  const forget = (): void => {
     if (thread === started) thread = undefined;
-  });
+  };
+  // Heard for as long as it lives: one that is being ended may still run out of memory (seen), and an error that nobody
+  // hears ends the whole process.
+  started.on('error', forget).once('exit', forget);
   thread = started;
   return started;
 }
