@@ -1,7 +1,5 @@
-#!/usr/bin/env node
 /** The command line: start everything, only the API, or only a worker; check or import a configuration, check the audit; rotate keys; print the tables. */
 import { parseArgs } from 'node:util';
-import { runCommand } from '../clients/run.ts';
 import { loadConfig } from '../config/load.ts';
 import { createRules } from '../egress/rules.ts';
 import { firstKey } from '../ledger/keys.ts';
@@ -39,10 +37,6 @@ const print = (text: string): void => void process.stdout.write(text);
 const { env } = process;
 
 async function main(): Promise<void> {
-  if (process.argv[2] === 'run') {
-    process.exitCode = await runCommand(process.argv.slice(3));
-    return;
-  }
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {

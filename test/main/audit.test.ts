@@ -152,7 +152,7 @@ describe('tocsin audit export', () => {
 });
 
 describe('tocsin audit, as a command', () => {
-  const cli = fileURLToPath(new URL('../../src/main/cli.ts', import.meta.url));
+  const cli = fileURLToPath(new URL('../../src/main/tocsin.ts', import.meta.url));
   const command = (...args: string[]) =>
     promisify(execFile)(process.execPath, [cli, 'audit', ...args], { env: { ...process.env, ...env }, cwd: folder });
 

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isRunning } from '../../src/temporal/process.ts';
+import { layLedger } from './image.ts';
 
 export interface TocsinProcess {
   url: string;
@@ -28,7 +29,7 @@ export interface StartInput {
   nodeArgs?: readonly string[];
 }
 
-const CLI = fileURLToPath(new URL('../../src/main/cli.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../src/main/tocsin.ts', import.meta.url));
 /** A start takes some seconds: a database, a Temporal, a bundle; on a busy machine more. */
 const START_MS = 90_000;
 
@@ -97,8 +98,9 @@ export function begin(
   };
 }
 
-const launch = ({ stateDir, configPath, key, env = {}, nodeArgs = [] }: StartInput): Part =>
-  begin('start', {
+function launch({ stateDir, configPath, key, env = {}, nodeArgs = [] }: StartInput): Part {
+  layLedger(join(stateDir, 'state', 'ledger'));
+  return begin('start', {
     configPath,
     cwd: stateDir,
     nodeArgs,
@@ -110,6 +112,7 @@ const launch = ({ stateDir, configPath, key, env = {}, nodeArgs = [] }: StartInp
       ...env,
     },
   });
+}
 
 /** Starts it and waits until it says so. Rejects with what it wrote where it ends instead. */
 export async function startTocsin(input: StartInput): Promise<TocsinProcess> {
