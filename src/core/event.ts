@@ -54,7 +54,7 @@ export interface Event {
 export type Times = Pick<Event, 'as_of' | 'occurred_at'>;
 
 /** The state a keyed event speaks of, in milliseconds since 1970; undefined where it does not say, or only the day. */
-export function asOf({ dedup_key, as_of }: Event): number | undefined {
+export function asOf({ dedup_key, as_of }: Pick<Event, 'dedup_key' | 'as_of'>): number | undefined {
   const moment = momentOf(as_of);
   return dedup_key === undefined || Number.isNaN(moment) ? undefined : moment;
 }

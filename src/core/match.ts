@@ -87,9 +87,18 @@ export function matcherOf({ name, op, value }: Omit<Matcher, 'test'>, compile: C
   return { name, op, value, test: op === '=~' ? matches : (actual) => !matches(actual) };
 }
 
+/** Of each matcher once: those of the routes are asked for with every event. */
+const texts = new WeakMap<object, string>();
+
 /** `severity="critical"`: a matcher as it is written. */
-export const matcherText = ({ name, op, value }: Pick<Matcher, 'name' | 'op' | 'value'>): string =>
-  `${CLASSIC_NAME.test(name) ? name : JSON.stringify(name)}${op}${JSON.stringify(value)}`;
+export function matcherText(matcher: Readonly<Pick<Matcher, 'name' | 'op' | 'value'>>): string {
+  const known = texts.get(matcher);
+  if (known !== undefined) return known;
+  const { name, op, value } = matcher;
+  const text = `${CLASSIC_NAME.test(name) ? name : JSON.stringify(name)}${op}${JSON.stringify(value)}`;
+  texts.set(matcher, text);
+  return text;
+}
 
 /** The value a matcher looks at: labels that nobody set, and names like `constructor`, are the empty string. */
 export const labelValue = (labels: Labels, name: string): string =>

@@ -3,6 +3,9 @@ import type { Severity } from './event.ts';
 import type { Policy } from './policy.ts';
 import { inWords } from './time.ts';
 
+/** Of each policy once: a route's own is the same for all its events. */
+const known = new WeakMap<Policy, Map<string, string>>();
+
 /** Who hears of an incident opened now with this severity, and when. `unowned`: why its owner is nobody. */
 export function toldInWords(
   policy: Policy,
@@ -10,6 +13,15 @@ export function toldInWords(
   status: 'firing' | 'resolved',
   unowned = 'the route has no one in notify and no escalation',
 ): string {
+  const texts = known.get(policy) ?? new Map<string, string>();
+  known.set(policy, texts);
+  const name = `${severity} ${status} ${unowned}`;
+  const text = texts.get(name) ?? inWordsOf(policy, severity, status, unowned);
+  texts.set(name, text);
+  return text;
+}
+
+function inWordsOf(policy: Policy, severity: Severity, status: 'firing' | 'resolved', unowned: string): string {
   const { notify, levels, failover, repeat } = policy;
   if (status === 'resolved') {
     return policy.tell_resolved

@@ -104,7 +104,7 @@ function countNames(value: unknown): number {
   let sum = 0;
   for (const [name, inner] of Object.entries(value)) {
     if (name === '__proto__') throw new Problem('bad-request', 'the JSON has a field called __proto__');
-    sum += 1 + countNames(inner);
+    sum += 1 + (typeof inner === 'object' ? countNames(inner) : 0);
   }
   return sum;
 }

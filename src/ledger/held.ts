@@ -4,7 +4,15 @@ import { type OwnedBy, usersAsked } from '../core/owner.ts';
 import { type FiringAlert, type HeldBack, type Routing, type StoredDecision, withReleased } from '../core/route.ts';
 import type { Silence } from '../core/silence.ts';
 import { keysOf, lookUp } from './accept/accept.ts';
-import { type Arrival, arrive, type createPolicyNames, type Quiet } from './accept/arrival.ts';
+import {
+  type Arrival,
+  arrivalOf,
+  arrive,
+  type createPolicyNames,
+  type Decided,
+  type Done,
+  type Quiet,
+} from './accept/arrival.ts';
 import { alertName, take } from './accept/effect.ts';
 import { namedIn, write } from './accept/write.ts';
 import type { Ledger, Queryable } from './db.ts';
@@ -27,7 +35,7 @@ export interface HeldAlert extends Cause {
   /** When it ends by itself: later than its event says, where its sender has only moved the end. */
   expires_at: Date | null;
   sent: Event;
-  decision: Arrival['decision'];
+  decision: StoredDecision & { effects?: Done[] };
 }
 
 export const heldCauses = (db: Queryable): Promise<Cause[]> =>
@@ -127,7 +135,7 @@ export async function releaseHeld(
 const heldOnBy = ({ outcome, route, by, why }: Quiet): Omit<HeldOn, 'id' | 'event'> => ({ outcome, route, by, why });
 
 /** The row's event as if it arrived now, at its own route alone; a route that is no more leaves it to those that take it now. */
-function releasedArrival(row: HeldAlert, arrival: Arrival, now: Date): Arrival {
+function releasedArrival(row: HeldAlert, arrival: Decided, now: Date): Arrival {
   const told = new Set(row.decision.routes.flatMap((taken) => (taken.outcome === 'join' ? [taken.route] : [])));
   const own = arrival.joins.filter(({ route }) => route === row.route);
   const isGone = arrival.decision.routes.every(({ route }) => route !== row.route);
@@ -139,7 +147,7 @@ function releasedArrival(row: HeldAlert, arrival: Arrival, now: Date): Arrival {
   const [first] = joins;
   const taken = arrival.decision.routes.find(({ route }) => route === first?.route);
   const decision: StoredDecision = taken?.outcome === 'join' ? withReleased(stored, row.route, taken, was) : stored;
-  return { ...arrival, joins, quiet: [], decision: { ...decision, ...(effects ? { effects } : {}) } };
+  return arrivalOf({ ...arrival, joins, quiet: [] }, JSON.stringify(decision), effects);
 }
 
 const release = procedure('releaseHeld', async (tx, all: Released[], on: HeldOn[], at: number): Promise<number> => {
@@ -168,7 +176,7 @@ const release = procedure('releaseHeld', async (tx, all: Released[], on: HeldOn[
     arrival.joins = joins;
     return take(arrival, alerts, now, ended);
   });
-  await write(tx, arrivals, namedIn(arrivals, now), rows, [...alerts.values()], new Map(), 'kept');
+  await write(tx, arrivals, null, namedIn(arrivals, now), rows, [...alerts.values()], new Map());
   await tx.query('delete from held where id = any($1::bigint[])', [released.map(({ id }) => id)]);
   return released.length;
 });

@@ -9,10 +9,10 @@ import { firingInhibitors } from '../inhibitors.ts';
 import { procedure } from '../procedure.ts';
 import { activeSilences } from '../silences.ts';
 import { announce } from '../steps.ts';
-import { type Arrival, arrive, createPolicyNames } from './arrival.ts';
+import { type Arrival, arrivalOf, arrive, createPolicyNames, type Decided } from './arrival.ts';
 import { alertName, type Ended, fingerprintIn, type HeldRow, holdBack, type Known, take } from './effect.ts';
 import { forgetEnded, keepHeld } from './held.ts';
-import { namedIn, write } from './write.ts';
+import { BETWEEN, namedIn, write } from './write.ts';
 
 export interface Accepted {
   id: string;
@@ -30,12 +30,39 @@ export function createAccept(ledger: Ledger, routing: Routing, ownedBy?: OwnedBy
     const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
     const users = usersAsked(events, routing);
     const owned = users.length > 0 ? await ownedBy?.(users) : undefined;
-    const arriveAll = (inhibitors: readonly FiringAlert[]): Arrival[] =>
+    const arriveAll = (inhibitors: readonly FiringAlert[]): Decided[] =>
       events.map((event) => arrive(event, routing, inhibitors, now, policyOf, { owned, silences }));
     const arrivals = arriveAll(firing);
     const inhibitors = withThese(firing, arrivals, routing);
-    return accept(ledger, inhibitors === firing ? arrivals : arriveAll(inhibitors), now.getTime());
+    const sent = inhibitors === firing ? arrivals : arriveAll(inhibitors);
+    return accept(ledger, ...packed(sent), now.getTime());
   };
+}
+
+/** An arrival on its way: of its decision only the place in the list of all. */
+type Sent = Omit<Arrival, 'decision'> & { decision: number };
+
+/** What is alike goes once, and events as the texts they are kept as: half of what it cost to take them apart there and write them again. */
+function packed(all: Decided[]): [sent: Sent[], decisions: string[], texts: string] {
+  const places = new Map<string, number>();
+  const sent = all.map((one): Sent => {
+    const decision = JSON.stringify(one.decision);
+    const place = places.get(decision) ?? places.size;
+    places.set(decision, place);
+    return { ...arrivalOf(one, ''), decision: place };
+  });
+  return [sent, [...places.keys()], all.map(({ event }) => textOf(event)).join(BETWEEN)];
+}
+
+/** What no text of Postgres holds: NUL, and half a surrogate pair, which JSON.stringify writes as escapes. */
+const NO_TEXT = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
+
+/** Throws for what could be written but never read: the column keeps the text as it is, and looks into it only then. */
+function textOf(event: Event): string {
+  const text = JSON.stringify(event);
+  if (text.includes('\\u') && NO_TEXT.test(text))
+    throw new Error('an event holds what no text can: NUL or a lone surrogate');
+  return text;
 }
 
 /**
@@ -45,7 +72,7 @@ export function createAccept(ledger: Ledger, routing: Routing, ownedBy?: OwnedBy
  */
 function withThese(
   firing: readonly FiringAlert[],
-  arrivals: readonly Arrival[],
+  arrivals: readonly Decided[],
   { inhibitions }: Routing,
 ): readonly FiringAlert[] {
   const all = [...firing];
@@ -59,8 +86,10 @@ function withThese(
   return all.length === firing.length ? firing : all;
 }
 
-const accept = procedure('accept', async (tx, all: Arrival[], at: number): Promise<Accepted[]> => {
+type Accept = [sent: Sent[], decisions: string[], texts: string, at: number];
+const accept = procedure('accept', async (tx, ...[sent, decisions, texts, at]: Accept): Promise<Accepted[]> => {
   const now = new Date(at);
+  const all = sent.map((one): Arrival => ({ ...one, decision: decisions[one.decision] ?? '{}' }));
   // Before the alerts are read and the keys are locked: whoever releases a held alert has its row first, and then the alert.
   await forgetEnded(tx, all);
   await joinResolves(tx, all);
@@ -74,11 +103,19 @@ const accept = procedure('accept', async (tx, all: Arrival[], at: number): Promi
     holdBack(arrival, alerts, held, ended);
     return take(arrival, alerts, now, ended);
   });
-  await write(tx, arrivals, namedIn(arrivals, now), rows, [...alerts.values()], endsIn(arrivals, ended));
+  const own = arrivals.length === all.length ? texts : textsOf(arrivals, all, texts);
+  await write(tx, arrivals, own, namedIn(arrivals, now), rows, [...alerts.values()], endsIn(arrivals, ended));
   await keepHeld(tx, [...held.values()]);
   announce('accept.written');
   return answers;
 });
+
+/** The texts of those that are new. */
+function textsOf(arrivals: readonly Arrival[], all: readonly Arrival[], texts: string): string {
+  const isNew = new Set(arrivals);
+  const each = texts.split(BETWEEN);
+  return each.filter((_, at) => isNew.has(all[at] as Arrival)).join(BETWEEN);
+}
 
 /** The alerts about which an event says what it is as of. */
 const datedIn = (all: Arrival[]): string[] => [

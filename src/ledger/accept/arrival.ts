@@ -28,11 +28,26 @@ export interface Quiet {
   join: Pick<Join, 'key' | 'severity'>;
 }
 
+/** What the ledger's side asks of an event. The rest of it goes there as a text, which nobody reads on the way. */
+export type Facts = Pick<
+  Event,
+  'source' | 'id' | 'type' | 'status' | 'title' | 'service' | 'dedup_key' | 'occurred_at' | 'as_of' | 'expires_at'
+>;
+
+export interface Done {
+  route: string;
+  key: string;
+  effect: Effect;
+}
+
 /** An event with what the routing says of it: all that the ledger's side needs, and JSON. */
 export interface Arrival {
-  event: Event;
+  event: Facts;
   fingerprint: string;
-  decision: StoredDecision & { effects?: { route: string; key: string; effect: Effect }[] };
+  /** A StoredDecision, as JSON. */
+  decision: string;
+  /** What it does to which incident; where it was kept before, after what it did then. */
+  effects: Done[];
   joins: Join[];
   /** What it would join, were it not held back. */
   quiet: Quiet[];
@@ -45,6 +60,9 @@ export interface NamedPolicy {
   id: string;
   text: string;
 }
+
+/** An arrival as it was decided, whole. */
+export type Decided = Omit<Arrival, 'event' | 'decision' | 'effects'> & { event: Event; decision: StoredDecision };
 
 export function createPolicyNames(): (policy: Policy) => NamedPolicy {
   const names = new WeakMap<Policy, NamedPolicy>();
@@ -66,7 +84,7 @@ export function arrive(
   now: Date,
   policyOf: (policy: Policy) => NamedPolicy,
   known: { owned?: Owned | undefined; silences?: readonly Silence[] } = {},
-): Arrival {
+): Decided {
   const decision = decide(event, routing, firing, now, known);
   const joins = decision.routes.flatMap((taken): Join[] => {
     if (taken.outcome !== 'join') return [];
@@ -99,3 +117,32 @@ export function arrive(
     event.status === 'firing' && inhibits(event, routing) ? { identity, labels: labelsOf(event) } : null;
   return { event, fingerprint: digest(identity), decision: storedDecision(decision), joins, quiet, inhibitor };
 }
+
+/** What of it goes to the ledger's side. */
+export const arrivalOf = ({ event, ...decided }: Decided, decision: string, effects: Done[] = []): Arrival => ({
+  ...decided,
+  event: factsOf(event),
+  decision,
+  effects,
+});
+
+const factsOf = ({
+  source,
+  id,
+  type,
+  status,
+  title,
+  service,
+  dedup_key,
+  occurred_at,
+  as_of,
+  expires_at,
+}: Event): Facts => {
+  const facts: Facts = { source, id, type, status, title };
+  if (service !== undefined) facts.service = service;
+  if (dedup_key !== undefined) facts.dedup_key = dedup_key;
+  if (occurred_at !== undefined) facts.occurred_at = occurred_at;
+  if (as_of !== undefined) facts.as_of = as_of;
+  if (expires_at !== undefined) facts.expires_at = expires_at;
+  return facts;
+};

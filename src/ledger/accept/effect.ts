@@ -1,7 +1,7 @@
 /** What each arrival does to the alerts that are known, and the inbox rows that this makes: values in, values out. */
-import { asOf, type Event, isOlder, type Times } from '../../core/event.ts';
+import { asOf, isOlder, type Times } from '../../core/event.ts';
 import { isEnd } from '../../core/story.ts';
-import type { Arrival, Join, Quiet } from './arrival.ts';
+import type { Arrival, Facts, Join, Quiet } from './arrival.ts';
 
 /** What an event does to an incident: a row in its inbox, or none and why. */
 export type Effect = 'fired' | 'resolved' | 'chapter' | 'unchanged' | 'late' | 'none_open';
@@ -59,13 +59,12 @@ export function take(arrival: Arrival, alerts: Map<string, Known>, now: Date, en
   const end = noteEnd(arrival, ended);
   const by: [string, string] = [event.source, event.id];
   const rows: InboxRow[] = [];
-  const effects: { route: string; key: string; effect: Effect }[] = [];
   for (const join of arrival.joins) {
     const fingerprint = fingerprintIn(join, arrival.fingerprint);
     const name = alertName(join.key, fingerprint);
     const alert = alerts.get(name);
     const effect = effectOf(event, join, alert, end);
-    effects.push({ route: join.words, key: join.key, effect });
+    arrival.effects.push({ route: join.words, key: join.key, effect });
     if (effect === 'late' || effect === 'none_open') continue;
     const inhibitor = join.lifecycle ? null : arrival.inhibitor;
     alerts.set(name, after(effect, event, join, fingerprint, alert, inhibitor, now, by));
@@ -79,7 +78,6 @@ export function take(arrival: Arrival, alerts: Map<string, Known>, now: Date, en
       policy: join.policy?.id ?? null,
     });
   }
-  arrival.decision = { ...arrival.decision, effects: [...(arrival.decision.effects ?? []), ...effects] };
   return rows;
 }
 
@@ -119,7 +117,7 @@ export function holdBack(
   }
 }
 
-function effectOf(event: Event, join: Join, alert: Known | undefined, end: number | undefined): Effect {
+function effectOf(event: Facts, join: Join, alert: Known | undefined, end: number | undefined): Effect {
   if (join.lifecycle) return 'chapter';
   if (event.status === 'resolved') {
     if (!alert?.firing) return 'none_open';
@@ -130,11 +128,11 @@ function effectOf(event: Event, join: Join, alert: Known | undefined, end: numbe
 }
 
 /** Without a dedup_key every event is an occurrence of its own, and counts. */
-const isUnchanged = (event: Event, { severity }: Pick<Join, 'severity'>, alert: Known): boolean =>
+const isUnchanged = (event: Facts, { severity }: Pick<Join, 'severity'>, alert: Known): boolean =>
   event.dedup_key !== undefined && alert.severity === severity && alert.title === event.title;
 
 /** A firing that happened before the end we already know of, and only now arrives. */
-function isLate(event: Event, alert: Known | undefined, end: number | undefined): boolean {
+function isLate(event: Facts, alert: Known | undefined, end: number | undefined): boolean {
   if (alert?.firing) return false;
   const moment = asOf(event);
   // Where both say what they are as of, that alone tells: an older build may end after a newer one.
@@ -145,12 +143,12 @@ function isLate(event: Event, alert: Known | undefined, end: number | undefined)
 }
 
 /** An end of what was before the last firing: the success of an older run. What is of the same moment ends it. */
-const isOfBefore = (event: Event, { fired }: Known): boolean =>
+const isOfBefore = (event: Facts, { fired }: Known): boolean =>
   event.dedup_key !== undefined && fired != null && isOlder(event, fired);
 
 function after(
   effect: 'fired' | 'resolved' | 'chapter' | 'unchanged',
-  event: Event,
+  event: Facts,
   join: Join,
   fingerprint: string,
   alert: Known | undefined,
@@ -183,13 +181,13 @@ function after(
   };
 }
 
-const timesOf = ({ as_of, occurred_at }: Event): Times => ({
+const timesOf = ({ as_of, occurred_at }: Facts): Times => ({
   ...(as_of === undefined ? {} : { as_of }),
   ...(occurred_at === undefined ? {} : { occurred_at }),
 });
 
 /** Whether an unchanged firing changes nothing of what is kept beside the words. */
-const isTheSame = (alert: Known | undefined, event: Event, inhibitor: Known['inhibitor']): boolean =>
+const isTheSame = (alert: Known | undefined, event: Facts, inhibitor: Known['inhibitor']): boolean =>
   alert !== undefined &&
   (alert.by === undefined || alert.heard === true) &&
   (event.service ?? alert.service) === alert.service &&

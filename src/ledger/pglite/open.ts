@@ -4,12 +4,13 @@ import { Worker } from 'node:worker_threads';
 import type { Ledger } from '../db.ts';
 import { StatementError } from './statements.ts';
 
+/** A text as it is, anything else as JSON: one text crosses faster than what it says would. */
+export type Arg = string | { json: string };
+
 /** One thing for the thread to do. */
 export interface Asked {
   id: number;
-  ask:
-    | { sql: string; params: readonly unknown[] }
-    | { call: string /** As JSON: one text crosses faster than what it says would. */; args: string };
+  ask: { sql: string; params: readonly unknown[] } | { call: string; args: Arg[] };
 }
 
 export type Answered =
@@ -86,7 +87,7 @@ export async function openPglite({ folder, image }: OwnFolder): Promise<Ledger> 
   return {
     kind: 'pglite',
     query: <Row>(sql: string, params: readonly unknown[] = []) => askInTurn({ sql, params }) as Promise<Row[]>,
-    call: (name, args) => askInTurn({ call: name, args: JSON.stringify(args) }),
+    call: (name, args) => askInTurn({ call: name, args: args.map(argOf) }),
     transaction,
     patiently: (work) => patiently(() => transaction(work)),
     wake: () => {
@@ -100,6 +101,8 @@ export async function openPglite({ folder, image }: OwnFolder): Promise<Ledger> 
     close: () => inTurn(close),
   };
 }
+
+const argOf = (value: unknown): Arg => (typeof value === 'string' ? value : { json: JSON.stringify(value ?? null) });
 
 interface Thread {
   ask(what: Asked['ask']): Promise<unknown>;

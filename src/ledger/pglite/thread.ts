@@ -5,7 +5,7 @@ import { PGlite } from '@electric-sql/pglite';
 import type { Transaction } from '../db.ts';
 import { runProcedure } from '../procedure.ts';
 import '../procedures.ts';
-import type { Answered, Asked, OwnFolder } from './open.ts';
+import type { Answered, Arg, Asked, OwnFolder } from './open.ts';
 import { createStatements, StatementError } from './statements.ts';
 
 if (!parentPort) throw new Error('this file is run as a worker thread');
@@ -43,7 +43,7 @@ async function call(name: string, args: readonly unknown[]): Promise<unknown> {
 
 async function answerTo({ id, ask }: Asked): Promise<void> {
   try {
-    if ('call' in ask) answer({ id, result: await call(ask.call, JSON.parse(ask.args) as unknown[]) });
+    if ('call' in ask) answer({ id, result: await call(ask.call, ask.args.map(valueOf)) });
     else answer({ id, result: statements.run(ask.sql, ask.params) });
   } catch (error) {
     const { message } = error as Error;
@@ -51,6 +51,7 @@ async function answerTo({ id, ask }: Asked): Promise<void> {
   }
 }
 
+const valueOf = (arg: Arg): unknown => (typeof arg === 'string' ? arg : JSON.parse(arg.json));
 const answer = (answered: Answered): void => port.postMessage(answered);
 
 let last: Promise<void> = Promise.resolve();
