@@ -202,6 +202,18 @@ describe('the rooms', () => {
   });
 });
 
+describe('what workflows are made of', () => {
+  // All workflows of a thread share these modules (src/temporal/bundling.ts): a variable of one would be every other's too.
+  it('keeps no variable outside of its functions', () => {
+    const variables = house
+      .filter(({ path }) => ['core', 'workflows'].includes(placeOf(path).room))
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(/^(?:export )?(?:let|var) \w+/gm)].map(([one]) => `${path}: ${one}`),
+      );
+    expect(variables).toEqual([]);
+  });
+});
+
 describe('the scan of imports', () => {
   it('sees every way of importing', () => {
     const source = `/** import 'in a comment'; */

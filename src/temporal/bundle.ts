@@ -35,10 +35,11 @@ export async function bundleIn(folder: string): Promise<{ code: string }> {
   return { code };
 }
 
-/** Everything a bundle is made of: the workflows, the rules they import (no other room: test/architecture.test.ts), the SDK, this Node. */
+/** Everything a bundle is made of: the workflows, the rules they import (no other room: test/architecture.test.ts), how they are bundled, the SDK, this Node. */
 async function digestOfSources(): Promise<string> {
   const { version } = createRequire(import.meta.url)('@temporalio/workflow/package.json') as { version: string };
-  const hash = createHash('sha256').update(`${version} ${process.version}`);
+  const how = await readFile(new URL('./bundling.ts', import.meta.url));
+  const hash = createHash('sha256').update(`${version} ${process.version}`).update(how);
   for (const room of ['../../workflows', '../core']) {
     const folder = fileURLToPath(new URL(room, import.meta.url));
     for (const file of (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts')).sort())
