@@ -207,6 +207,10 @@ describe('killed in the middle of every kind of wait', () => {
 });
 
 describe('a running Tocsin', () => {
+  it.runIf(process.platform === 'linux')('is the process that was started, and gives memory back', () => {
+    expect(readFileSync(`/proc/${tocsin.pid}/environ`, 'utf8')).toContain('MALLOC_TRIM_THRESHOLD_=131072\0');
+  });
+
   it('refuses a second one on its folder, naming itself', async () => {
     const { code, output } = await startInVain(start);
     expect(code).toBe(1);
