@@ -43,7 +43,7 @@ async function call(name: string, args: readonly unknown[]): Promise<unknown> {
 
 async function answerTo({ id, ask }: Asked): Promise<void> {
   try {
-    if ('call' in ask) answer({ id, result: await call(ask.call, ask.args.map(valueOf)) });
+    if ('call' in ask) answer({ id, result: await call(ask.call, ask.args.map(given)) });
     else answer({ id, result: statements.run(ask.sql, ask.params) });
   } catch (error) {
     const { message } = error as Error;
@@ -51,7 +51,7 @@ async function answerTo({ id, ask }: Asked): Promise<void> {
   }
 }
 
-const valueOf = (arg: Arg): unknown => (typeof arg === 'string' ? arg : JSON.parse(arg.json));
+const given = (arg: Arg): unknown => (typeof arg === 'string' ? arg : JSON.parse(arg.json));
 const answer = (answered: Answered): void => port.postMessage(answered);
 
 let last: Promise<void> = Promise.resolve();
