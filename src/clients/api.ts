@@ -110,7 +110,7 @@ export type Alert = {
   assignees?: string[] | null;
   /** Who it is about; also user_id. */
   user?: string | null;
-  /** Shown as a link. */
+  /** Shown as a link: an http or https address. */
   runbook_url?: string | null;
   status?: 'firing' | 'resolved' | null;
   /** Also fingerprint. Alerts of a source with the same key are one. */
@@ -139,25 +139,25 @@ export type NewIncident = {
   assignees?: string[] | null;
   /** Who it is about; also user_id. */
   user?: string | null;
-  /** Shown as a link. */
+  /** Shown as a link: an http or https address. */
   runbook_url?: string | null;
 };
 
 export type JobAlert = {
   /** One of job_started, job_completed, job_failed, job_cancelled, gpu_oom, timeout_warning, disk_warning, or any other; also alert_type. */
-  type?: string | null;
+  type: string;
   /** Whose job it is; also userId. */
-  user_id?: string | null;
-  /** Also jobId. */
-  job_id?: string | null;
+  user_id?: string | number | null;
+  /** A text or a number; also jobId. Anything else is kept with the rest. */
+  job_id?: unknown;
   /** Made of the type and the job unless given. */
   title?: string | null;
   /** What is known of it. */
   message?: string | null;
   /** By the type unless given. */
   severity?: string | null;
-  /** What is known of the job; also metadata. */
-  data?: Record<string, never> | null;
+  /** What is known of the job, an object; also metadata. */
+  data?: unknown;
 };
 
 export type Incident = {

@@ -1,31 +1,21 @@
 /** The event door's own format, POST /v1/events: strict, so that a misspelt field is heard of at once. */
 import { z } from 'zod';
-import { type Event, type Json, severityOf, severityWords } from '../core/event.ts';
+import { type Event, type Json, severityOf } from '../core/event.ts';
 import { OWNER_MAX } from '../core/owner.ts';
 import { type Rewritten, rewriteAlert, rewriteIncident, rewriteJobAlert } from './events/alerts.ts';
-import { bytesOf, depthOf, isWebLink, LIMITS, lengthOf, timeOf } from './source.ts';
+import { given, labels, list, severity, text, webLink } from './events/fields.ts';
+import { bytesOf, depthOf, LIMITS, timeOf } from './source.ts';
 
-/** Refined as we count and told as JSON Schema does: both by characters, not by UTF-16 units. */
-const text = (max: number) =>
-  z
-    .string()
-    .refine((value) => lengthOf(value) <= max, `longer than ${max} characters`)
-    .meta({ maxLength: max });
-const given = (max: number) =>
-  text(max)
-    .refine((value) => value.trim() !== '', 'must not be empty')
-    .meta({ minLength: 1, pattern: '\\S' });
 const time = z
   .union([z.string(), z.number()])
   .refine(
     (value) => timeOf(value) !== undefined,
     'not a time: ISO 8601 such as 2026-11-20T18:00:00Z, or seconds or milliseconds since 1970',
   );
-const list = (count: number, max: number) => z.array(given(max)).max(count, `more than ${count} entries`);
 
 const LinkBody = z.strictObject({
   title: given(LIMITS.linkTitle),
-  url: z.string().refine(isWebLink, `not an http or https address of at most ${LIMITS.linkUrl} characters`),
+  url: webLink,
 });
 
 /** The size is asked only of what is not too deep: JSON.stringify recurses as deep as it is told to. */
@@ -59,31 +49,16 @@ export const EventBody = z
     message: text(LIMITS.title)
       .nullish()
       .meta({ description: 'Taken for the title where that is absent, else for the body.' }),
-    severity: z
-      .string()
-      .refine((word) => severityOf(word) !== undefined, `not a severity: one of ${severityWords().join(', ')}`)
-      .nullish()
-      .meta({
-        description: 'critical, error, warning or info (the default); P0 to P4 and syslog words are understood.',
-      }),
+    severity: severity.nullish().meta({
+      description: 'critical, error, warning or info (the default); P0 to P4 and syslog words are understood.',
+    }),
     body: z
       .string()
       .refine((value) => bytesOf(value) <= LIMITS.bodyBytes, `longer than ${LIMITS.bodyBytes} bytes`)
       .nullish(),
     service: text(LIMITS.name).nullish(),
     components: list(LIMITS.components, LIMITS.component).nullish().meta({ description: 'What is affected.' }),
-    labels: z
-      .record(
-        z
-          .string()
-          .refine(
-            (name) => name !== '' && lengthOf(name) <= LIMITS.labelName,
-            `label names have 1 to ${LIMITS.labelName} characters`,
-          ),
-        text(LIMITS.labelValue),
-      )
-      .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `more than ${LIMITS.labels} labels`)
-      .nullish(),
+    labels: labels.nullish(),
     context: z
       .unknown()
       .superRefine(checkContext)

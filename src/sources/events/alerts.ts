@@ -1,5 +1,8 @@
 /** Alerts, incidents and job alerts as users' own senders write them, rewritten as bodies of the event door. */
 import { z } from 'zod';
+import { OWNER_MAX } from '../../core/owner.ts';
+import { LIMITS } from '../source.ts';
+import { given, KEPT, labels, list, SAID, severity, text } from './fields.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -149,53 +152,68 @@ function withRunbook(given: Fields, spellings: Spellings) {
   return { body: { ...body, links: [...links, { title: 'Runbook', url }] } as Fields, names };
 }
 
-const text = (description: string) => z.string().nullish().meta({ description });
-const texts = (description: string) => z.array(z.string()).nullish().meta({ description });
+const optional = <Field extends z.ZodType>(field: Field, description: string) => field.nullish().meta({ description });
+const users = text(OWNER_MAX);
+/** Counted in bytes, which JSON Schema cannot say. */
+const body = z.string().meta({ pattern: KEPT });
+/** Part of what `webLink` takes: what can be said in a pattern. */
+const runbook = z
+  .string()
+  .meta({ pattern: '^https?://[a-z]+\\.[a-z]+(?:/[a-z0-9._-]*)*$|^$', maxLength: LIMITS.linkUrl });
 const common = {
-  source: z.string().meta({ description: 'Who says it.', examples: ['llm-sentinel'] }),
-  title: text('The line people read.'),
-  description: text('What is known of it.'),
-  severity: text('P0 to P4, or critical, error, warning, info; info unless given.'),
-  service: text('The service it is about.'),
-  affected_resources: texts('What is affected; also affected_services.'),
-  labels: z.record(z.string(), z.string()).nullish(),
-  assignees: texts('Who is on it.'),
-  user: text('Who it is about; also user_id.'),
-  runbook_url: text('Shown as a link.'),
+  source: given(LIMITS.name).meta({ description: 'Who says it.', examples: ['llm-sentinel'] }),
+  title: optional(text(LIMITS.title), 'The line people read.'),
+  description: optional(body, 'What is known of it.'),
+  severity: optional(severity, 'P0 to P4, or critical, error, warning, info; info unless given.'),
+  service: optional(text(LIMITS.name), 'The service it is about.'),
+  affected_resources: optional(list(LIMITS.components, LIMITS.component), 'What is affected; also affected_services.'),
+  labels: labels.nullish(),
+  assignees: optional(list(LIMITS.assignees, LIMITS.assignee), 'Who is on it.'),
+  user: optional(users, 'Who it is about; also user_id.'),
+  runbook_url: optional(runbook, 'Shown as a link: an http or https address.'),
 };
-/** One of these says what it is. */
-const named = ['title', 'name', 'message'].map((name) => ({
-  required: [name],
-  properties: { [name]: { type: 'string' as const, pattern: '\\S' } },
-}));
+const said = { type: 'string' as const, pattern: SAID, maxLength: LIMITS.title };
+/** One of these says something; a name counts where no title is given. */
+const NAMED = [
+  { required: ['title'], properties: { title: said } },
+  { required: ['message'], properties: { message: said } },
+  { required: ['name'], properties: { name: said, title: { type: 'null' as const } } },
+];
 
 /** What is not named here is kept with the event as its context. */
 export const AlertBody = z
   .looseObject({
-    id: text('Also external_id. The same id from the same source is one alert.'),
-    type: text('Also alert_type; `alert` unless given.'),
+    id: optional(text(LIMITS.id), 'Also external_id. The same id from the same source is one alert.'),
+    type: optional(given(LIMITS.name), 'Also alert_type; `alert` unless given.'),
     ...common,
     status: z.enum(['firing', 'resolved']).nullish(),
-    dedup_key: text('Also fingerprint. Alerts of a source with the same key are one.'),
+    dedup_key: optional(text(LIMITS.key), 'Also fingerprint. Alerts of a source with the same key are one.'),
   })
-  .meta({ id: 'Alert', anyOf: named });
+  .meta({ id: 'Alert', anyOf: NAMED });
 
 export const IncidentBody = z
   .looseObject({
-    id: text('Also external_id: names the incident, here and in its commands. Made if absent.'),
-    type: text('Also incident_type; `incident` unless given.'),
+    id: optional(text(LIMITS.id), 'Also external_id: names the incident, here and in its commands. Made if absent.'),
+    type: optional(given(LIMITS.name), 'Also incident_type; `incident` unless given.'),
     ...common,
   })
-  .meta({ id: 'NewIncident', anyOf: named });
+  .meta({ id: 'NewIncident', anyOf: NAMED });
 
+/** A type that says its title, unless another is given. */
+const TYPED = { properties: { type: { enum: Object.keys(JOB_ALERTS) }, title: { ...said, type: ['string', 'null'] } } };
 export const JobAlertBody = z
   .looseObject({
-    type: text(`One of ${Object.keys(JOB_ALERTS).join(', ')}, or any other; also alert_type.`),
-    user_id: text('Whose job it is; also userId.'),
-    job_id: text('Also jobId.'),
-    title: text('Made of the type and the job unless given.'),
-    message: text('What is known of it.'),
-    severity: text('By the type unless given.'),
-    data: z.looseObject({}).nullish().meta({ description: 'What is known of the job; also metadata.' }),
+    type: given(LIMITS.name).meta({
+      description: `One of ${Object.keys(JOB_ALERTS).join(', ')}, or any other; also alert_type.`,
+    }),
+    user_id: optional(z.union([users, z.number()]), 'Whose job it is; also userId.'),
+    job_id: z
+      .unknown()
+      .optional()
+      .meta({ description: 'A text or a number; also jobId. Anything else is kept with the rest.' }),
+    title: optional(text(LIMITS.title), 'Made of the type and the job unless given.'),
+    message: optional(text(LIMITS.title), 'What is known of it.'),
+    severity: optional(severity, 'By the type unless given.'),
+    data: z.unknown().optional().meta({ description: 'What is known of the job, an object; also metadata.' }),
   })
-  .meta({ id: 'JobAlert' });
+  .meta({ id: 'JobAlert', anyOf: [TYPED, ...NAMED] });
