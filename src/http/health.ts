@@ -54,6 +54,7 @@ export const health = ({
     method: 'get',
     path: '/metrics',
     access: 'operator',
+    basic: true,
     summary: 'The metrics, for Prometheus',
     answers: { 200: { about: "Prometheus' text format", media: 'text/plain' } },
     handle: async () => ({

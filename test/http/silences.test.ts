@@ -106,9 +106,9 @@ describe("Alertmanager's POST /api/v2/silences", () => {
     ],
     [
       'a name that is none',
-      matching({ name: 'a-b', value: 'x', isRegex: false }),
+      matching({ name: '', value: 'x', isRegex: false }),
       400,
-      'silence invalid: invalid label matcher 0: invalid label name "a-b"',
+      'silence invalid: invalid label matcher 0: invalid label name ""',
     ],
     [
       'an end that is its start',

@@ -102,9 +102,6 @@ function matcherProblem(matcher: unknown): string | undefined {
   return undefined;
 }
 
-/** What a silence's matchers may be called (prometheus/common, model/labels.go, as of Alertmanager 0.25). */
-const LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
-
 /** What is wrong with a silence that can be read, in Alertmanager's words; undefined where nothing is. */
 export function silenceProblem(
   { starts_at, ends_at, matchers }: PostedSilence,
@@ -121,8 +118,8 @@ export function silenceProblem(
 export function matchersProblem(matchers: readonly SilenceMatcher[], compile: Compile): string | undefined {
   let holdsForNothing = true;
   for (const [at, matcher] of matchers.entries()) {
-    if (!LABEL_NAME.test(matcher.name))
-      return `invalid label matcher ${at}: invalid label name ${JSON.stringify(matcher.name)}`;
+    // Any other name may be one of an alert, as since Alertmanager 0.27.
+    if (matcher.name === '') return `invalid label matcher ${at}: invalid label name ""`;
     try {
       const { test } = matcherOf({ ...matcher, op: operatorOf(matcher) }, (pattern) => compiled(pattern, compile));
       holdsForNothing &&= matcher.is_equal && test('');
