@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channels, writers } from '../../src/channels/index.ts';
 import { fromText } from '../../src/config/load.ts';
 import { claim, waitingInboxes } from '../../src/ledger/claim.ts';
+import type { TimelineRow } from '../../src/ledger/reading.ts';
 import { sources } from '../../src/sources/index.ts';
 import create from '../samples/opsgenie/alertmanager-create.json' with { type: 'json' };
 import description from '../samples/opsgenie/alertmanager-description.json' with { type: 'json' };
@@ -59,6 +60,8 @@ const claimAll = async (): Promise<void> => {
   for (const { key } of await waitingInboxes(api.ledger)) await claim(api.ledger, key);
 };
 const fail = 'Alert does not exist';
+/** Between the clock of the API and that of the ledger, by which a snooze ends. */
+const APART_MS = 60_000;
 
 describe("Opsgenie's alerts", () => {
   it('are created, updated and closed as Alertmanager does it', async () => {
@@ -160,10 +163,22 @@ describe('answers to an alert', () => {
 
     await on('answered', 'unacknowledge');
     expect(await incidentOf('answered')).toMatchObject({ status: 'open', answered_by: 'opsgenie primary' });
-    const endTime = new Date(api.clock.now.getTime() + 3_600_000).toISOString();
+    api.clock.now = new Date();
+    const endTime = new Date(api.clock.now.getTime() + 90 * 60_000).toISOString();
     expect(await outcome(await on('answered', 'snooze', { endTime }))).toMatchObject({ success: true });
-    expect(await incidentOf('answered')).toMatchObject({ status: 'snoozed' });
-    expect(await outcome(await on('answered', 'notes', { note: 'still here' }))).toMatchObject({ success: true });
+    const note = { user: 'bob', note: '  still here\nby noon  ' };
+    expect(await outcome(await on('answered', 'notes', note))).toMatchObject({ success: true });
+    const { body } = await api.call('GET', `/v1/incidents/${incident?.id}`, { key: api.keys.operator });
+    expect(pick(body, 'status')).toBe('snoozed');
+    const until = Date.parse(String(pick(body, 'snoozed_until')));
+    expect(Math.abs(until - Date.parse(endTime))).toBeLessThan(APART_MS);
+    const said = (pick(body, 'timeline') as TimelineRow[]).flatMap(({ kind, by, detail }) =>
+      kind === 'comment' ? [[by, pick(detail, 'text')]] : [],
+    );
+    expect(said).toEqual([
+      ['ada', 'mine'],
+      ['bob', 'still here\nby noon'],
+    ]);
   });
 
   it('to nothing that fires are taken, and told to whoever asks to have changed nothing', async () => {
