@@ -1,5 +1,6 @@
 /** What is done behind the writers: the audit is sealed, its heads go to the log, what was kept long enough goes. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Heartbeat } from '../../src/core/heartbeat.ts';
 import type { Routing } from '../../src/core/route.ts';
 import { audit, listAudit } from '../../src/ledger/audit.ts';
 import { headsIn } from '../../src/ledger/chain/link.ts';
@@ -8,10 +9,12 @@ import { type AuditKey, auditKey, newAuditKey } from '../../src/ledger/chain/sig
 import type { Ledger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
 import { enableIntegration, noteFailure, untoldHealth } from '../../src/ledger/health.ts';
+import { keepBeat } from '../../src/ledger/heartbeats.ts';
 import { requestRedeliveries } from '../../src/ledger/redelivery.ts';
 import { markSendStarted } from '../../src/ledger/sends.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
+import { openForHeartbeats } from '../../src/relay/heartbeats.ts';
 import { startKeeping } from '../../src/relay/keeping.ts';
 import { claimAll, event, one, openTestLedger, routing } from '../support/ledger.ts';
 import { DAY } from '../support/policies.ts';
@@ -29,7 +32,10 @@ const key = auditKey(newAuditKey());
 const retention = { events: 90 * DAY, incidents: 90 * DAY, sends: 90 * DAY, summaries: 90 * DAY, audit: 90 * DAY };
 const ana = { by: 'ana', key: 'k1' };
 
-function begun(more: { now?: () => Date; over?: Ledger; auditKey?: AuditKey; routing?: Routing } = {}) {
+type Heartbeats = ReadonlyMap<string, Heartbeat>;
+function begun(
+  more: { now?: () => Date; over?: Ledger; auditKey?: AuditKey; routing?: Routing; heartbeats?: Heartbeats } = {},
+) {
   const lines: string[] = [];
   const metrics = createMetrics({ reasons: [], channels: [], failures: [] });
   const log = createLog({
@@ -46,6 +52,7 @@ function begun(more: { now?: () => Date; over?: Ledger; auditKey?: AuditKey; rou
     metrics,
     ...(now ? { now } : {}),
     ...(more.routing ? { routing: more.routing } : {}),
+    ...(more.heartbeats ? { heartbeats: more.heartbeats } : {}),
   });
   return { keeping, lines, metrics, heads: () => headsIn(lines.join('')) };
 }
@@ -174,4 +181,61 @@ it('a send that was lost is ended, and the log says so', async () => {
   await until('it to be ended', () => (lines.join('').includes('"lost":1') ? true : undefined));
   await keeping.stop();
   expect(await one(ledger, `select outcome->>'reason' as reason from sends`)).toEqual({ reason: 'timeout' });
+});
+
+describe('a heartbeat, with nobody but the running keeper to look after it', () => {
+  const DAILY_MS = 24 * 3_600_000;
+  const nightly: Heartbeat = {
+    ...{ name: 'nightly', every_ms: DAILY_MS, grace_ms: 3_600_000, severity: 'critical' },
+    ...{ title: 'The backup did not run', labels: {} },
+  };
+  const heartbeats: Heartbeats = new Map([[nightly.name, nightly]]);
+  const hoursPass = (hours: number) =>
+    ledger.query(
+      `update heartbeats set due_at = due_at - $1 * interval '1 hour', last_at = last_at - $1 * interval '1 hour'`,
+      [hours],
+    );
+  const dueAt = () => one<{ due_at: Date }>(ledger, 'select due_at from heartbeats');
+  const told = (status: string) =>
+    until(
+      `it to be told as ${status}`,
+      async () =>
+        (
+          await ledger.query(`select 1 from events where event->>'dedup_key' = 'nightly' and event->>'status' = $1`, [
+            status,
+          ])
+        )[0],
+    );
+  /** What a process does that begins to listen to senders, and one that ends. */
+  const openAndClose = async () =>
+    (await openForHeartbeats(ledger, heartbeats, createLog({ level: 'silent', secrets: [] }))).stop();
+
+  it('opens an incident when it is missed, and its next beat ends it', async () => {
+    await openAndClose();
+    const { keeping } = begun({ routing: routing(), heartbeats });
+    await keepBeat(ledger, 'nightly', 'ok');
+    await hoursPass(25.1);
+    await told('firing');
+    expect(await claimAll(ledger)).toMatchObject([{ batch: { firing: 1, worst: 'critical' } }]);
+    expect(await one(ledger, 'select title from incidents')).toEqual({ title: nightly.title });
+    await keepBeat(ledger, 'nightly', 'ok');
+    await told('resolved');
+    await keeping.stop();
+    expect(await claimAll(ledger)).toMatchObject([{ batch: { firing: 0, status: 'resolved' } }]);
+  });
+
+  it('is due when it was before a restart, and told by the keeper that comes after', async () => {
+    await openAndClose();
+    const before = begun({ routing: routing(), heartbeats }).keeping;
+    await keepBeat(ledger, 'nightly', 'ok');
+    await hoursPass(20);
+    const due = await dueAt();
+    await before.stop();
+    await openAndClose();
+    expect(await dueAt()).toEqual(due);
+    await hoursPass(5.1);
+    const { keeping } = begun({ routing: routing(), heartbeats });
+    await told('firing');
+    await keeping.stop();
+  });
 });
