@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { beginChapters } from '../../src/clients/chapters.ts';
 import { runJob } from '../../src/clients/job.ts';
 import type { Told } from '../../src/clients/spool.ts';
@@ -80,7 +80,7 @@ describe('runJob', () => {
 });
 
 describe('the chapters', () => {
-  const begin = (every: number, more: Record<string, unknown> = {}) => {
+  const begin = (every?: number, more: Record<string, unknown> = {}) => {
     const told: Told[] = [];
     const run = { job: 'train', run: 'r-1', metadata: {}, labels: {}, ...more };
     return { told, chapters: beginChapters(run, { tell: (event) => void told.push(event) }, every) };
@@ -103,6 +103,27 @@ describe('the chapters', () => {
       ['job_completed', undefined],
     ]);
     expect(told.at(-1)).toMatchObject({ context: { counts: { processed: 3 } } });
+  });
+
+  it('tell the last 20 lines at most every 10 seconds', () => {
+    vi.useFakeTimers();
+    try {
+      const { told, chapters } = begin();
+      const said = (): unknown[] => told.flatMap(({ type, body }) => (type === 'job_progress' ? [body] : []));
+      for (let line = 1; line <= 60; line++) chapters.progress({}, [`${line}`]);
+      vi.advanceTimersByTime(9_999);
+      expect(said()).toEqual(['1']);
+      vi.advanceTimersByTime(1);
+      expect(said()).toEqual(['1', Array.from({ length: 20 }, (_, at) => 41 + at).join('\n')]);
+      chapters.progress({}, ['61']);
+      vi.advanceTimersByTime(9_999);
+      expect(said()).toHaveLength(2);
+      vi.advanceTimersByTime(1);
+      expect(said().slice(2)).toEqual(['61']);
+      chapters.end({ how: 'completed' });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('tell what waited when the time has come', async () => {

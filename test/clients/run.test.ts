@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createLines, factsInLine } from '../../src/clients/output.ts';
-import { hasPython } from '../support/python.ts';
+import { hasPython, isPythonHere } from '../support/python.ts';
 import { type Door, KEY, startDoor } from './door.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -14,6 +14,10 @@ beforeEach(async () => {
   door = await startDoor();
 });
 afterEach(() => door.close());
+
+it.runIf(process.env.TOCSIN_REQUIRE_PYTHON === '1')('a Python is here that the client is for', () => {
+  expect(isPythonHere, 'Debian: apt-get install python3 (3.8 or newer)').toBe(true);
+});
 
 const WRAPPERS: { name: string; command: [string, ...string[]]; there: boolean }[] = [
   { name: 'tocsin run', command: [process.execPath, `${ROOT}src/main/tocsin.ts`, 'run'], there: true },
@@ -94,6 +98,12 @@ describe.each(WRAPPERS)('$name', ({ command: [file, ...first], there }) => {
     expect(shown.sort()).toEqual(['epoch 1', 'epoch 2', 'epoch 3']);
   });
 
+  it.runIf(there)('streams no more than the last lines, and says no more of a quick command than twice', async () => {
+    await run(['--name', 'train', '--stream', '--', 'seq', '101', '160']);
+    const last = Array.from({ length: 20 }, (_, at) => 141 + at).join('\n');
+    expect(door.told.flatMap(({ type, body }) => (type === 'job_progress' ? [body] : []))).toEqual(['101', last]);
+  });
+
   it.runIf(there)('runs a job whose Tocsin is away: the next run of either wrapper tells of it, in order', async () => {
     door.state = 'away';
     const first = await run(['--name', 'early', '--', 'sh', '-c', 'exit 3'], { ...door.env, TOCSIN_WAIT: '0.3' });
@@ -162,6 +172,77 @@ describe.each(PROGRAMS)('a program with $name', ({ command: [file, ...args], the
     expect(await once(child, 'exit')).toEqual([null, 'SIGTERM']);
     expect(door.told.map(({ type }) => type)).toEqual(['job_started', 'job_cancelled']);
     expect(door.told.at(-1)?.body).toBe('ended by SIGTERM');
+  });
+});
+
+describe('the Python client', () => {
+  /** What this code prints, as JSON; without what is installed beside Python's own library (python3 -I -S). */
+  const printed = async (code: string): Promise<unknown> => {
+    const args = ['-I', '-S', '-B', '-c', code, `${ROOT}src/clients`];
+    const child = spawn('python3', args, {
+      env: { PATH: process.env.PATH ?? '', ...door.env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let stdout = '';
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    expect(await once(child, 'close')).toEqual([0, null]);
+    return JSON.parse(stdout);
+  };
+
+  it.runIf(hasPython)('imports nothing but the standard library, wherever in its file', async () => {
+    const { all, foreign } = (await printed(`
+import ast, importlib.util, json, sys
+names = set()
+for node in ast.walk(ast.parse(open(sys.argv[1] + "/tocsin.py", encoding="utf-8").read())):
+    if isinstance(node, ast.Import):
+        names |= {one.name for one in node.names}
+    if isinstance(node, ast.ImportFrom):
+        names.add("." * node.level + (node.module or ""))
+    if isinstance(node, (ast.Name, ast.Attribute)) and getattr(node, "id", getattr(node, "attr", "")) in ("__import__", "import_module"):
+        names.add(".by a name that nobody can read here")
+foreign = [name for name in names if name.startswith(".") or importlib.util.find_spec(name.split(".")[0]) is None]
+print(json.dumps({"all": sorted(names), "foreign": foreign}))
+`)) as { all: string[]; foreign: string[] };
+    expect(foreign).toEqual([]);
+    expect(all).toContain('urllib.request');
+  });
+
+  it.runIf(hasPython)('tells the last 20 lines at most every 10 seconds', async () => {
+    const told = await printed(`
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import tocsin
+now, told, timers = [0.0], [], []
+class Timer:
+    def __init__(self, wait, tell):
+        self.due, self.tell = now[0] + wait, tell
+        timers.append(self)
+    def start(self): pass
+    def cancel(self): pass
+class Post:
+    def __init__(self, *settings): pass
+    def tell(self, event): told.append([now[0], event["type"], event.get("body", "")])
+    def finish(self): pass
+tocsin._Post, tocsin.threading.Timer, tocsin.time.monotonic = Post, Timer, lambda: now[0]
+job = tocsin.Job("train")
+for line in range(1, 26):
+    now[0] = float(line)
+    while timers and timers[0].due <= now[0]:
+        timers.pop(0).tell()
+    for part in range(10):
+        job.progress(line=f"{line}.{part}")
+print(json.dumps(told))
+`);
+    const lines = (...seconds: number[]) =>
+      seconds.flatMap((second) => Array.from({ length: 10 }, (_, part) => `${second}.${part}`)).join('\n');
+    expect(told).toEqual([
+      [0, 'job_started', ''],
+      [1, 'job_progress', '1.0'],
+      [11, 'job_progress', lines(9, 10)],
+      [21, 'job_progress', lines(19, 20)],
+    ]);
   });
 });
 

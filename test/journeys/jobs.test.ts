@@ -46,6 +46,15 @@ afterAll(async () => {
 /** Field of a Slack message: its name in bold, its value below. */
 const field = (name: string, value: string): RegExp => new RegExp(`\\*${name}\\*\\n${value}(\\n|$)`);
 
+/** What is told of sixty lines, 101 to 160, that came within ten seconds: the first at once, the last twenty when it is over. */
+async function streamed(start: { ts: string }): Promise<void> {
+  const last = Array.from({ length: 20 }, (_, at) => 141 + at).join('\n');
+  for (const body of ['101', last]) {
+    const told = await h.slack.expects(new RegExp(`goes on[^]*\n${body}(\n|$)`));
+    expect(told.thread_ts).toBe(start.ts);
+  }
+}
+
 describe('a job that runs by a wrapper', () => {
   it('is one thread: the start with environment and metadata, its progress, and the end with duration, counts and statistics', async () => {
     await runJob(
@@ -61,7 +70,9 @@ describe('a job that runs by a wrapper', () => {
     const progress = await h.slack.expects(/reddit_scraper: 50 of 105 \(47%\)/);
     const end = await h.slack.expects(/DONE reddit_scraper has completed/);
     expect(start.asked).toBe('#reddit');
-    // The first message is edited at the end and shows all of it then.
+    // The first message is edited at the end: both show it, as it came and as it stands then.
+    for (const shown of [/reddit_scraper has started/, field('environment', 'production'), field('subreddits', '12')])
+      expect(start.posted).toMatch(shown);
     for (const shown of [field('environment', 'production'), field('subreddits', '12')])
       expect(start.all).toMatch(shown);
     expect([progress.thread_ts, end.thread_ts]).toEqual([start.ts, start.ts]);
@@ -75,21 +86,22 @@ describe('a job that runs by a wrapper', () => {
   });
 
   it('that fails while Tocsin is away keeps its exit code, and is told whole and in order when Tocsin is back', async () => {
-    const tocsin = async (args: string[]): Promise<unknown> => {
-      const options = { env: { PATH: process.env.PATH ?? '', ...env, TOCSIN_WAIT: '0.2' }, stdio: 'ignore' as const };
+    const tocsin = async (args: string[], wait: string): Promise<unknown> => {
+      const options = { env: { PATH: process.env.PATH ?? '', ...env, TOCSIN_WAIT: wait }, stdio: 'ignore' as const };
       const child = spawn(process.execPath, [`${ROOT}src/main/tocsin.ts`, 'run', ...args], options);
       const [code] = await once(child, 'exit');
       return code;
     };
     line.set('cut');
-    expect(await tocsin(['--name', 'nightly', '--', 'sh', '-c', 'echo "disk is full" >&2; exit 7'])).toBe(7);
+    expect(await tocsin(['--name', 'nightly', '--', 'sh', '-c', 'echo "disk is full" >&2; exit 7'], '0.2')).toBe(7);
     line.set('pass');
-    expect(await tocsin(['--name', 'morning', '--', 'true'])).toBe(0);
+    expect(await tocsin(['--name', 'morning', '--stream', '--', 'seq', '101', '160'], '20')).toBe(0);
     const start = await h.slack.expects(/nightly has started/);
     const end = await h.slack.expects(/ERROR nightly has failed/);
     expect(end.thread_ts).toBe(start.ts);
     expect(end.all).toContain('disk is full\nexit code 7');
     const next = await h.slack.expects(/morning has started/);
+    await streamed(next);
     expect((await h.slack.expects(/morning has completed/)).thread_ts).toBe(next.ts);
   });
 });
@@ -124,13 +136,25 @@ run_with_slack("collect_stock_prices", bad)
     const start = await h.slack.expects(/analyze_sentiment has started/);
     const progress = await h.slack.expects(/analyze_sentiment: 1 of 2 \(50%\)/);
     const end = await h.slack.expects(/DONE analyze_sentiment has completed/);
-    for (const shown of [field('environment', 'staging'), field('model', 'small')]) expect(start.all).toMatch(shown);
+    for (const shown of [field('environment', 'staging'), field('model', 'small')]) expect(start.posted).toMatch(shown);
     for (const shown of [field('success', '100'), field('failed', '5'), /\*Took\*/]) expect(end.all).toMatch(shown);
     expect([progress.thread_ts, end.thread_ts]).toEqual([start.ts, start.ts]);
     const failing = await h.slack.expects(/collect_stock_prices has started/);
     const failed = await h.slack.expects(/ERROR collect_stock_prices has failed/);
     expect(failed.thread_ts).toBe(failing.ts);
     expect(failed.all).toContain('ValueError: no such ticker');
+  });
+
+  it('streams the last lines of a command into its thread', async () => {
+    const args = [`${ROOT}src/clients/tocsin.py`, 'run', '--name', 'epochs', '--stream', '--', 'seq', '101', '160'];
+    const child = spawn('python3', ['-B', ...args], {
+      env: { PATH: process.env.PATH ?? '', ...env, TOCSIN_WAIT: '20' },
+      stdio: 'ignore',
+    });
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    const start = await h.slack.expects(/epochs has started/);
+    await streamed(start);
+    expect((await h.slack.expects(/epochs has completed/)).thread_ts).toBe(start.ts);
   });
 
   it('tells of a new user, of whom no more is shown than the channel may show', async () => {

@@ -36,6 +36,8 @@ export interface SlackPost {
   edits: number;
   /** Everything a person could read in it, a line each. */
   all: string;
+  /** The same as it was when it was posted, whatever chat.update made of it. */
+  posted: string;
 }
 
 export interface FakeSlack {
@@ -105,7 +107,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
       const parent = posts.items.find((post) => post.channel === channel && post.ts === thread_ts);
       if (thread_ts !== undefined && (!parent || parent.thread_ts !== undefined)) return refused('thread_not_found');
       const post: SlackPost = {
-        ...contentOf(body),
+        ...postedOf(body),
         via: 'bot',
         channel,
         asked: String(body.channel),
@@ -200,7 +202,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
     const problem = problemOf(body);
     if (problem) return { status: 400, text: String(problem.error) };
     posts.add({
-      ...contentOf(body),
+      ...postedOf(body),
       via: 'webhook',
       channel: hit.path,
       asked: hit.path,
@@ -249,6 +251,12 @@ function parsed(form: Record<string, string>): Part | undefined {
     if (body[name] === undefined) return undefined;
   }
   return body;
+}
+
+/** What is known of a message when it is posted. */
+function postedOf(body: Part): ReturnType<typeof contentOf> & Pick<SlackPost, 'posted'> {
+  const content = contentOf(body);
+  return { ...content, posted: content.all };
 }
 
 function contentOf(body: Part): Pick<SlackPost, 'text' | 'blocks' | 'attachments' | 'metadata' | 'all'> {
