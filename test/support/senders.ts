@@ -62,7 +62,7 @@ export interface Listener {
 export const SERVICES = 7;
 export const serviceOf = (trouble: number): string => `shop-${trouble % SERVICES}`;
 /** Ten digits, which may be an id, a branch or a fingerprint anywhere, and which nothing else in a message looks like. */
-const nameOf = (trouble: number): string => String(7_000_000_000 + trouble);
+export const nameOf = (trouble: number): string => String(7_000_000_000 + trouble);
 
 /** The trouble that an event is about, read back from whatever its source has made of it; undefined where it is none of ours. */
 export function troubleIn(event: unknown): number | undefined {
@@ -443,12 +443,12 @@ export const LISTENED: [id: string, listener: Listener][] = Object.entries(SENDE
   'listens' in sender ? [[id, sender]] : [],
 );
 
-/** The section `sources` of tocsin.yaml, with each of them under its own id. */
-export const sourcesYaml = (): string =>
+/** The section `sources` of tocsin.yaml, with each of them under its own id; `other` entries stand in place of the usual. */
+export const sourcesYaml = (other: Readonly<Record<string, string>> = {}): string =>
   [
     'sources:',
     ...Object.entries(SENDERS).flatMap(([id, { entry }]) =>
-      entry === undefined ? [] : [`  ${id}: { type: ${id}, ${entry} }`],
+      entry === undefined ? [] : [`  ${id}: { type: ${id}, ${other[id] ?? entry} }`],
     ),
   ].join('\n');
 
