@@ -47,8 +47,10 @@ export interface Harness extends Expected {
   delivery(predicate: (delivery: DeliveryView) => boolean): Promise<DeliveryView>;
   /** The incident as its workflow remembers it. */
   state(id: string): Promise<Incident>;
-  /** Ends relay and worker and starts others, with these workflows or the usual ones: an upgrade. */
-  redeploy(bundlePath?: string): Promise<void>;
+  /** Where the gRPC door is, `grpc://…`; absent without GRPC_PORT. */
+  grpc: string | undefined;
+  /** Ends relay and worker and starts others, with these workflows or the usual ones: an upgrade. `meanwhile` is between. */
+  redeploy(bundlePath?: string, meanwhile?: () => Promise<unknown>): Promise<void>;
   /** Waits until nothing is on its way any more, then fails on every message that nobody has expected. */
   done(): Promise<void>;
   stop(): Promise<void>;
@@ -143,6 +145,7 @@ export async function harness({ config, env = {}, address, namespace = 'default'
     ...expected,
     fakes,
     url: api.url,
+    grpc: api.grpc,
     taskQueue,
     ledger,
     temporal,
@@ -174,8 +177,9 @@ export async function harness({ config, env = {}, address, namespace = 'default'
         return deliveries.find(predicate);
       }),
     state,
-    async redeploy(bundlePath) {
+    async redeploy(bundlePath, meanwhile) {
       await hands.stop();
+      await meanwhile?.();
       hands = await begin(bundlePath);
     },
     async done() {
