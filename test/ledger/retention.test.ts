@@ -1,5 +1,7 @@
 /** What goes when its time is over, and what stays however old it is: by the ledger's own rows, with a moved clock. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { channels, writers } from '../../src/channels/index.ts';
+import { fromText } from '../../src/config/load.ts';
 import { audit, listAudit } from '../../src/ledger/audit.ts';
 import { verifyLedger } from '../../src/ledger/chain/read.ts';
 import { sealAudit } from '../../src/ledger/chain/seal.ts';
@@ -12,6 +14,7 @@ import { type Swept, sweepRetention } from '../../src/ledger/retention.ts';
 import { endSend, markSendStarted, requestSend } from '../../src/ledger/sends.ts';
 import { closeIncident } from '../../src/ledger/state.ts';
 import { storeSummary, totalsBetween } from '../../src/ledger/summaries.ts';
+import { sources } from '../../src/sources/index.ts';
 import { again, arrive, event, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
 import { DAY } from '../support/policies.ts';
 
@@ -44,6 +47,32 @@ const rowsOf = async (...tables: string[]): Promise<Record<string, number>> => {
   });
   return Object.fromEntries(await Promise.all(counts));
 };
+
+/** Rows of a table that one transaction may remove: more would hold its locks, and keep a vacuum waiting, for too long. */
+const ROWS_MAX = 500;
+
+/** How many rows of this table each transaction removes while `work` runs: the database itself counts them. */
+async function removedBy(table: string, work: () => Promise<unknown>): Promise<number[]> {
+  await ledger.query('create table removals (tx bigint, rows int)');
+  await ledger.query(
+    `create function count_removals() returns trigger language plpgsql as
+     'begin insert into removals select txid_current(), count(*) from gone; return null; end'`,
+  );
+  await ledger.query(
+    `create trigger count_removals after delete on ${table} referencing old table as gone
+     for each statement execute function count_removals()`,
+  );
+  try {
+    await work();
+    const counted = await ledger.query<{ rows: number }>(
+      'select sum(rows)::int as rows from removals group by tx having sum(rows) > 0 order by tx',
+    );
+    return counted.map(({ rows }) => rows);
+  } finally {
+    await ledger.query('drop function count_removals() cascade');
+    await ledger.query('drop table removals');
+  }
+}
 
 const OWN = ['incidents', 'inbox', 'batches', 'alerts', 'deliveries', 'attempts', 'threads'];
 
@@ -101,7 +130,11 @@ describe('a closed incident', () => {
       `insert into inbox (key, incident, batch, kind) select 'k', $1, 1, 'comment' from generate_series(1, 1234)`,
       [id],
     );
-    expect((await sweptAfter(91)).gone).toMatchObject({ incidents: 1 });
+    const { rows: all } = await one<{ rows: number }>(ledger, 'select count(*)::int as rows from inbox');
+    let gone: Swept['gone'] | undefined;
+    const parts = await removedBy('inbox', async () => ({ gone } = await sweptAfter(91)));
+    expect(gone).toMatchObject({ incidents: 1 });
+    expect(parts).toEqual([ROWS_MAX, ROWS_MAX, all - 2 * ROWS_MAX]);
     expect(await rowsOf('inbox', 'incidents')).toEqual({ inbox: 0, incidents: 0 });
   });
 
@@ -156,7 +189,10 @@ describe('an event', () => {
 
   it('goes with the others, more than one transaction takes, and leaves the room to what comes', async () => {
     await createDoor(ledger, { routing: routing() }).accept(ends(1_200));
-    expect(await sweptAfter(93)).toEqual({ gone: { ...nothing, events: 1_200 }, more: false });
+    let swept: Swept | undefined;
+    const parts = await removedBy('events', async () => (swept = await sweptAfter(93)));
+    expect(swept).toEqual({ gone: { ...nothing, events: 1_200 }, more: false });
+    expect(parts).toEqual([ROWS_MAX, ROWS_MAX, 200]);
     expect(await rowsOf('events', 'decisions')).toEqual({ events: 0, decisions: 0 });
   });
 
@@ -180,6 +216,31 @@ describe('an event', () => {
     await ledger.query('delete from alerts');
     expect((await sweptAfter(91)).gone).toMatchObject({ events: 1 });
     expect(await rowsOf('inbox', 'events')).toEqual({ inbox: 0, events: 0 });
+  });
+});
+
+describe('a silence', () => {
+  /** Alertmanager's default: https://github.com/prometheus/alertmanager, `--data.retention`. */
+  const KEPT_H = 120;
+
+  it('that is over is kept for 120 hours after its end, as Alertmanager keeps it; one without end, and one that is on, stay', async () => {
+    const ends = { over: -KEPT_H - 0.1, kept: -KEPT_H + 0.1, on: 1, endless: undefined };
+    for (const [name, hours] of Object.entries(ends))
+      await ledger.query(
+        `insert into silences (id, kind, matchers, starts_at, ends_at, created_by, comment, updated_at)
+         values (gen_random_uuid(), 'silence', '[]', now() - interval '1 year', now() + $1::float8 * interval '1 hour', 'ana', $2, now())`,
+        [hours ?? null, name],
+      );
+    expect((await sweptAfter(0)).gone).toEqual(nothing);
+    const left = await ledger.query<{ comment: string }>('select comment from silences order by comment');
+    expect(left.map(({ comment }) => comment)).toEqual(['endless', 'kept', 'on']);
+  });
+});
+
+describe('what nobody has set', () => {
+  it('is 90 days for events, incidents and sends, two years for summaries, seven for the audit', () => {
+    const plain = 'integrations: { chat: { type: stdout } }\ndefault: { notify: [chat] }';
+    expect(fromText(plain, 'the tests', {}, { channels, writers, sources }).retention).toEqual(retention);
   });
 });
 
