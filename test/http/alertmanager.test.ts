@@ -5,6 +5,7 @@ import { fromText } from '../../src/config/load.ts';
 import { StatementError } from '../../src/ledger/pglite/statements.ts';
 import { forgetPosted } from '../../src/ledger/posted.ts';
 import { sources } from '../../src/sources/index.ts';
+import { COLLIDING } from '../support/api-v2-requests.ts';
 import { type Api, pick, startApi } from './harness.ts';
 
 const CONFIG = `
@@ -164,6 +165,21 @@ describe('posting alerts', () => {
     await post([{ ...one, endsAt: at(4) }]);
     expect(await kinds()).toEqual(['fired']);
     expect(await shown()).toMatchObject([{ endsAt: at(4) }]);
+  });
+
+  it('are two where their labels differ and their fingerprints do not: neither hides or ends the other', async () => {
+    const [one, other] = COLLIDING;
+    expect((await post([{ labels: one }, { labels: other, endsAt: at(30) }])).status).toBe(200);
+    expect(await kinds()).toEqual(['fired', 'fired']);
+    const both = await shown();
+    expect(new Set(both.map(({ fingerprint }) => fingerprint)).size).toBe(1);
+    expect(new Set(both.flatMap(({ labels }) => Object.keys(labels)))).toEqual(
+      new Set([one, other].flatMap((labels) => Object.keys(labels))),
+    );
+    wait(1);
+    await post([{ labels: one, endsAt: at(-0.5) }]);
+    expect((await shown()).map(({ labels }) => labels)).toEqual([other]);
+    expect(await kinds()).toEqual(['fired', 'fired', 'resolved']);
   });
 
   it('takes labels that only look like something else, and long ones', async () => {
@@ -333,6 +349,23 @@ describe('what clients look at first', () => {
     expect((await api.call('GET', '/metrics', { key: keys.operator })).text).toContain(
       'alertmanager_build_info{version="0.25.0"} 1\n',
     );
+  });
+
+  it('is ready only while the ledger answers; it is alive all the same', async () => {
+    const { query } = api.ledger;
+    const probes = async () => {
+      const [ready, healthy] = [await api.call('GET', '/-/ready'), await api.call('GET', '/-/healthy')];
+      return { ready: [ready.status, ready.body ?? ready.text], healthy: [healthy.status, healthy.text] };
+    };
+    const away = { code: 503, message: expect.stringContaining('the ledger does not answer') };
+    for (const failing of [() => Promise.reject(new Error('gone')), () => new Promise<never>(() => undefined)]) {
+      api.ledger.query = failing;
+      const asked = await probes().finally(() => {
+        api.ledger.query = query;
+      });
+      expect(asked).toEqual({ ready: [503, away], healthy: [200, 'OK'] });
+    }
+    expect((await probes()).ready).toEqual([200, 'OK']);
   });
 
   it('are no paths by which Grafana would take us for Mimir', async () => {

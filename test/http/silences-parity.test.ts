@@ -123,7 +123,7 @@ describe.runIf(havePrograms('alertmanager', 'amtool'))('beside Alertmanager', ()
   const ask = async (url: string, method: string, path: string, body?: unknown) => {
     const answer = await fetch(`${url}/api/v2/${path}`, {
       method,
-      headers: { authorization: `Bearer ${api.keys.operator}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${api.keys.admin}`, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await answer.text();
@@ -171,6 +171,28 @@ describe.runIf(havePrograms('alertmanager', 'amtool'))('beside Alertmanager', ()
       return told;
     };
     expect(await story(api.url)).toEqual(await story(theirs));
+  });
+
+  it('an alert that two of them silence names both, and the one that is left when the other is ended', async () => {
+    for (const url of [theirs, api.url]) {
+      const rack = { name: 'rack', value: '7', isRegex: false };
+      const post = async (...matchers: object[]): Promise<string> =>
+        (await ask(url, 'POST', 'silences', silence({ matchers }))).body.silenceID;
+      const [one, other] = [await post(rack), await post({ ...rack, value: '[0-9]', isRegex: true })];
+      const apart = await post(rack, { name: 'alertname', value: 'Else', isRegex: false });
+      const labels = { alertname: 'Twice', rack: '7' };
+      await ask(url, 'POST', 'alerts', [{ labels, startsAt: at(-1), endsAt: at(30) }]);
+      // Some of the list above hold it too.
+      const by = async (): Promise<string[]> =>
+        (await ask(url, 'GET', 'alerts?filter=alertname=Twice')).body[0].status.silencedBy
+          .filter((id: string) => [one, other, apart].includes(id))
+          .sort();
+      expect(await by()).toEqual([one, other].sort());
+      await ask(url, 'DELETE', `silence/${one}`);
+      expect(await by()).toEqual([other]);
+      await ask(url, 'DELETE', `silence/${other}`);
+      expect(await by()).toEqual([]);
+    }
   });
 
   it.each(['a-b', '1a', 'ö'])(

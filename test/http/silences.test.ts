@@ -248,6 +248,24 @@ describe("Alertmanager's other doors to silences", () => {
       ['web', { state: 'active', silencedBy: [], inhibitedBy: [], mutedBy: [] }],
     ]);
   });
+
+  it('names all silences that hold an alert, until the last of them is ended', async () => {
+    const [one, other] = [await make(), await make({ matchers: [{ ...DB, value: 'd.*', isRegex: true }] })];
+    await make({ matchers: [DB, { ...DB, name: 'alertname', value: 'Else' }] });
+    await send('POST', '/api/v2/alerts', [{ labels: { alertname: 'Down', service: 'db' } }], { key: api.keys.admin });
+    const status = async () => {
+      const { state, silencedBy } = pick((await send('GET', '/api/v2/alerts')).body, 0, 'status') as {
+        state: string;
+        silencedBy: string[];
+      };
+      return [state, ...silencedBy.sort()];
+    };
+    expect(await status()).toEqual(['suppressed', ...[one, other].sort()]);
+    await send('DELETE', `/api/v2/silence/${one}`);
+    expect(await status()).toEqual(['suppressed', other]);
+    await send('DELETE', `/api/v2/silence/${other}`);
+    expect(await status()).toEqual(['active']);
+  });
 });
 
 it('an alert that Prometheus repeats while it is silenced does not end, nor when it is told', async () => {

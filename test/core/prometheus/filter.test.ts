@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseFilter, passes } from '../../../src/core/prometheus/filter.ts';
 import { compile } from '../../../src/expressions/compile.ts';
+import { CLASSIC_FILTERS, QUOTED_FILTERS, REFUSED_FILTERS } from '../../support/filters.ts';
 
 const read = (text: string) => {
   const { name, op, value } = parseFilter(text, compile);
@@ -8,42 +9,16 @@ const read = (text: string) => {
 };
 
 describe('a filter', () => {
-  it.each([
-    ['foo=bar', 'foo', '=', 'bar'],
-    ['foo="bar"', 'foo', '=', 'bar'],
-    [' foo != "bar" ', 'foo', '!=', 'bar'],
-    ['foo=~bar|baz', 'foo', '=~', 'bar|baz'],
-    ['foo!~"b.z"', 'foo', '!~', 'b.z'],
-    ['foo=', 'foo', '=', ''],
-    ['foo=""', 'foo', '=', ''],
-    ['foo=a b {c}', 'foo', '=', 'a b {c}'],
-    ['foo="a\\"b\\\\c\\nd"', 'foo', '=', 'a"b\\c\nd'],
-    ['foo=~"\\d+\\."', 'foo', '=~', '\\d+\\.'],
-    ['foo=tail\\', 'foo', '=', 'tail\\'],
-    ['foo=a\nb', 'foo', '=', 'a\nb'],
-    ['a:b=c', 'a:b', '=', 'c'],
-    ['foo==bar', 'foo', '=', '=bar'],
-    ['"k8s.pod"="web"', 'k8s.pod', '=', 'web'],
-    ['größe=1', 'größe', '=', '1'],
-  ])('%j is read', (text, name, op, value) => {
-    expect(read(text)).toEqual([name, op, value]);
+  it.each(CLASSIC_FILTERS)('%j is read as it always was', (text, ...parts) => {
+    expect(read(text)).toEqual(parts);
   });
 
-  // Alertmanager 0.25's own words.
-  it.each([
-    ['foo', 'bad matcher format: foo'],
-    ['', 'bad matcher format: '],
-    ['{a="b"}', 'bad matcher format: {a="b"}'],
-    ['1a=b', undefined],
-    ['a="b', 'matcher value contains unescaped double quote: "b'],
-    ['a=b"c', 'matcher value contains unescaped double quote: b"c'],
-    ['a="b"c"', 'matcher value contains unescaped double quote: "b"c"'],
-    ['a="b\\"', 'matcher value contains unescaped double quote: "b\\"'],
-    ['a=~(', 'error parsing regexp: missing closing ): `^(?:()$`'],
-    ['a=~"(?=x)"', 'error parsing regexp: invalid or unsupported Perl syntax: `(?=`'],
-  ])('%j is refused in the words of Alertmanager, or is one of quoted names', (text, words) => {
-    if (words === undefined) expect(read(text)).toEqual(['1a', '=', 'b']);
-    else expect(() => read(text)).toThrow(new Error(words));
+  it.each(QUOTED_FILTERS)('%j is read with the grammar of quoted names', (text, ...parts) => {
+    expect(read(text)).toEqual(parts);
+  });
+
+  it.each(REFUSED_FILTERS)('%j is refused in the words of Alertmanager', (text, words) => {
+    expect(() => read(text)).toThrow(new Error(words));
   });
 
   it('takes an absent label for the empty text, and a regular expression for the whole value', () => {
