@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keyOf, makeKey, type Scope } from '../../src/ledger/keys.ts';
-import { type Api, pick, startApi } from './harness.ts';
+import { type Api, isOthers, mounted, pick, startApi } from './harness.ts';
 
 let api: Api;
 beforeAll(async () => {
@@ -11,20 +12,73 @@ afterAll(() => api.stop());
 const event = { source: 'tests', type: 'broken', title: 'it broke' };
 const WHO = { by: 'the tests', key: 'none' };
 
-/** Every operation in the document, and the scope it says it needs; `open` for none. */
-async function operations(): Promise<{ method: string; path: string; needs: Scope | 'open' }[]> {
+/** What a route may need: a scope, nothing, or a proof of its own in the place of a key. */
+type Needs = Scope | 'open' | 'proof';
+const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
+/** The routes of others' APIs, and what each is meant to need: written by hand, as the README's table of our own is. */
+const OTHERS: Record<string, Needs> = {
+  'get /api/v2/alerts': 'operator',
+  'post /api/v2/alerts': 'ingest',
+  'get /api/v2/alerts/groups': 'operator',
+  'get /api/v2/silences': 'operator',
+  'post /api/v2/silences': 'operator',
+  'get /api/v2/silence/{id}': 'operator',
+  'delete /api/v2/silence/{id}': 'operator',
+  'get /api/v2/status': 'operator',
+  'get /api/v2/receivers': 'operator',
+  'get /-/healthy': 'open',
+  'get /-/ready': 'open',
+  'post /-/reload': 'operator',
+  'post /v2/enqueue': 'proof',
+  'post /v2/change/enqueue': 'proof',
+  'post /generic/2010-04-15/create_event.json': 'proof',
+  'post /v2/alerts': 'proof',
+  'get /v2/alerts': 'proof',
+  'get /v2/alerts/requests/{id}': 'proof',
+  'get /v2/alerts/{id}': 'proof',
+  'post /v2/alerts/{id}/{what}': 'proof',
+  'put /v2/alerts/{id}/{what}': 'proof',
+};
+
+/** Every operation in the document, and what the README's table says that it needs. */
+async function operations(): Promise<{ method: string; path: string; needs: Needs; said: string }[]> {
   const { body } = await api.call('GET', '/openapi.json');
+  const rows = new Map(
+    [...README.matchAll(/^\| `([A-Z]+ \/\S*)` \| (\w+) \|/gm)].map(([, route, needs]) => [route, needs]),
+  );
   return Object.entries(pick(body, 'paths') as object).flatMap(([path, methods]) =>
-    Object.entries(methods as object).map(([method, operation]) => {
-      const scope = /Needs the scope (\w+)\.$/.exec(String(pick(operation, 'description')))?.[1];
-      return { method: method.toUpperCase(), path, needs: (scope ?? 'open') as Scope | 'open' };
+    Object.entries(methods as object).map(([name, operation]) => {
+      const method = name.toUpperCase();
+      const said = /Needs the scope (\w+)\.$/.exec(String(pick(operation, 'description')))?.[1] ?? 'open';
+      return { method, path, needs: rows.get(`${method} ${path}`) as Needs, said };
     }),
   );
 }
 
+const SCOPES = ['ingest', 'operator', 'admin'] as const;
+/** What a key of each scope opens. */
+const OPENS: Record<Scope, readonly Needs[]> = {
+  ingest: ['ingest'],
+  operator: ['operator'],
+  admin: ['ingest', 'operator', 'admin'],
+};
+/** What is needed under names that nothing has, where what has a name brings a proof of its own. */
+const UNNAMED: Record<string, Scope> = { 'OPTIONS /v1/sources/{name}': 'ingest', 'POST /v1/heard/{name}': 'operator' };
+
 /** A request that stops at the first thing after the key: a name nobody has, a body that is not JSON. */
-const knock = (method: string, path: string, key?: string) =>
-  api.call(method, path.replace(/\{\w+\}/g, 'nobody'), { key, ...(method === 'POST' && { raw: 'x' }) });
+const knock = (
+  method: string,
+  path: string,
+  key?: string,
+  { at = api, body }: { at?: Pick<Api, 'call'>; body?: object } = {},
+) =>
+  at.call(method, path.replace(/\{\w+\}/g, 'nobody'), {
+    key,
+    ...(method === 'POST' && (body ? { body } : { raw: 'x' })),
+  });
+
+const inWords = (status: number): string => (status === 403 ? 'refused' : status === 401 ? 'unknown' : 'let in');
 
 describe('the key of a request', () => {
   it('is asked for everywhere but at the four open doors, and by links that are a key themselves', async () => {
@@ -40,25 +94,52 @@ describe('the key of a request', () => {
     }
   });
 
-  it('opens what its scope says, and nothing else: every scope at every operation', async () => {
-    const opens: Record<Scope, Scope[]> = {
-      ingest: ['ingest'],
-      operator: ['operator'],
-      admin: ['ingest', 'operator', 'admin'],
-    };
-    for (const { method, path, needs } of await operations()) {
-      if (needs === 'open') continue;
-      for (const scope of ['ingest', 'operator', 'admin'] as const) {
+  it('opens what its scope says, and nothing else: every scope at every operation, by the table of the README', async () => {
+    for (const { method, path, said, needs: written } of await operations()) {
+      const needs = written === 'proof' ? UNNAMED[`${method} ${path}`] : written;
+      expect([method, path, said]).toEqual([method, path, needs]);
+      if (needs === undefined || needs === 'open') continue;
+      for (const scope of SCOPES) {
         const { status } = await knock(method, path, api.keys[scope]);
-        const said = status === 403 ? 'refused' : status === 401 ? 'unknown' : 'let in';
-        expect([method, path, scope, said]).toEqual([
+        expect([method, path, scope, inWords(status)]).toEqual([
           method,
           path,
           scope,
-          opens[scope].includes(needs) ? 'let in' : 'refused',
+          OPENS[scope].includes(needs) ? 'let in' : 'refused',
         ]);
       }
     }
+  });
+
+  it("opens others' APIs by its scope likewise; where they bring a proof of their own, none of ours is one", async () => {
+    expect(Object.keys(OTHERS).sort()).toEqual([...new Set(mounted(api.deps).filter(isOthers))].sort());
+    const others = await api.beside({ limits: { attempts: { per_second: 1_000, burst: 1_000 } } });
+    for (const [route, needs] of Object.entries(OTHERS)) {
+      const [method = '', path = ''] = route.split(' ');
+      for (const scope of [undefined, ...SCOPES]) {
+        const key = scope && api.keys[scope];
+        const { status, text } = await knock(method.toUpperCase(), path, key, {
+          at: others,
+          body: {
+            routing_key: 'a'.repeat(32),
+            service_key: 'a'.repeat(32),
+            event_action: 'trigger',
+            event_type: 'trigger',
+          },
+        });
+        if (needs === 'proof') {
+          const [refused, why] = path.startsWith('/v2/alerts')
+            ? [401, 'opsgenie has this key']
+            : [400, 'Invalid routing key'];
+          expect([route, scope, status, text]).toEqual([route, scope, refused, expect.stringContaining(why)]);
+        } else {
+          const opened = needs === 'open' || (scope !== undefined && OPENS[scope].includes(needs));
+          const expected = opened ? 'let in' : scope === undefined ? 'unknown' : 'refused';
+          expect([route, scope, inWords(status)]).toEqual([route, scope, expected]);
+        }
+      }
+    }
+    await others.stop();
   });
 
   it('may come as X-Admin-Token, and as the password of Basic only where sources post', async () => {

@@ -1,4 +1,5 @@
 /** The API as its callers meet it: real HTTP on a port of its own, over a ledger in memory that nobody else has. */
+import type { Router } from 'express';
 import { channels, writers } from '../../src/channels/index.ts';
 import { fromText, REGISTRY } from '../../src/config/load.ts';
 import { createIntegrations } from '../../src/config/stored.ts';
@@ -69,6 +70,21 @@ export interface Sent {
 /** What stands at this path of a parsed answer. */
 export const pick = (value: unknown, ...path: (string | number)[]): unknown =>
   path.reduce<unknown>((inner, step) => (inner as Record<string | number, unknown> | undefined)?.[step], value);
+
+/** Every route that Express has with these, as `post /v1/keys/{id}`: what is really there, whatever any document says. */
+export function mounted(deps: Deps): string[] {
+  const walk = (router: Router): string[] =>
+    router.stack.flatMap(({ route, handle }) => [
+      ...(route?.stack ?? []).flatMap(({ method }) =>
+        method ? [`${method} ${route?.path.replace(/:(\w+)/g, '{$1}')}`] : [],
+      ),
+      ...('stack' in handle ? walk(handle as unknown as Router) : []),
+    ]);
+  return walk(createApp(deps).router);
+}
+
+/** Of a route that speaks another's API, at its paths: in no document of ours. */
+export const isOthers = (route: string): boolean => /^\w+ \/(?:v2|generic|api\/v2|-)\//.test(route);
 
 const OWNER = { by: 'the tests', key: 'none' };
 
