@@ -37,6 +37,7 @@ const LINKS = {
   run_url: 'View Build',
   logs_url: 'View Logs',
   pull_request_url: 'View PR',
+  branch_url: 'Branch',
   commit_url: 'Commit',
   test_report_url: 'Test Report',
 } as const;
@@ -146,7 +147,7 @@ function eventOf(report: Report, about: About, { source, raw, now }: Uploaded): 
     components: [],
     labels: Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== '')),
     assignees: [],
-    links: Object.entries(LINKS).map(([name, title]): Link => ({ title, url: about[name as Parameter] })),
+    links: linksOf(about),
     status: isGreen ? 'resolved' : 'firing',
     dedup_key: nameOf(place, LIMITS.key),
   };
@@ -157,6 +158,35 @@ function eventOf(report: Report, about: About, { source, raw, now }: Uploaded): 
     event.context = { failed_tests: held(failures) } satisfies Json;
   }
   return fitted(event);
+}
+
+/** What the build gave, else the pages of the repository that its run leads to. */
+function linksOf(about: About): Link[] {
+  const pages = pagesOf(about);
+  return Object.entries(LINKS).flatMap(([name, title]): Link[] => {
+    const url = about[name as keyof typeof LINKS] || pages[name as keyof typeof LINKS];
+    return url ? [{ title, url }] : [];
+  });
+}
+
+/** How GitHub and GitLab call a branch, a commit and a pull request, by how the path of their runs goes on. */
+const FORGES = [
+  { runs: '/actions/', branch: '/tree/', commit: '/commit/', pull_request: '/pull/' },
+  { runs: '/-/', branch: '/-/tree/', commit: '/-/commit/', pull_request: '/-/merge_requests/' },
+];
+
+/** Known where the run is one of this very repository on GitHub or GitLab, wherever they are hosted; else nothing is guessed. */
+function pagesOf({ repository, run_url, branch, commit, pull_request }: About): Partial<About> {
+  const run = URL.parse(run_url);
+  const forge = FORGES.find(({ runs }) => run?.pathname.startsWith(`/${repository}${runs}`));
+  if (!run || !forge || !/^https?:$/.test(run.protocol)) return {};
+  const page = (path: string, name: string): string =>
+    name === '' ? '' : `${run.origin}/${repository}${path}${name.split('/').map(encodeURIComponent).join('/')}`;
+  return {
+    branch_url: page(forge.branch, branch),
+    commit_url: page(forge.commit, commit),
+    pull_request_url: page(forge.pull_request, pull_request),
+  };
 }
 
 /** Where a single failed test stands in the code: GitHub shows it there. */

@@ -84,6 +84,29 @@ describe('a report with failed tests', () => {
     });
   });
 
+  it('leads to its branch, its commit and its pull request, by the address of its run or as the build says', () => {
+    const titled = (query: Query) =>
+      Object.fromEntries(only(RED, { query: { ...QUERY, ...query } }).links.map(({ title, url }) => [title, url]));
+    const place = { branch: 'fix/a#1', commit: 'a1b2c3d', pull_request: '7' };
+    expect(titled({ ...place, run_url: 'https://github.com/acme/shop/actions/runs/118' })).toEqual({
+      'View Build': 'https://github.com/acme/shop/actions/runs/118',
+      'View PR': 'https://github.com/acme/shop/pull/7',
+      Branch: 'https://github.com/acme/shop/tree/fix/a%231',
+      Commit: 'https://github.com/acme/shop/commit/a1b2c3d',
+    });
+    expect(titled({ ...place, run_url: 'https://git.example.com/acme/shop/-/pipelines/118' })).toMatchObject({
+      'View PR': 'https://git.example.com/acme/shop/-/merge_requests/7',
+      Branch: 'https://git.example.com/acme/shop/-/tree/fix/a%231',
+      Commit: 'https://git.example.com/acme/shop/-/commit/a1b2c3d',
+    });
+    // Elsewhere nobody knows where they are, unless the build says so.
+    expect(titled({ ...place, run_url: 'https://github.com/acme/web/actions/runs/118' })).not.toHaveProperty('Commit');
+    const branch_url = 'https://forge.example.com/acme/shop/branch/basket';
+    expect(titled({ run_url: 'https://github.com/acme/shop/actions/runs/118', branch_url })).toMatchObject({
+      Branch: branch_url,
+    });
+  });
+
   it('shows as every CI event does', () => {
     expect(Object.fromEntries(ciFactsOf(only(sample('pytest'))))).toMatchObject({
       Project: 'acme/shop',
