@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { Notice } from '../core/notice.ts';
-import { toneOf } from '../core/text.ts';
+import { type Meaning, toneOf } from '../core/text.ts';
 import { bodyOf, FORMATS, titleOf } from './apprise/message.ts';
 import {
   type CheckCall,
@@ -86,13 +86,12 @@ type Config = z.output<typeof config>;
 
 /** Apprise's four types: https://github.com/caronc/apprise-api#api-details */
 type Type = 'info' | 'success' | 'warning' | 'failure';
-const TYPES: Readonly<Record<string, Type>> = {
-  CRITICAL: 'failure',
-  ERROR: 'failure',
-  WARNING: 'warning',
-  RESOLVED: 'success',
-  DONE: 'success',
-  SUCCESS: 'success',
+const TYPES: Record<Meaning, Type> = {
+  error: 'failure',
+  warning: 'warning',
+  success: 'success',
+  info: 'info',
+  quiet: 'info',
 };
 
 /** The message, without what it is sent with. Pure; golden files in test/golden/apprise. */
@@ -100,7 +99,7 @@ export function render(notice: Notice, { format, body_max }: Pick<Config, 'forma
   return {
     title: titleOf(notice, format),
     body: bodyOf(notice, format, body_max),
-    type: TYPES[toneOf(notice).word] ?? 'info',
+    type: TYPES[toneOf(notice).means],
     format,
   };
 }

@@ -14,9 +14,11 @@ import {
   type Ref,
   retry,
 } from './channel.ts';
-import { type Answer, isLost, outcomeOf, readAnswer } from './discord/answer.ts';
+import { type Answer, isAboutButtons, isLost, outcomeOf, readAnswer } from './discord/answer.ts';
 import { type DiscordMessage, discordMessage, threadName } from './discord/message.ts';
 
+/** Without it the components of a webhook that belongs to no application are ignored (discord/discord-api-docs#7368). */
+const WITH_BUTTONS = { with_components: 'true' };
 /** Without a version in the address Discord takes the request for one of version 6, which is deprecated. */
 const API_VERSION = 'v10';
 /** https://docs.discord.com/developers/resources/webhook#execute-webhook-json/form-params */
@@ -140,18 +142,29 @@ const rootOf = (ref: Ref | undefined): Root | undefined =>
 const noted = (outcome: Outcome, note: string): Outcome =>
   outcome.kind === 'delivered' ? delivered(outcome.ref, note) : outcome;
 
+/** The message posted or edited: once more without buttons where Discord refuses one of them, which has told nobody yet. */
+async function written(
+  call: Call<Config>,
+  method: 'POST' | 'PATCH',
+  url: string,
+  more: { thread_name?: string } = {},
+): Promise<Answer> {
+  const { notice, config } = call;
+  const answer = await request(call, method, url, { ...render(notice, config), ...more });
+  return isAboutButtons(answer)
+    ? await request(call, method, url, { ...discordMessage(notice, false), ...more })
+    : answer;
+}
+
 /** A new message, in the thread where there is one; in a forum the first becomes a post. */
 async function post(call: Call<Config>, inThread: string | undefined): Promise<Outcome> {
   const { config, notice, now, signal } = call;
   const thread = inThread ?? config.thread_id;
   const opens = config.forum && thread === undefined;
-  const query = { wait: 'true', ...(thread === undefined ? {} : { thread_id: thread }) };
-  const message = {
-    ...render(notice, config),
-    ...(opens ? { thread_name: threadName(notice, THREAD_NAME_MAX) } : {}),
-  };
+  const query = { wait: 'true', ...WITH_BUTTONS, ...(thread === undefined ? {} : { thread_id: thread }) };
+  const named = opens ? { thread_name: threadName(notice, THREAD_NAME_MAX) } : {};
   try {
-    const answer = await request(call, 'POST', endpoint(config, '', query), message);
+    const answer = await written(call, 'POST', endpoint(config, '', query), named);
     // Somebody deleted or locked the incident's thread: what there is to say stands on its own then.
     if (inThread !== undefined && inThread !== config.thread_id && isLost(answer)) return await post(call, undefined);
     if (!isOk(answer)) return outcomeOf(answer, now);
@@ -166,11 +179,11 @@ async function post(call: Call<Config>, inThread: string | undefined): Promise<O
 
 /** The first message as it is now; `lost` where it is not there any more, or Discord lets nobody edit it. */
 async function edit(call: Call<Config>, root: Root): Promise<Outcome | 'lost'> {
-  const { config, notice, now, signal } = call;
-  const query = root.thread === undefined ? {} : { thread_id: root.thread };
+  const { config, now, signal } = call;
+  const query = { ...WITH_BUTTONS, ...(root.thread === undefined ? {} : { thread_id: root.thread }) };
   try {
     const url = endpoint(config, `/messages/${encodeURIComponent(root.message)}`, query);
-    const answer = await request(call, 'PATCH', url, render(notice, config));
+    const answer = await written(call, 'PATCH', url);
     if (isLost(answer)) return 'lost';
     if (!isOk(answer)) return repeatable(outcomeOf(answer, now));
     return typeof answer.body?.id === 'string' ? delivered({ ...root }) : repeatable(unexpected(answer));

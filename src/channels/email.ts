@@ -164,6 +164,8 @@ const cell = 'padding:4px 12px 4px 0;vertical-align:top';
 function htmlOf(notice: Notice): string {
   const { tone, headline, lines, body, facts, alerts, more, links, answer, answers, why } = contentOf(notice);
   const html = (text: string, max = LINE_MAX * 2): string => clipEscaped(text, max, escapeHtml);
+  const buttonOf = (title: string, href: string): string =>
+    `<a style="${button}" href="${escapeHtml(href)}">${html(title)}</a>`;
   const rows = facts.map(
     ([name, value]) =>
       `<tr><td style="${cell};color:#6b7280">${html(name)}</td><td style="${cell}">${html(value)}</td></tr>`,
@@ -186,14 +188,8 @@ function htmlOf(notice: Notice): string {
     `<table style="border-collapse:collapse;margin:12px 0">${rows.join('')}</table>`,
     items.length === 0 ? '' : `<ul style="padding-left:20px">${items.join('')}</ul>`,
     items.length > 0 && more > 0 ? `<p>… and ${plural(more, 'alert')} more</p>` : '',
-    links.length === 0
-      ? ''
-      : `<p>${links.map(({ title, href }) => `<a href="${escapeHtml(href)}">${html(title)}</a>`).join(' · ')}</p>`,
-    ...(answers.length === 0
-      ? []
-      : [
-          `<p>${answers.map(({ label, href }) => `<a style="${button}" href="${escapeHtml(href)}">${html(label)}</a>`).join(' ')}</p>`,
-        ]),
+    links.length === 0 ? '' : `<p>${links.map(({ title, href }) => buttonOf(title, href)).join(' ')}</p>`,
+    ...(answers.length === 0 ? [] : [`<p>${answers.map(({ label, href }) => buttonOf(label, href)).join(' ')}</p>`]),
     answer === undefined || answers.length > 0 ? '' : `<p>To acknowledge: <code>${html(answer)}</code></p>`,
     `<p style="color:#6b7280">Why: ${html(why)}</p>`,
     '</div></body></html>',

@@ -7,7 +7,7 @@ import { isPage, type Notice, type Reason } from '../core/notice.ts';
 import { type Call, defineChannel, delivered, type Outcome, type Ref, retry, secret } from './channel.ts';
 import { type Answer, ask, isAboutButtons, isAboutMarkup, isUnchanged } from './telegram/api.ts';
 import { read, refuse, tell } from './telegram/ears.ts';
-import { type TelegramText, telegramText, withoutMarkup } from './telegram/message.ts';
+import { type Form, type TelegramText, telegramText, withoutMarkup } from './telegram/message.ts';
 
 const config = z.strictObject({
   token: secret('Bot token', 'From @BotFather: a number, a colon and 35 characters.').regex(
@@ -61,14 +61,12 @@ const EDITS_ROOT: ReadonlySet<Reason> = new Set([
 
 /** The message as sent: everything for a page, only what is new otherwise. Pure; golden files in test/golden/telegram. */
 export const render = (notice: Notice, config: Config): TelegramText & { disable_notification: boolean } => ({
-  ...telegramText(
-    notice,
-    isPage(notice.reason) || notice.story?.phase === 'start' ? 'page' : 'reply',
-    config.secret_token !== undefined,
-  ),
+  ...telegramText(notice, formOf(notice), config.secret_token !== undefined),
   // A phone rings for what asks somebody to act, for what failed, and for a test.
   disable_notification: !(isPage(notice.reason) || notice.reason === 'test' || notice.story?.ok === false),
 });
+
+const formOf = ({ reason, story }: Notice): Form => (isPage(reason) || story?.phase === 'start' ? 'page' : 'reply');
 
 export const telegram = defineChannel({
   id: 'telegram',
@@ -147,7 +145,7 @@ async function post(call: Call<Config>, root: Root | undefined): Promise<Outcome
   for (;;) {
     const answer = await ask('sendMessage', body, call);
     if (answer.ok) return sent(answer.result, config, notes);
-    const mended = mend(body, answer);
+    const mended = mend(body, answer, notice);
     if (!mended || notes.includes(mended.note)) return answer.outcome;
     body = mended.body;
     notes.push(mended.note);
@@ -163,7 +161,11 @@ function sent(result: unknown, config: Config, notes: string[]): Outcome {
 }
 
 /** The message as it may be taken after all; undefined where nothing can be done about the refusal. */
-function mend(body: Body, answer: Extract<Answer, { ok: false }>): { body: Body; note: string } | undefined {
+function mend(
+  body: Body,
+  answer: Extract<Answer, { ok: false }>,
+  notice: Notice,
+): { body: Body; note: string } | undefined {
   const { refusal, migrated_to } = answer;
   if (migrated_to !== undefined && migrated_to !== body.chat_id) {
     // Messages are numbered anew in a supergroup: a reply would hang under somebody else's.
@@ -179,15 +181,20 @@ function mend(body: Body, answer: Extract<Answer, { ok: false }>): { body: Body;
   }
   if ('reply_markup' in body && isAboutButtons(refusal)) {
     const { reply_markup: _, ...rest } = body;
-    return { body: rest, note: 'sent without buttons, which Telegram refused' };
+    const { text } = telegramText(notice, formOf(notice), false, false);
+    const said = 'parse_mode' in rest ? text : withoutMarkup(text);
+    return { body: { ...rest, text: said }, note: 'sent without buttons, which Telegram refused' };
   }
   return undefined;
 }
 
 /** Why the first message could not be changed. Its reply was delivered and says the same; failing would send that again. */
 async function edit(call: Call<Config>, { chat_id, message_id }: Root): Promise<string | undefined> {
-  const text = telegramText(call.notice, 'root', call.config.secret_token !== undefined);
-  const answer = await ask('editMessageText', { chat_id, message_id, ...text }, call);
+  const presses = call.config.secret_token !== undefined;
+  const editedTo = (text: TelegramText) => ask('editMessageText', { chat_id, message_id, ...text }, call);
+  let answer = await editedTo(telegramText(call.notice, 'root', presses));
+  if (!answer.ok && isAboutButtons(answer.refusal) && !isUnchanged(answer.refusal))
+    answer = await editedTo(telegramText(call.notice, 'root', presses, false));
   if (answer.ok || isUnchanged(answer.refusal)) return undefined;
   const why = answer.outcome.kind === 'delivered' ? '' : answer.outcome.detail;
   return `the first message was not changed (${why})`;

@@ -72,7 +72,7 @@ export function stateOf({ type, status, severity }: Told): CiState {
  * How a CI event looks (seed 003's signs): by the words of its type alone, so that a plain `test` is nothing special.
  * Undefined for what is no CI event, or says not how it went.
  */
-export function signOf(alert: Told): 'passed' | 'failed' | 'deployment' | 'security' | undefined {
+export function signOf(alert: Told): 'passed' | 'failed' | 'running' | 'deployment' | 'security' | undefined {
   const stage = stageOf(alert.type);
   const words = wordsOf(alert.type);
   if (stage === undefined || words.length < 2) return undefined;
@@ -80,7 +80,8 @@ export function signOf(alert: Told): 'passed' | 'failed' | 'deployment' | 'secur
   if (stage === 'security' && state !== 'passed') return 'security';
   if (!isGood({ type: alert.type, severity: 'info' })) return 'failed';
   if (state === 'passed' && isEnd(alert)) return 'passed';
-  return stage === 'deployment' ? 'deployment' : undefined;
+  if (stage === 'deployment') return 'deployment';
+  return state === 'running' && alert.severity === 'info' ? 'running' : undefined;
 }
 
 /** What of an alert the vocabulary reads. */
@@ -274,6 +275,7 @@ const LINKS: readonly [title: string, ...names: string[]][] = [
   ['View Changes', 'changes_url', 'compare_url'],
   ['View Details', 'details_url', 'cve_url', 'advisory_url'],
   ['View PR', 'pull_request_url', 'pr_url', 'merge_request_url'],
+  ['Branch', 'branch_url'],
   ['Commit', 'commit_url'],
   ['Dashboard', 'dashboard_url'],
   ['Environment', 'environment_url'],

@@ -63,6 +63,21 @@ export function safeLink(url: string): string | undefined {
   return parsed && SAFE_PROTOCOLS.has(parsed.protocol) ? parsed.href : undefined;
 }
 
+/**
+ * The address as it may stand behind a button of Telegram or Discord: on the web, at a host with a dot, written as RFC 3986
+ * has it. They check addresses, and refuse the whole message for `http://grafana:3000` (rubenlagus/TelegramBots#302,
+ * grafana/grafana#65270).
+ */
+export function buttonLink(url: string, max: number): string | undefined {
+  const parsed = URL.parse(url.toWellFormed());
+  if (!parsed || !/^https?:$/.test(parsed.protocol) || !/[^.]\.[^.]/.test(parsed.hostname)) return undefined;
+  const href = parsed.href.replace(
+    /%(?![\dA-F]{2})|[^\w.~:/?#@!$&'()*+,;=%-]/gi,
+    (found) => `%${found.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+  return href.length <= max ? href : undefined;
+}
+
 /** `1 alert`, `3 alerts`. */
 export const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
@@ -72,51 +87,70 @@ export function utc(iso: string): string {
   return Number.isNaN(time) ? oneLine(iso) : `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 }
 
-export interface Tone {
+/** What a message is taken for at a glance. Channels with colours of their own choose them by it. */
+export type Meaning = 'success' | 'warning' | 'error' | 'info' | 'quiet';
+
+interface Look {
   emoji: string;
   /** `#rrggbb`. */
   colour: string;
+  means: Meaning;
+}
+
+export interface Tone extends Look {
   /** Upper case: `CRITICAL`, `RESOLVED`. */
   word: string;
 }
 
-const SEVERITY_TONES: Record<Severity, Tone> = {
-  critical: { emoji: '🔴', colour: '#d72b3f', word: 'CRITICAL' },
-  error: { emoji: '🟠', colour: '#e8603c', word: 'ERROR' },
-  warning: { emoji: '🟡', colour: '#e8a33d', word: 'WARNING' },
-  info: { emoji: '🔵', colour: '#3d8ee8', word: 'INFO' },
-};
-const DONE: Tone = { emoji: '✅', colour: '#2eb67d', word: 'RESOLVED' };
+/** The one table of signs and colours, for every channel: ✅ ❌ 🚀 🔒 and what they mean are seed 003's, 🔴 is seed 004's. */
+const LOOKS = {
+  critical: { emoji: '🔴', colour: '#d72b3f', means: 'error' },
+  error: { emoji: '🟠', colour: '#e8603c', means: 'error' },
+  warning: { emoji: '⚠️', colour: '#e8a33d', means: 'warning' },
+  info: { emoji: '🔵', colour: '#3d8ee8', means: 'info' },
+  passed: { emoji: '✅', colour: '#2eb67d', means: 'success' },
+  failed: { emoji: '❌', colour: '#d72b3f', means: 'error' },
+  running: { emoji: '⏳', colour: '#3d8ee8', means: 'info' },
+  deployment: { emoji: '🚀', colour: '#e8a33d', means: 'warning' },
+  security: { emoji: '🔒', colour: '#d72b3f', means: 'error' },
+  acknowledged: { emoji: '👀', colour: '#8a8f98', means: 'quiet' },
+  snoozed: { emoji: '💤', colour: '#8a8f98', means: 'quiet' },
+  summary: { emoji: '📊', colour: '#3d8ee8', means: 'info' },
+  test: { emoji: '🔔', colour: '#3d8ee8', means: 'info' },
+} as const satisfies Record<string, Look>;
 
-const SIGNS: Record<NonNullable<ReturnType<typeof signOf>>, Partial<Tone>> = {
-  passed: { ...DONE, word: 'SUCCESS' },
-  failed: { emoji: '❌', colour: SEVERITY_TONES.critical.colour },
-  deployment: { emoji: '🚀', colour: SEVERITY_TONES.warning.colour },
-  security: { emoji: '🔒', colour: SEVERITY_TONES.critical.colour },
-};
+/** The sign of a state where it is shown beside others: in the table of a pull request, on a commit. */
+export const emojiOf = (state: keyof typeof LOOKS): string => LOOKS[state].emoji;
 
-/** Of what is open; where all that CI says goes the same way, it has the signs that people know CI by. */
-function openTone({ incident, alerts, more }: Notice): Tone {
-  const tone = SEVERITY_TONES[incident.severity];
+/** Of what is open; where all that is said goes the same way, it has the sign that people know it by. */
+function openTone(notice: Notice): Tone {
+  const { severity } = notice.incident;
+  const sign = signAmong(notice);
+  if (sign === 'passed') return { ...LOOKS.passed, word: 'SUCCESS' };
+  // A failure that its sender gave no severity.
+  const word = sign === 'failed' && severity === 'info' ? 'FAILED' : severity.toUpperCase();
+  return { ...LOOKS[sign ?? severity], word };
+}
+
+function signAmong({ alerts, more, story, incident }: Notice): ReturnType<typeof signOf> {
   const signs = [...new Set(alerts.map((alert) => signOf(alert)))];
   const [sign] = signs;
-  return sign === undefined || signs.length > 1 || more > 0 ? tone : { ...tone, ...SIGNS[sign] };
+  if (sign !== undefined && signs.length === 1 && more === 0) return sign;
+  if (story && !story.ok) return 'failed';
+  return story && incident.severity === 'info' ? 'running' : undefined;
 }
 
 /** How a notice looks on every channel: by what has become of the incident, by its severity while it is open. */
 export function toneOf(notice: Notice): Tone {
-  if (notice.story) {
-    return notice.story.phase === 'end' && notice.story.ok ? { ...DONE, word: 'DONE' } : openTone(notice);
-  }
-  if (notice.reason === 'summary') return { emoji: '📊', colour: SEVERITY_TONES.info.colour, word: 'SUMMARY' };
-  if (notice.reason === 'test') return { emoji: '🔔', colour: SEVERITY_TONES.info.colour, word: 'TEST' };
-  switch (notice.incident.status) {
+  const { reason, story, incident } = notice;
+  if (story) return story.phase === 'end' && story.ok ? { ...LOOKS.passed, word: 'DONE' } : openTone(notice);
+  if (reason === 'summary' || reason === 'test') return { ...LOOKS[reason], word: reason.toUpperCase() };
+  switch (incident.status) {
     case 'resolved':
-      return DONE;
+      return { ...LOOKS.passed, word: 'RESOLVED' };
     case 'acknowledged':
-      return { emoji: '👀', colour: '#8a8f98', word: 'ACKNOWLEDGED' };
     case 'snoozed':
-      return { emoji: '💤', colour: '#8a8f98', word: 'SNOOZED' };
+      return { ...LOOKS[incident.status], word: incident.status.toUpperCase() };
     case 'open':
       return openTone(notice);
   }

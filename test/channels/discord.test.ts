@@ -37,7 +37,7 @@ const parsed = (config: Record<string, unknown>) => discord.config.safeParse(con
 describe('the first message', () => {
   it('is waited for, at the version that this is written for, and its id is the ref', async () => {
     expect(await begin()).toEqual({ message: fake.posts[0]?.id });
-    expect(asked()).toEqual(['POST fake-webhook-token?wait=true']);
+    expect(asked()).toEqual(['POST fake-webhook-token?wait=true&with_components=true']);
     expect(fake.requests.items[0]?.path).toMatch(/^\/api\/v10\/webhooks\//);
   });
 
@@ -45,32 +45,58 @@ describe('the first message', () => {
     await begin();
     const [post] = fake.posts;
     expect(post?.content).toBe('🔴 CRITICAL API gateway answers 503 (INC-1)');
-    expect(post?.embeds).toEqual([expect.objectContaining({ color: 0xd72b3f })]);
-    for (const part of [
-      'critical (P0)',
-      'open',
-      'availability',
-      'sentinel',
-      '2026-01-15 14:32:00 UTC',
-      '[Open incident](https://tocsin.example.com/incidents/INC-1)',
-      '[Grafana](https://grafana.example.com/d/gateway)',
-    ]) {
+    expect(post?.embeds).toEqual([expect.objectContaining({ color: 0xff0000 })]);
+    for (const part of ['critical (P0)', 'open', 'availability', 'sentinel', '2026-01-15 14:32:00 UTC']) {
       expect(post?.all).toContain(part);
     }
+    expect(post?.buttons.map(({ label, url }) => [label, url])).toEqual([
+      ['Open incident', 'https://tocsin.example.com/incidents/INC-1'],
+      ['Grafana', 'https://grafana.example.com/d/gateway'],
+      ['Prometheus', 'https://prometheus.example.com/graph'],
+    ]);
   });
 
-  it('has a link for each answer that has an address', async () => {
+  it('has a button for each answer that has an address, which opens it', async () => {
     const url = 'https://tocsin.example.com/answers/abc(1)';
     const answers = [
       { action: 'ack', label: 'Acknowledge', token: 'abc', url },
       { action: 'snooze', label: 'Snooze 1 h', token: 'def' },
     ] as const;
     await begin(sampleNotice({ answers: [...answers] }));
-    expect(fake.posts[0]?.embeds[0]?.fields).toContainEqual({
-      name: 'Answer',
-      value: '[Acknowledge](https://tocsin.example.com/answers/abc%281%29)',
-      inline: false,
-    });
+    expect(fake.posts[0]?.buttons[0]).toEqual({ type: 2, style: 5, label: 'Acknowledge', url });
+    expect(fake.posts[0]?.all).not.toContain('Snooze');
+  });
+
+  it('takes the buttons of the answers away when it is answered', async () => {
+    const answers = [
+      { action: 'ack', label: 'Acknowledge', token: 'abc', url: 'https://tocsin.example.com/a/b' },
+    ] as const;
+    const root = await begin(sampleNotice({ answers: [...answers], links: [] }));
+    expect(fake.posts[0]?.buttons.map(({ label }) => label)).toContain('Acknowledge');
+    await tell(noticeOf('acknowledged'), root);
+    expect(fake.posts).toHaveLength(1);
+    expect(fake.posts[0]?.buttons.map(({ label }) => label)).not.toContain('Acknowledge');
+  });
+
+  it('writes a link that Discord would refuse as a button into the text', async () => {
+    const links = [
+      { title: 'Grafana', url: 'http://grafana:3000/d/1' },
+      { title: 'Long', url: `https://example.com/${'x'.repeat(512)}` },
+    ];
+    await begin(sampleNotice({ links }));
+    expect(fake.requests.items).toHaveLength(1);
+    expect(fake.posts[0]?.buttons.map(({ label }) => label)).toEqual(['Open incident']);
+    expect(fake.posts[0]?.all).toContain('[Grafana](http://grafana:3000/d/1)');
+  });
+
+  it('is sent without buttons, its links in the text, where Discord refuses one all the same', async () => {
+    const errors = {
+      components: { 0: { components: { 1: { url: { _errors: [{ code: 'URL_TYPE_INVALID_URL' }] } } } } },
+    };
+    fake.script([{ status: 400, json: { code: 50035, message: 'Invalid Form Body', errors } }]);
+    await begin();
+    expect(fake.posts).toMatchObject([{ buttons: [] }]);
+    expect(fake.posts[0]?.all).toContain('[Open incident](https://tocsin.example.com/incidents/INC-1) · [Grafana](');
   });
 
   it('lists the first alerts of many and counts the rest', async () => {
@@ -84,7 +110,7 @@ describe('what follows', () => {
   it.each([
     ['acknowledged', 0x8a8f98, '👀 Acknowledged by ana (INC-1)'],
     ['snoozed', 0x8a8f98, '💤 Snoozed by ana for 1 h (INC-1)'],
-    ['resolved', 0x2eb67d, '✅ Resolved after 12 min (INC-1)'],
+    ['resolved', 0x00ff00, '✅ Resolved after 12 min (INC-1)'],
   ] as const)('changes the first message when it is %s, and keeps its ref', async (name, color, content) => {
     const root = await begin();
     expect(await tell(noticeOf(name), root)).toEqual({ kind: 'delivered', ref: root });
@@ -265,13 +291,11 @@ describe('hostile and long text', () => {
 
   it('has links whose addresses cannot reach over their end', async () => {
     const links = [
-      { title: 'Logs', url: 'https://ci.example.com/?x\\' },
-      { title: 'Runbook', url: 'https://ci.example.com/a)b' },
+      { title: 'Logs', url: 'http://ci/?x\\' },
+      { title: 'Runbook', url: 'http://ci/a)b' },
     ];
     await begin(sampleNotice({ links }));
-    expect(JSON.stringify(fake.posts[0]?.embeds)).toContain(
-      '[Logs](https://ci.example.com/?x%5C) · [Runbook](https://ci.example.com/a%29b)',
-    );
+    expect(JSON.stringify(fake.posts[0]?.embeds)).toContain('[Logs](http://ci/?x%5C) · [Runbook](http://ci/a%29b)');
   });
 
   it.each(['hostile', 'many'] as const)('stays within every limit: %s', async (name) => {
@@ -495,6 +519,8 @@ describe('the configuration', () => {
     };
     const url = 'https://discordapp.com/api/webhooks/123456789012345678/token';
     await discord.send(callOf(discord, { url }, { fetch: fetched }));
-    expect(urls).toEqual(['https://discord.com/api/v10/webhooks/123456789012345678/token?wait=true']);
+    expect(urls).toEqual([
+      'https://discord.com/api/v10/webhooks/123456789012345678/token?wait=true&with_components=true',
+    ]);
   });
 });

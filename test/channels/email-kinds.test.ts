@@ -1,5 +1,4 @@
 /** Mail by kind: templates of subjects, priorities and recipients; answers as links; the check of the server. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Channel } from '../../src/channels/channel.ts';
 import { recipientsOf } from '../../src/channels/email/kinds.ts';
@@ -7,11 +6,11 @@ import { email as emailChannel, render } from '../../src/channels/email.ts';
 import type { Notice, NoticeAnswer } from '../../src/core/notice.ts';
 import { callOf } from '../support/calls.ts';
 import { type FakeSmtp, type FakeSmtpOptions, startFakeSmtp } from '../support/fakes/smtp.ts';
+import { expectGolden } from '../support/golden.ts';
 import { HOSTILE, noticeOf, sampleAlert, sampleNotice } from '../support/notices.ts';
 
 const email = emailChannel as unknown as Channel;
 type Config = Parameters<typeof render>[1];
-const GOLDEN = new URL('../golden/email/kinds/', import.meta.url);
 const fakes: FakeSmtp[] = [];
 const start = async (options?: FakeSmtpOptions) => {
   const fake = await startFakeSmtp(options);
@@ -61,14 +60,7 @@ const KINDS: Record<string, Notice> = {
 
 describe('the three kinds of mail that the sample has', () => {
   it.each(Object.entries(KINDS))('%s is as in its golden file', (name, notice) => {
-    const text = `${JSON.stringify({ ...recipientsOf(notice, sample()), ...render(notice, sample()) }, null, 2)}\n`;
-    const file = new URL(`${name}.json`, GOLDEN);
-    if (process.env.GOLDEN === 'write') {
-      mkdirSync(GOLDEN, { recursive: true });
-      writeFileSync(file, text);
-    }
-    expect(existsSync(file), `no golden file ${name}.json: run with GOLDEN=write and read it`).toBe(true);
-    expect(text).toBe(readFileSync(file, 'utf8'));
+    expectGolden(`email/kinds/${name}`, { ...recipientsOf(notice, sample()), ...render(notice, sample()) });
   });
 
   it('go to their own people under their own subject, urgent where they are', async () => {

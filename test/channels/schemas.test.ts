@@ -1,19 +1,12 @@
 /** Every golden payload against what its vendor has published: schemas in the fakes, types of the vendors' own clients. */
-import { readdirSync, readFileSync } from 'node:fs';
 import type { ChatPostMessageArguments } from '@slack/web-api';
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest';
 import type { SlackMessage } from '../../src/core/blocks.ts';
 import { type FakeDiscord, startFakeDiscord } from '../support/fakes/discord.ts';
 import { type FakeTeams, startFakeTeams } from '../support/fakes/teams.ts';
 import { type FakeTwilio, startFakeTwilio } from '../support/fakes/twilio.ts';
+import { goldensIn } from '../support/golden.ts';
 
-const GOLDEN = new URL('../golden/', import.meta.url);
-const goldenOf = (channel: string): string[] =>
-  readdirSync(new URL(`${channel}/`, GOLDEN), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.json'))
-    .sort();
-const read = (channel: string, name: string): Record<string, unknown> =>
-  JSON.parse(readFileSync(new URL(`${channel}/${name}`, GOLDEN), 'utf8')) as Record<string, unknown>;
 const json = { 'content-type': 'application/json' };
 
 describe('Teams, by the schema of Adaptive Cards 1.4', () => {
@@ -25,8 +18,8 @@ describe('Teams, by the schema of Adaptive Cards 1.4', () => {
   const post = (body: unknown) =>
     fetch(fake.workflowUrl, { method: 'POST', headers: json, body: JSON.stringify(body) }).then(({ status }) => status);
 
-  it.each(goldenOf('teams'))('takes the card %s', async (name) => {
-    expect(await post(read('teams', name))).toBe(202);
+  it.each(goldensIn('teams'))('takes the card %s', async (_name, card) => {
+    expect(await post(card)).toBe(202);
   });
 
   it('refuses an element, a field and a word that the schema does not have', async () => {
@@ -69,9 +62,8 @@ describe('Discord, by its own description of its API', () => {
     return { status: response.status, text: await response.text() };
   };
 
-  it.each(goldenOf('discord'))('takes the message %s, and an edit to it', async (name) => {
-    const message = read('discord', name);
-    const posted = await send('POST', '?wait=true', message);
+  it.each(goldensIn('discord'))('takes the message %s, and an edit to it', async (_name, message) => {
+    const posted = await send('POST', '?wait=true&with_components=true', message);
     expect(posted).toMatchObject({ status: 200 });
     const { id } = JSON.parse(posted.text) as { id: string };
     expect(await send('PATCH', `/messages/${id}`, message)).toMatchObject({ status: 200 });
@@ -110,8 +102,8 @@ describe('Twilio, by its own description of its API', () => {
       body: new URLSearchParams({ To: '+15551234567', From: fake.number, ...form }).toString(),
     }).then(({ status }) => status);
 
-  it.each(goldenOf('sms'))('takes the message %s', async (name) => {
-    expect(await send({ Body: String(read('sms', name).body) })).toBe(201);
+  it.each(goldensIn('sms'))('takes the message %s', async (_name, { body }) => {
+    expect(await send({ Body: String(body) })).toBe(201);
   });
 
   it('refuses a field that its description does not have, and an address that is none', async () => {

@@ -78,7 +78,7 @@ describe('a message', () => {
     const { body, encoding, segments } = textOf(noticeOf(name));
     expect(segments).toBeLessThanOrEqual(2);
     expect(segments).toBe(segmentsOf(body, encoding));
-    expect(body).toContain('INC-1');
+    expect(body).toContain(noticeOf(name).incident.id.replace('/', '-'));
     expect(fake.messages[0]?.body).toBe(body);
   });
 

@@ -41,6 +41,17 @@ const answers = [
   { action: 'snooze' as const, label: 'Snooze 1 h', token: 's.INC-1.8f3k2' },
 ];
 
+const refusal = (description: string, path = 'sendMessage') => ({
+  ...{ status: 400, path },
+  json: { ok: false, error_code: 400, description },
+});
+/** What every notice of notices.ts leads to. */
+const LINKS = [
+  { text: 'Open incident', url: 'https://tocsin.example.com/incidents/INC-1' },
+  { text: 'Grafana', url: 'https://grafana.example.com/d/gateway' },
+  { text: 'Prometheus', url: 'https://prometheus.example.com/graph' },
+];
+
 describe('the first message', () => {
   it('says what has happened, and its ref leads back to it', async () => {
     const ref = await begin();
@@ -55,7 +66,7 @@ describe('the first message', () => {
     ]) {
       expect(message?.text).toContain(part);
     }
-    expect(message?.links).toContain('https://grafana.example.com/d/gateway');
+    expect(message?.buttons).toEqual(LINKS);
     expect(message).toMatchObject({ html: true, silent: false });
   });
 
@@ -120,27 +131,48 @@ describe('buttons', () => {
     expect(fake.messages[0]?.buttons).toEqual([
       { text: 'Acknowledge', callback_data: 'a.INC-1.8f3k2' },
       { text: 'Snooze 1 h', callback_data: 's.INC-1.8f3k2' },
+      ...LINKS,
     ]);
   });
 
   it('are links where no webhook is set up, and absent where there is no link', async () => {
     await begin(sampleNotice({ answers }));
-    expect(fake.messages[0]?.buttons).toEqual([{ text: 'Acknowledge', url: 'https://tocsin.example.com/a/8f3k2' }]);
+    expect(fake.messages[0]?.buttons).toEqual([
+      { text: 'Acknowledge', url: 'https://tocsin.example.com/a/8f3k2' },
+      ...LINKS,
+    ]);
   });
 
-  it('are left out when Telegram refuses them, and the page is sent at once', async () => {
+  it('have addresses that Telegram takes; the others stand in the text', async () => {
     const local = answers.map((answer) => ({ ...answer, url: 'http://localhost/a/8f3k2' }));
-    expect(await tell(sampleNotice({ answers: local }))).toMatchObject({
+    const outcome = await tell(
+      sampleNotice({ answers: local, links: [{ title: 'Grafana', url: 'http://grafana:3000/d/1' }] }),
+    );
+    expect(outcome).not.toHaveProperty('note');
+    expect(fake.messages[0]?.buttons).toEqual(LINKS.slice(0, 1));
+    expect(fake.messages[0]?.links).toEqual(['http://grafana:3000/d/1']);
+  });
+
+  it('are left out when Telegram refuses them all the same, and the page is sent at once with its links in the text', async () => {
+    fake.script([refusal("Bad Request: inline keyboard button URL 'https://a.b' is invalid: Wrong HTTP URL")]);
+    expect(await tell(noticeOf('one'))).toMatchObject({
       kind: 'delivered',
       note: 'sent without buttons, which Telegram refused',
     });
-    expect(fake.messages).toMatchObject([{ buttons: [] }]);
+    expect(fake.messages).toMatchObject([{ buttons: [], links: LINKS.map(({ url }) => url) }]);
+  });
+
+  it('are left out of the first message too where Telegram refuses them in an edit', async () => {
+    const root = await begin();
+    fake.script([refusal('Bad Request: BUTTON_URL_INVALID', 'editMessageText')]);
+    expect(await tell(noticeOf('resolved'), root)).not.toHaveProperty('note');
+    expect(fake.messages[0]).toMatchObject({ edits: 1, buttons: [], links: LINKS.map(({ url }) => url) });
   });
 
   it('disappear from the first message when somebody has answered', async () => {
     const root = await begin(sampleNotice({ answers }), { secret_token: SECRET });
     await tell(noticeOf('acknowledged'), root, { secret_token: SECRET });
-    expect(fake.messages[0]).toMatchObject({ edits: 1, buttons: [] });
+    expect(fake.messages[0]).toMatchObject({ edits: 1, buttons: LINKS });
   });
 });
 

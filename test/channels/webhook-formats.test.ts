@@ -1,5 +1,4 @@
 /** The formats of the webhook: golden files, what each has no word for, and templates of the operator's own. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Channel } from '../../src/channels/channel.ts';
 import { render, webhook as webhookChannel } from '../../src/channels/webhook.ts';
@@ -9,10 +8,10 @@ import { placeholderNames } from '../../src/core/placeholders.ts';
 import { alertmanager } from '../../src/sources/alertmanager.ts';
 import { callOf, NOW } from '../support/calls.ts';
 import { startWebhookReceiver } from '../support/fakes/webhook-receiver.ts';
-import { noticeCases, noticeOf, sampleAlert, sampleNotice } from '../support/notices.ts';
+import { allOf, expectGolden } from '../support/golden.ts';
+import { goldenFiles, noticeCases, noticeOf, sampleAlert, sampleNotice } from '../support/notices.ts';
 
 const webhook = webhookChannel as unknown as Channel;
-const GOLDEN = new URL('../golden/webhook/', import.meta.url);
 type Config = Parameters<typeof render>[1];
 type Body = Record<string, unknown>;
 const body = (notice: Notice, more: Record<string, unknown>): Body =>
@@ -24,16 +23,10 @@ const alertsOf = (message: Body) =>
   message.alerts as { status: string; labels: Body; endsAt: string; fingerprint: string }[];
 
 describe.each(['incident-v1', 'alertmanager'])('the format %s', (format) => {
-  it.each(noticeCases)('renders the case %s as in its golden file', (name) => {
-    const text = `${JSON.stringify(body(noticeOf(name), { format }), null, 2)}\n`;
-    const file = new URL(`${format}/${name}.json`, GOLDEN);
-    if (process.env.GOLDEN === 'write') {
-      mkdirSync(new URL('.', file), { recursive: true });
-      writeFileSync(file, text);
-    }
-    expect(existsSync(file), `no golden file ${format}/${name}.json: run with GOLDEN=write and read it`).toBe(true);
-    expect(text).toBe(readFileSync(file, 'utf8'));
-    expect(Buffer.byteLength(text)).toBeLessThan(256 * 1_024);
+  it.each(goldenFiles)('renders %s as in its golden file', (file, cases) => {
+    const rendered = allOf(cases, (name) => body(noticeOf(name), { format }));
+    expectGolden(`webhook/${format}/${file}`, rendered);
+    expect(Buffer.byteLength(JSON.stringify(rendered))).toBeLessThan(256 * 1_024);
   });
 });
 

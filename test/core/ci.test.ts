@@ -35,12 +35,13 @@ describe('a type of CI', () => {
       'passed',
       'failed',
     ]);
+    expect([sign('build_started'), sign('build_started', 'error')]).toEqual(['running', undefined]);
     expect([sign('security_alert', 'error'), sign('security_alert', 'error', 'resolved')]).toEqual([
       'security',
       'passed',
     ]);
     // Somebody tries an integration out, or calls any trouble of theirs a build.
-    for (const type of ['test', 'build', 'build_started', 'disk_failed']) expect(sign(type)).toBeUndefined();
+    for (const type of ['test', 'build', 'disk_failed']) expect(sign(type)).toBeUndefined();
   });
 });
 
@@ -136,8 +137,8 @@ describe('the facts of a notice', () => {
 
 describe('the tone of a notice', () => {
   it('is CI’s own while the incident is open, and the incident’s afterwards', () => {
-    expect(toneOf(ciNotice('build_success'))).toEqual({ emoji: '✅', colour: '#2eb67d', word: 'SUCCESS' });
-    expect(toneOf(ciNotice('build_failure'))).toEqual({ emoji: '❌', colour: '#d72b3f', word: 'ERROR' });
+    expect(toneOf(ciNotice('build_success'))).toMatchObject({ emoji: '✅', means: 'success', word: 'SUCCESS' });
+    expect(toneOf(ciNotice('build_failure'))).toMatchObject({ emoji: '❌', means: 'error', word: 'ERROR' });
     const failure = ciNotice('build_failure');
     const taken = { ...failure, incident: { ...failure.incident, status: 'acknowledged' as const } };
     expect(toneOf(taken).word).toBe('ACKNOWLEDGED');

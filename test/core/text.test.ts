@@ -134,7 +134,7 @@ describe('what a notice says', () => {
   });
 
   it('looks like the severity while open, and like the answer afterwards', () => {
-    expect(toneOf(noticeOf('one'))).toEqual({ emoji: '🔴', colour: '#d72b3f', word: 'CRITICAL' });
+    expect(toneOf(noticeOf('one'))).toMatchObject({ emoji: '🔴', colour: '#d72b3f', word: 'CRITICAL' });
     expect(toneOf(noticeOf('acknowledged')).emoji).toBe('👀');
     expect(toneOf(noticeOf('snoozed')).emoji).toBe('💤');
     expect(toneOf(noticeOf('resolved')).colour).toBe('#2eb67d');

@@ -1,8 +1,7 @@
 /** What CI says, sent to the event door under the names of seed 003, as the notices that channels are told. */
-import { composeNotice } from '../../src/core/compose.ts';
-import type { Event, Json } from '../../src/core/event.ts';
+import type { Event } from '../../src/core/event.ts';
 import type { Notice } from '../../src/core/notice.ts';
-import { parseEvents } from '../../src/sources/events.ts';
+import { eventIn, firstNotice } from './event-notices.ts';
 
 const SHA = 'a1b2c3d4e5f60718293a4b5c6d7e8f9012345678';
 const NOW = new Date('2026-01-15T14:32:01.000Z');
@@ -17,11 +16,21 @@ const PLACE = {
 };
 const URLS = {
   build_url: 'https://ci.example.com/runs/118',
+  branch_url: 'https://github.com/acme/shop/tree/basket',
   pull_request_url: 'https://github.com/acme/shop/pull/7',
   commit_url: `https://github.com/acme/shop/commit/${SHA}`,
 };
 
-const EVENTS: Record<string, object> = {
+const DEPLOYMENT = {
+  labels: { repository: 'acme/shop', commit: SHA, environment: 'production', version: 'v2.3.1', deployer: 'ana' },
+  context: {
+    build_url: 'https://ci.example.com/runs/119',
+    environment_url: 'https://shop.example.com',
+    changes_url: 'https://github.com/acme/shop/compare/v2.3.0...v2.3.1',
+  },
+};
+
+const EVENTS = {
   build_success: {
     title: 'CI passed on basket of acme/shop',
     labels: { ...PLACE, duration: '4 min 10 s', environment: 'staging' },
@@ -78,53 +87,57 @@ const EVENTS: Record<string, object> = {
     labels: { ...PLACE, metric: 'p95 of checkout', baseline: '120 ms', current: '180 ms', change: '+50 %' },
     context: { threshold: '10 %', dashboard_url: 'https://grafana.example.com/d/shop' },
   },
-};
+  test_failed: {
+    title: '2 of 120 tests failed on basket of acme/shop',
+    severity: 'error',
+    labels: { ...PLACE, suite: 'unit', tests_passed: '118', tests_total: '120' },
+    context: {
+      failed_tests: ['basket adds up', 'basket survives a reload'],
+      test_report_url: 'https://ci.example.com/runs/118/tests',
+      ...URLS,
+    },
+  },
+  coverage_dropped: {
+    title: 'Coverage of acme/shop fell below 85 %',
+    severity: 'warning',
+    labels: { ...PLACE, coverage: '81.5', coverage_diff: '-6.0', threshold: '85 %' },
+    context: { coverage_report_url: 'https://ci.example.com/runs/118/coverage', ...URLS },
+  },
+  security_scan_passed: {
+    title: 'No vulnerabilities in acme/shop',
+    labels: { repository: 'acme/shop', branch: 'basket', commit: SHA, tool: 'Trivy', vulnerabilities: '0' },
+    context: { security_report_url: 'https://ci.example.com/runs/118/security' },
+  },
+  deployment_started: { title: 'v2.3.1 goes to production', ...DEPLOYMENT },
+  deployment_success: {
+    ...DEPLOYMENT,
+    title: 'v2.3.1 is in production',
+    labels: { ...DEPLOYMENT.labels, duration: '3 min 5 s' },
+  },
+  deployment_failure: {
+    title: 'v2.3.1 did not reach production',
+    severity: 'critical',
+    labels: DEPLOYMENT.labels,
+    context: { ...DEPLOYMENT.context, error: 'health check failed on web-2', rollbackPlan: 'deploy v2.3.0 again' },
+  },
+} satisfies Record<string, object>;
 
 export type CiCase = keyof typeof EVENTS;
-export const ciCases = Object.keys(EVENTS);
+export const ciCases = Object.keys(EVENTS) as CiCase[];
+
+/** Golden files, and the events in each: what a deployment goes through stands together, and so do the small checks. */
+export const ciGoldenFiles: [file: string, cases: CiCase[]][] = [
+  ...(['build_success', 'build_failure', 'deployment_approval_requested', 'security_alert'] as const).map(
+    (name): [string, CiCase[]] => [name, [name]],
+  ),
+  ['performance_regression', ['performance_regression']],
+  ['checks', ['test_failed', 'coverage_dropped', 'security_scan_passed']],
+  ['deployments', ['deployment_started', 'deployment_success', 'deployment_failure']],
+];
 
 /** The event as the door takes it. */
-export function ciEvent(name: CiCase): Event {
-  const body = { id: 'ci-1', source: 'ci', type: name, dedup_key: `acme/shop/${name}`, ...EVENTS[name] };
-  const { events, rejected } = parseEvents(body as Json, { max: 1, now: NOW });
-  const [event] = events;
-  if (!event) throw new Error(JSON.stringify(rejected));
-  return event;
-}
+export const ciEvent = (name: CiCase): Event =>
+  eventIn({ id: 'ci-1', source: 'ci', type: name, dedup_key: `acme/shop/${name}`, ...EVENTS[name] }, NOW);
 
 /** The first notice of its incident. */
-export function ciNotice(name: CiCase): Notice {
-  const event = ciEvent(name);
-  const at = NOW.toISOString();
-  return composeNotice({
-    incident: {
-      id: 'INC-1',
-      status: 'open',
-      severity: event.severity,
-      title: event.title,
-      route: 'ci',
-      alert_count: 1,
-      firing_count: 1,
-      opened_at: at,
-      first_at: at,
-      last_at: at,
-    },
-    reason: 'group_now',
-    alerts: [
-      {
-        event,
-        status: event.status,
-        severity: event.severity,
-        title: event.title,
-        count: 1,
-        first_at: at,
-        last_at: at,
-      },
-    ],
-    total: 1,
-    delivery: { key: 'INC-1/group_now/b1/target', attempt: 1 },
-    links: [],
-    public_url: 'https://tocsin.example.com',
-    at,
-  });
-}
+export const ciNotice = (name: CiCase): Notice => firstNotice(ciEvent(name), 'ci', NOW);

@@ -1,5 +1,5 @@
 /** Notices for tests of channels: a plain one to vary, and the cases of the golden files. */
-import type { Notice, NoticeAlert } from '../../src/core/notice.ts';
+import type { Notice, NoticeAlert, Reason } from '../../src/core/notice.ts';
 
 /** Everything in an override is merged one level deep into `incident` and `delivery`; the rest is replaced. */
 export type NoticeOverrides = Partial<Omit<Notice, 'incident' | 'delivery'>> & {
@@ -86,6 +86,66 @@ const manyDisks = (count: number): NoticeAlert[] =>
     }),
   );
 
+/** Asks somebody to act, and says so little else that what differs from one reason to the other stands out. */
+const page =
+  (reason: Reason, line: string, more: NoticeOverrides = {}) =>
+  (): Notice => {
+    const { title, status, severity, type, source, count, first_at, last_at } = sampleAlert();
+    return sampleNotice({
+      reason,
+      lines: [line],
+      components: [],
+      alerts: [
+        {
+          ...{ title, status, severity, type, source, count, first_at, last_at },
+          ...{ components: [], labels: {}, links: [], assignees: [] },
+        },
+      ],
+      links: [],
+      ...more,
+      delivery: { key: `INC-1/${reason}/b4/target` },
+    });
+  };
+
+/** A chapter of the job whose end is the case `story-end`. */
+const chapter =
+  (type: string, title: string, severity: 'info' | 'error', story: Partial<NonNullable<Notice['story']>>) =>
+  (): Notice => {
+    const { status, count, first_at, last_at } = sampleAlert();
+    return sampleNotice({
+      reason: 'story',
+      headline: title,
+      lines: [],
+      components: ['exports'],
+      alerts: [
+        {
+          ...{ title, status, severity, type, source: 'runner', service: 'exports', count, first_at, last_at },
+          ...{ components: [], labels: { environment: 'production' }, links: [], assignees: [] },
+        },
+      ],
+      links: [],
+      incident: { severity, title: 'nightly-export has started', service: 'exports', route: 'jobs' },
+      story: { name: 'nightly-export', phase: 'progress', ok: true, ...story },
+      delivery: { key: 'INC-1/story/b1/target' },
+    });
+  };
+
+/** Tells of no incident: nobody is to act, and no alert stands behind it. */
+function told(reason: 'test' | 'summary', id: string, title: string, more: NoticeOverrides): Notice {
+  const { incident, ...notice } = sampleNotice({
+    reason,
+    headline: title,
+    components: [],
+    alerts: [],
+    links: [],
+    ...more,
+    incident: { id, severity: 'info', title, route: 'daily', alert_count: 0, firing_count: 0, ...more.incident },
+    delivery: { key: `${reason}/${id}` },
+  });
+  const { service: _, url: __, ...rest } = incident;
+  return { ...notice, incident: rest };
+}
+
 const CASES = {
   firing: () =>
     sampleNotice({
@@ -171,6 +231,86 @@ const CASES = {
       },
       delivery: { key: 'INC-1/story/b2/target' },
     }),
+  answers: () =>
+    sampleNotice({
+      answers: (['ack', 'snooze', 'resolve'] as const).map((action) => ({
+        action,
+        label: { ack: 'Acknowledge', snooze: 'Snooze 1 h', resolve: 'Resolve' }[action],
+        token: `sample.${action}.token`,
+        url: `https://tocsin.example.com/a/sample.${action}.token`,
+      })),
+    }),
+  'story-start': chapter('job_start', 'nightly-export has started', 'info', {
+    phase: 'start',
+    details: { environment: 'production', batch: '32' },
+  }),
+  'story-progress': chapter('job_progress', 'nightly-export: 6,000 of 12,000 rows', 'info', {}),
+  'story-failed': chapter('job_failed', 'nightly-export failed', 'error', {
+    phase: 'end',
+    ok: false,
+    duration_ms: 61_000,
+    counts: { rows: '6000', failed: '1' },
+  }),
+  'user-registered': () => {
+    const title = 'New user ana.kim@example.com: Ana Kim';
+    const {
+      trace_id: _,
+      request_id: __,
+      ...alert
+    } = sampleAlert({
+      title,
+      severity: 'info',
+      severity_word: 'info',
+      type: 'user_registered',
+      source: 'accounts',
+      service: 'accounts',
+      components: [],
+      body: 'Ana Kim signed in for the first time.',
+      labels: { environment: 'production' },
+      context: { email: 'ana.kim@example.com', display_name: 'Ana Kim', user_id: 42, total_users: 1337 },
+      assignees: [],
+    });
+    return sampleNotice({
+      headline: title,
+      lines: [],
+      components: ['accounts'],
+      alerts: [alert],
+      links: [],
+      incident: { severity: 'info', title, service: 'accounts' },
+    });
+  },
+  test: () =>
+    told('test', 'TEST-7', 'Test of this integration', {
+      lines: ['Asked for by ana. If you can read this, notifications arrive here.'],
+    }),
+  summary: () =>
+    told('summary', 'daily/2026-01-15', 'Summary daily 2026-01-15', {
+      lines: [
+        'Incidents: 3 opened by 41 events',
+        'By severity: critical: 1; warning: 2',
+        'Deliveries: 12 delivered, 0 dead',
+      ],
+      links: [{ title: 'Notion page', url: 'https://www.notion.so/0123456789abcdef0123456789abcdef' }],
+      incident: { status: 'resolved' },
+    }),
+  group_count: page('group_count', 'Third alert in 5 min'),
+  failover: page('failover', 'Told here because slack did not deliver in time.'),
+  repeat_interval: page('repeat_interval', 'Still open after 4 h.'),
+  severity_rose: page('severity_rose', 'The severity rose to critical.'),
+  fired_again: page('fired_again', 'It fired again after it had been resolved.'),
+  escalated_by_hand: page('escalated_by_hand', 'Escalated by hand to level 2.', { by: 'ana', level: 2 }),
+  unacknowledged: page('unacknowledged', 'ana took the acknowledgement back.', { by: 'ana' }),
+  ack_timed_out: page('ack_timed_out', 'It was acknowledged, and nothing has happened since: paging again.'),
+  snooze_ended: page('snooze_ended', 'The snooze has ended and it is still open.'),
+  working: () =>
+    sampleNotice({
+      reason: 'working',
+      headline: 'API gateway answers 503',
+      lines: ['It is investigating now.'],
+      by: 'ana',
+      incident: { status: 'acknowledged', working: 'investigating' },
+      delivery: { key: 'INC-1/working/w1/target' },
+    }),
   hostile: () =>
     sampleNotice({
       headline: HOSTILE,
@@ -206,6 +346,18 @@ const CASES = {
 
 export type NoticeCase = keyof typeof CASES;
 export const noticeCases = Object.keys(CASES) as NoticeCase[];
+
+/** Pages that differ by their reason and one line share a golden file, under their names. */
+const ALIKE: readonly NoticeCase[] = [
+  ...(['group_count', 'failover', 'repeat_interval', 'severity_rose', 'fired_again', 'escalated_by_hand'] as const),
+  ...(['unacknowledged', 'ack_timed_out', 'snooze_ended'] as const),
+];
+
+/** Golden files, and the cases in each. */
+export const goldenFiles: [file: string, cases: readonly NoticeCase[]][] = [
+  ...noticeCases.filter((name) => !ALIKE.includes(name)).map((name): [string, [NoticeCase]] => [name, [name]]),
+  ['pages', ALIKE],
+];
 
 /** A fresh notice of the named case. */
 export const noticeOf = (name: NoticeCase): Notice => CASES[name]();

@@ -90,8 +90,9 @@ export function discordObeys(rendered: unknown): string[] {
     description?: string;
     fields: { name: string; value: string }[];
   }
-  const { content, embeds, allowed_mentions } = rendered as {
+  const { content, embeds, allowed_mentions, components } = rendered as {
     content: string;
+    components: unknown;
     embeds: Embed[];
     allowed_mentions: unknown;
   };
@@ -105,6 +106,8 @@ export function discordObeys(rendered: unknown): string[] {
   return [
     ...markdownIn(content, { common: false, signs: SIGNS, names: NAMES }).found,
     ...texts.flatMap((text) => markdownIn(text, { common: false, signs: SIGNS, names: /@\w/g }).found),
+    // Of a button the words are shown as they are.
+    JSON.stringify(components, (name, value) => (name === 'label' ? undefined : value)),
   ];
 }
 
@@ -142,7 +145,8 @@ export function telegramObeys(rendered: unknown): string[] {
   return [
     ...(text.match(/<[^>]*(?:>|$)|&(?!(?:amp|lt|gt|quot|#39);)/g) ?? []),
     ...(shown.match(/(?<![\p{L}\p{N}_])@\w/gu) ?? []),
-    JSON.stringify(reply_markup ?? {}),
+    // Of a button the words are shown as they are.
+    JSON.stringify(reply_markup ?? {}, (name, value) => (name === 'text' ? undefined : value)),
   ];
 }
 

@@ -67,6 +67,10 @@ const LOST: ReadonlySet<unknown> = new Set([10003, 10008, 30046, 50005, 50083, 1
 /** Whether the message that was to be edited, or the thread that was to be posted to, cannot be had any more. */
 export const isLost = ({ status, body }: Answer): boolean => status >= 400 && status < 500 && LOST.has(body?.code);
 
+/** Whether only buttons were wrong, of whose addresses Discord asks more than it documents. Nothing was posted then. */
+export const isAboutButtons = ({ status, body }: Answer): boolean =>
+  status === 400 && body?.code === 50035 && Object.keys((body.errors ?? {}) as object).join() === 'components';
+
 /** The outcome of an answer that is no message. */
 export function outcomeOf(answer: Answer, now: Date): Outcome {
   const { status, headers, body } = answer;

@@ -1,7 +1,18 @@
 /** A notice as a Discord message: one line that a phone shows, and one embed with the rest. */
 import { WIDE_FACTS } from '../../core/ci.ts';
+import type { Link } from '../../core/event.ts';
 import { type Notice, REASONS } from '../../core/notice.ts';
-import { alertLine, clipEscaped, factsOf, oneLine, safeLink, tidy, toneOf } from '../../core/text.ts';
+import {
+  alertLine,
+  buttonLink,
+  clipEscaped,
+  factsOf,
+  type Meaning,
+  oneLine,
+  safeLink,
+  tidy,
+  toneOf,
+} from '../../core/text.ts';
 
 // Limits: https://docs.discord.com/developers/resources/message#embed-object-embed-limits
 const TITLE_MAX = 256;
@@ -10,6 +21,10 @@ const FIELDS_MAX = 25;
 /** Title, description, footer, names and values of all fields together. */
 const EMBED_MAX = 6_000;
 
+// Limits of buttons: https://docs.discord.com/developers/components/reference#button and #action-row
+const ROW_MAX = 5;
+const BUTTON_URL_MAX = 512;
+
 // Our own budgets: what is left of EMBED_MAX goes to the description.
 const HEADLINE_MAX = 400; // The content may have 2,000.
 const NAME_MAX = 60;
@@ -17,11 +32,20 @@ const VALUE_MAX = 200;
 const FACTS_MAX = 1_700;
 const ANSWERS_MAX = 900; // Below the 1,024 of a field's value, as are links.
 const LINKS_MAX = 700;
-const LINKS_COUNT = 5;
-const LINK_TITLE_MAX = 60;
+const LINKS_COUNT = 8;
+const LINK_TITLE_MAX = 60; // A button may have 80.
 const FOOTER_MAX = 300;
 const SAID_MAX = 1_200;
 const ALERT_TITLE_MAX = 120;
+
+/** Seed 003's colours of embeds; it has none for what somebody has already answered. */
+const EMBED_COLOURS: Record<Meaning, number> = {
+  success: 0x00ff00,
+  warning: 0xffaa00,
+  error: 0xff0000,
+  info: 0x0099ff,
+  quiet: 0x8a8f98,
+};
 
 interface Field {
   name: string;
@@ -37,12 +61,27 @@ interface Embed {
   timestamp?: string;
 }
 
+/** A link button. */
+interface Button {
+  type: 2;
+  style: 5;
+  label: string;
+  url: string;
+}
+
+interface Row {
+  type: 1;
+  components: Button[];
+}
+
 /** The body of Execute Webhook and Edit Webhook Message. */
 export interface DiscordMessage {
   content: string;
   embeds: [Embed];
   /** Nobody: an edit without it would read the text for mentions again. */
   allowed_mentions: { parse: [] };
+  /** Rows of buttons; empty to take away what an edit finds. */
+  components: Row[];
 }
 
 /**
@@ -58,11 +97,21 @@ const escaped = (text: string, max: number): string => clipEscaped(text, max, es
 /** Where Discord reads no Markdown: footers and names of threads. */
 const plain = (text: string, max: number): string => clipEscaped(oneLine(text), max, asItIs);
 
-/** The message, the same for a page and for what the first message becomes by an edit. */
-export function discordMessage(notice: Notice): DiscordMessage {
+/**
+ * The message, the same for a page and for what the first message becomes by an edit. Answers and links are buttons that
+ * open an address, which any webhook may have (discord/discord-api-docs#7368); those that tell who pressed them are for
+ * webhooks of applications. Without buttons, for a Discord that refuses them, all links stand in the text.
+ */
+export function discordMessage(notice: Notice, hasButtons = true): DiscordMessage {
+  const asked = parted(answersOf(notice), hasButtons);
+  const linked = parted(linksOf(notice), hasButtons);
   const title = escaped(titleOf(notice), TITLE_MAX);
   const facts = inFields(factsOf(notice));
-  const fields = [...facts.fields, ...answers(notice), ...links(notice)];
+  const fields = [
+    ...facts.fields,
+    ...inOneField('Answer', asked.written, ANSWERS_MAX),
+    ...inOneField('Links', linked.written, LINKS_MAX),
+  ];
   const text = footer(notice, facts.left);
   const used = fields.reduce((sum, { name, value }) => sum + name.length + value.length, title.length + text.length);
   const about = description(notice, Math.min(DESCRIPTION_MAX, EMBED_MAX - used));
@@ -73,13 +122,14 @@ export function discordMessage(notice: Notice): DiscordMessage {
       {
         ...(title === '' ? {} : { title }),
         ...(about === '' ? {} : { description: about }),
-        color: Number.parseInt(toneOf(notice).colour.slice(1), 16),
+        color: EMBED_COLOURS[toneOf(notice).means],
         fields,
         footer: { text },
         ...(Number.isNaN(at) ? {} : { timestamp: new Date(at).toISOString() }),
       },
     ],
     allowed_mentions: { parse: [] },
+    components: [...inRows(asked.buttons), ...inRows(linked.buttons)],
   };
 }
 
@@ -141,25 +191,32 @@ function inFields(facts: [string, string][]): { fields: Field[]; left: number } 
   return { fields, left: facts.length - fields.length };
 }
 
-/** What can be answered, as links: only an application's own webhook may have buttons that tell us who pressed. */
-function answers({ answers = [] }: Notice): Field[] {
-  const written = answers.flatMap(({ label, url }) => (url === undefined ? [] : link(label, url)));
-  return inOneField('Answer', written, ' · ', ANSWERS_MAX);
-}
+const answersOf = ({ answers = [] }: Notice): Link[] =>
+  answers.flatMap(({ label, url }) => (url === undefined ? [] : [{ title: label, url }]));
 
 /** The incident's page and the first links. */
-function links({ incident, links }: Notice): Field[] {
-  const wanted = [
-    ...(incident.url ? [{ title: 'Open incident', url: incident.url }] : []),
-    ...links.slice(0, LINKS_COUNT),
-  ];
-  return inOneField(
-    'Links',
-    wanted.flatMap(({ title, url }) => link(title, url)),
-    ' · ',
-    LINKS_MAX,
-  );
+const linksOf = ({ incident, links }: Notice): Link[] => [
+  ...(incident.url ? [{ title: 'Open incident', url: incident.url }] : []),
+  ...links.slice(0, LINKS_COUNT),
+];
+
+/** Those that may be buttons, and those that have to stand in the text. */
+function parted(links: Link[], hasButtons: boolean): { buttons: Button[]; written: Link[] } {
+  const buttons: Button[] = [];
+  const written: Link[] = [];
+  for (const link of links) {
+    const url = hasButtons ? buttonLink(link.url, BUTTON_URL_MAX) : undefined;
+    if (url === undefined) written.push(link);
+    else buttons.push({ type: 2, style: 5, label: plain(link.title, LINK_TITLE_MAX) || new URL(url).host, url });
+  }
+  return { buttons, written };
 }
+
+const inRows = (buttons: Button[]): Row[] =>
+  Array.from({ length: Math.ceil(buttons.length / ROW_MAX) }, (_, row) => ({
+    type: 1,
+    components: buttons.slice(row * ROW_MAX, (row + 1) * ROW_MAX),
+  }));
 
 /** `[title](address)`; nothing for what Discord would not open. A parenthesis would end the address, a backslash its end. */
 function link(title: string, url: string): string[] {
@@ -172,10 +229,10 @@ function link(title: string, url: string): string[] {
 const percent = (found: string): string => `%${found.charCodeAt(0).toString(16).toUpperCase()}`;
 
 /** As many as fit; one that is too long by itself is passed over. */
-function inOneField(name: string, items: string[], between: string, max: number): Field[] {
+function inOneField(name: string, links: Link[], max: number): Field[] {
   let value = '';
-  for (const item of items) {
-    const longer = value === '' ? item : `${value}${between}${item}`;
+  for (const item of links.flatMap(({ title, url }) => link(title, url))) {
+    const longer = value === '' ? item : `${value} · ${item}`;
     if (longer.length <= max) value = longer;
   }
   return value === '' ? [] : [{ name, value, inline: false }];

@@ -1,7 +1,7 @@
 /** The one comment on a pull request: a table of what CI says, what it measured, and the incidents. */
 import { CI_STATES, type CiStage, type CiState } from '../../core/ci.ts';
 import { type Notice, REASONS } from '../../core/notice.ts';
-import { alertLine, factsOf, oneLine, plural, toneOf, utc } from '../../core/text.ts';
+import { alertLine, emojiOf, factsOf, oneLine, plural, toneOf, utc } from '../../core/text.ts';
 import { fenced, link, md } from './markdown.ts';
 import { hidden, markerOf, type Report, type ReportName, type Row, type ValueName } from './report.ts';
 import { worstOf } from './target.ts';
@@ -18,12 +18,11 @@ const BODY_MAX = 3_000;
 const ALERTS_MAX = 10;
 const LINKS_MAX = 5;
 
-const EMOJI: Record<CiState, string> = { passed: '✅', failed: '❌', warning: '⚠️', running: '⏳' };
 const CHECKS: [Exclude<CiStage, 'deployment' | 'performance'>, string][] = [
   ['build', '🏗️ Build'],
   ['test', '🧪 Tests'],
   ['coverage', '📊 Coverage'],
-  ['security', '🔒 Security'],
+  ['security', `${emojiOf('security')} Security`],
   ['lint', '📝 Lint'],
 ];
 const NOT_REPORTED = '– not reported';
@@ -78,12 +77,12 @@ function cells(rows: Row[], report: Report): [status: string, duration: string, 
   if (!first) return [NOT_REPORTED, '-', ''];
   const state = worstOf(rows.map((row) => row.state));
   const details = rows.toSorted(worstFirst).map((row) => {
-    const service = rows.length > 1 && row.service !== '' ? `${EMOJI[row.state]} ${md(row.service, 80)}: ` : '';
+    const service = rows.length > 1 && row.service !== '' ? `${emojiOf(row.state)} ${md(row.service, 80)}: ` : '';
     const before = isStale(row, report) ? ` (at \`${row.sha?.slice(0, 7)}\`)` : '';
     return `${service}${link(row.details || (row.url ? 'Logs' : ''), row.url, CELL_MAX)}${before}`;
   });
   const duration = rows.length > 1 ? '-' : first.duration ? md(first.duration, 80) : '-';
-  return [`${EMOJI[state]} ${state}`, duration, details.join('; ')];
+  return [`${emojiOf(state)} ${state}`, duration, details.join('; ')];
 }
 
 const worstFirst = (a: Row, b: Row): number =>
@@ -110,7 +109,7 @@ const quality = (report: Report): string[] => [
 ];
 const performance = (report: Report): string[] => [
   ...(report.rows.performance ?? []).map(
-    (row) => `- ${EMOJI[row.state]} ${link(row.details || row.state, row.url, CELL_MAX)}`,
+    (row) => `- ${emojiOf(row.state)} ${link(row.details || row.state, row.url, CELL_MAX)}`,
   ),
   ...bullet('Bundle Size', value(report, 'bundle_size'), change(value(report, 'bundle_diff'))),
   ...bullet('Load Time', value(report, 'load_time', 'ms'), change(value(report, 'load_time_diff'))),
@@ -119,7 +118,8 @@ const performance = (report: Report): string[] => [
 
 function readiness(report: Report): string[] {
   const deployments = (report.rows.deployment ?? []).map(
-    (row) => `- 🚀 Deployment ${EMOJI[row.state]} ${row.state} ${link(row.details, row.url, CELL_MAX)}`,
+    (row) =>
+      `- ${emojiOf('deployment')} Deployment ${emojiOf(row.state)} ${row.state} ${link(row.details, row.url, CELL_MAX)}`,
   );
   const named = CHECKS.map(([stage, name]) => {
     const rows = report.rows[stage] ?? [];
@@ -130,14 +130,14 @@ function readiness(report: Report): string[] {
   const those = (wanted: CiState | undefined): string =>
     named.flatMap(({ name, state }) => (state === wanted ? [name] : [])).join(', ');
   const verdict = those('failed')
-    ? `❌ Not ready: ${those('failed')} failed`
+    ? `${emojiOf('failed')} Not ready: ${those('failed')} failed`
     : those('running')
-      ? `⏳ Waiting for ${those('running')}`
+      ? `${emojiOf('running')} Waiting for ${those('running')}`
       : those(undefined)
-        ? `⚠️ Not reported for this commit: ${those(undefined)}`
+        ? `${emojiOf('warning')} Not reported for this commit: ${those(undefined)}`
         : those('warning')
-          ? `⚠️ Ready, with warnings: ${those('warning')}`
-          : '🚀 Ready';
+          ? `${emojiOf('warning')} Ready, with warnings: ${those('warning')}`
+          : `${emojiOf('deployment')} Ready`;
   return section('Deployment Readiness', [verdict, ...(deployments.length ? ['', ...deployments] : [])]);
 }
 

@@ -1,7 +1,7 @@
 /** What stands on a commit or a deployment: a status, a check run, a deployment's status. */
 import { CI_STATES, type CiState, stageOf, stateOf } from '../../core/ci.ts';
 import type { Notice, Reason } from '../../core/notice.ts';
-import { alertLine, oneLine, safeLink, tidy, toneOf } from '../../core/text.ts';
+import { alertLine, emojiOf, oneLine, safeLink, tidy, toneOf } from '../../core/text.ts';
 import type { Config } from './config.ts';
 import { fenced, md, plain } from './markdown.ts';
 import { type Place, worstOf } from './target.ts';
@@ -39,12 +39,10 @@ export function contextOf({ alerts, incident }: Notice, { context }: Config): st
   return plain(filled.replace(/\/+$/, ''), CONTEXT_MAX) || 'tocsin';
 }
 
-const MARKS: Record<CiState, string> = { passed: '✅', failed: '❌', warning: '⚠️', running: '⏳' };
-
 /** With the incident's id at the end, whatever has to be cut for it. */
-function descriptionOf(notice: Notice, state: CiState): string {
+function descriptionOf(notice: Notice, state: CiState | 'deployment'): string {
   const id = ` (${plain(notice.incident.id, 40)})`;
-  return `${plain(`${MARKS[state]} ${oneLine(notice.headline)}`, DESCRIPTION_MAX - id.length)}${id}`;
+  return `${plain(`${emojiOf(state)} ${oneLine(notice.headline)}`, DESCRIPTION_MAX - id.length)}${id}`;
 }
 
 const webAddress = (url: string | undefined): string | undefined => {
@@ -82,7 +80,7 @@ export function checkOf(notice: Notice, config: Config) {
       : { status: 'completed' as const, conclusion, completed_at: notice.at }),
     ...(details_url === undefined ? {} : { details_url }),
     output: {
-      title: plain(`${MARKS[state]} ${oneLine(notice.headline)} (${incident.id})`, TITLE_MAX),
+      title: plain(`${emojiOf(state)} ${oneLine(notice.headline)} (${incident.id})`, TITLE_MAX),
       summary: summaryOf(notice),
       ...textOf(notice),
     },
@@ -126,7 +124,10 @@ function summaryOf(notice: Notice): string {
     ...(left > 0 ? [`- … and ${left} more`] : []),
     ...(more > 0 || listed.length === 0
       ? []
-      : ['', counts.flatMap(([state, count]) => (count > 0 ? [`${MARKS[state]} ${count} ${state}`] : [])).join(' · ')]),
+      : [
+          '',
+          counts.flatMap(([state, count]) => (count > 0 ? [`${emojiOf(state)} ${count} ${state}`] : [])).join(' · '),
+        ]),
   ]
     .join('\n')
     .trim()
@@ -158,7 +159,7 @@ export function deploymentStatusOf(notice: Notice, place: Place) {
   const environment_url = webAddress(place.environment_url);
   return {
     state: ({ passed: 'success', warning: 'success', failed: 'failure', running: 'in_progress' } as const)[state],
-    description: descriptionOf(notice, state),
+    description: descriptionOf(notice, state === 'running' ? 'deployment' : state),
     ...(log_url === undefined ? {} : { log_url }),
     ...(place.environment === undefined ? {} : { environment: oneLine(place.environment) }),
     ...(environment_url === undefined ? {} : { environment_url }),

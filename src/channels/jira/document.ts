@@ -1,7 +1,7 @@
 /** A notice as an Atlassian document (ADF): the description of an issue, and the comments below it. */
 import type { Link } from '../../core/event.ts';
 import { isPage, type Notice, REASONS } from '../../core/notice.ts';
-import { alertLine, clip, factsOf, oneLine, plural, safeLink, tidy, toneOf } from '../../core/text.ts';
+import { alertLine, clip, factsOf, type Meaning, oneLine, plural, safeLink, tidy, toneOf } from '../../core/text.ts';
 
 /**
  * Jira takes 32,767 characters in a text field (https://jira.atlassian.com/browse/JRACLOUD-78553). Whether that counts
@@ -33,6 +33,13 @@ type Block =
   | { type: 'bulletList'; content: { type: 'listItem'; content: Paragraph[] }[] }
   | { type: 'codeBlock'; attrs: { language: string }; content: Inline[] };
 type PanelType = 'info' | 'note' | 'warning' | 'error' | 'success';
+const PANELS: Record<Meaning, PanelType> = {
+  error: 'error',
+  warning: 'warning',
+  success: 'success',
+  info: 'info',
+  quiet: 'note',
+};
 
 /** https://developer.atlassian.com/cloud/jira/platform/apis/document/structure/ */
 export type Document = { type: 'doc'; version: 1; content: Block[] };
@@ -108,21 +115,13 @@ const bullets = (items: Inline[][]): Block[] =>
 
 /** The line a person reads first, on the ground that Jira paints for such news. */
 function panel(notice: Notice, room: Room): Block {
-  const { emoji, word } = toneOf(notice);
+  const { emoji, word, means } = toneOf(notice);
   const line = `${emoji} ${word} · ${clip(oneLine(notice.headline), room(HEADLINE_MAX))}`;
   return {
     type: 'panel',
-    attrs: { panelType: panelType(notice) },
+    attrs: { panelType: PANELS[means] },
     content: [{ type: 'paragraph', content: text(line, { type: 'strong' }) }],
   };
-}
-
-function panelType(notice: Notice): PanelType {
-  const { story, incident, reason } = notice;
-  if (story ? story.phase === 'end' && story.ok : incident.status === 'resolved') return 'success';
-  if (reason === 'test' || reason === 'summary') return 'info';
-  if (!story && incident.status !== 'open') return 'note';
-  return ({ critical: 'error', error: 'error', warning: 'warning', info: 'info' } as const)[incident.severity];
 }
 
 /** The notice's own lines and, for a lone alert, the sender's description. */

@@ -1,6 +1,6 @@
 /** A notice as an Adaptive Card in the envelope that a Teams workflow takes, cut until Teams keeps it. */
 import { type Notice, REASONS } from '../../core/notice.ts';
-import { alertLine, clipEscaped, factsOf, oneLine, safeLink, tidy, toneOf } from '../../core/text.ts';
+import { alertLine, clipEscaped, factsOf, type Meaning, oneLine, safeLink, tidy, toneOf } from '../../core/text.ts';
 
 /**
  * About 28 KB for a message with all its markup; a larger one is taken by the workflow and refused by Teams, of which
@@ -32,6 +32,13 @@ type Width = (typeof WIDTHS)[number];
 
 /** Teams' own colours: only these follow the reader's theme. */
 type Style = 'attention' | 'warning' | 'accent' | 'good' | 'emphasis';
+const STYLES: Record<Meaning, Style> = {
+  error: 'attention',
+  warning: 'warning',
+  success: 'good',
+  info: 'accent',
+  quiet: 'emphasis',
+};
 
 interface TextRun {
   type: 'TextRun';
@@ -129,12 +136,12 @@ const line = (text: string, more: Partial<RichTextBlock> = {}): RichTextBlock =>
 
 /** What has become of it, and the headline, on its colour; the incident's title where the headline is another. */
 function heading(notice: Notice, headline: string): Container {
-  const { emoji, word } = toneOf(notice);
+  const { emoji, word, means } = toneOf(notice);
   const title = plain(notice.incident.title, TITLE_MAX);
   const said = headline.toUpperCase().startsWith(word) ? headline : `${word} · ${headline}`;
   return {
     type: 'Container',
-    style: styleOf(notice),
+    style: STYLES[means],
     bleed: true,
     items: [
       {
@@ -144,26 +151,6 @@ function heading(notice: Notice, headline: string): Container {
       ...(title === '' || title === headline ? [] : [line(title, { spacing: 'None' })]),
     ],
   };
-}
-
-function styleOf(notice: Notice): Style {
-  const { word } = toneOf(notice);
-  switch (word) {
-    case 'CRITICAL':
-    case 'ERROR':
-      return 'attention';
-    case 'WARNING':
-      return 'warning';
-    case 'RESOLVED':
-    case 'DONE':
-    case 'SUCCESS':
-      return 'good';
-    case 'ACKNOWLEDGED':
-    case 'SNOOZED':
-      return 'emphasis';
-    default:
-      return 'accent';
-  }
 }
 
 /** The notice's own lines and, for a lone alert, the sender's description; a block each, for a run of text has no line breaks. */

@@ -1,6 +1,17 @@
 /** A notice as a message of Telegram in HTML: what people read in at most 4,096 characters, and the buttons below it. */
 import { type Notice, REASONS } from '../../core/notice.ts';
-import { alertLine, clip, clipEscaped, escapeHtml, factsOf, oneLine, safeLink, tidy, toneOf } from '../../core/text.ts';
+import {
+  alertLine,
+  buttonLink,
+  clip,
+  clipEscaped,
+  escapeHtml,
+  factsOf,
+  oneLine,
+  safeLink,
+  tidy,
+  toneOf,
+} from '../../core/text.ts';
 
 // https://core.telegram.org/bots/api#sendmessage, after entities are parsed; counted in UTF-16 units, the strictest way.
 const TEXT_MAX = 4_096;
@@ -14,11 +25,13 @@ const BODY_MAX = 900;
 const NAME_MAX = 40;
 const VALUE_MAX = 150;
 const ALERT_TITLE_MAX = 120;
-const LINKS_MAX = 5;
+const LINKS_MAX = 8;
 const LINK_TITLE_MAX = 60;
 const URL_MAX = 2_000;
 const BECAUSE_MAX = 250;
 const BUTTON_MAX = 40;
+/** As many words as a phone shows side by side. */
+const ROW_MAX = 2;
 
 type Button = { text: string; callback_data: string } | { text: string; url: string };
 
@@ -52,28 +65,33 @@ const joined = (pieces: Piece[], between: string): Piece => ({
   size: pieces.reduce((sum, { size }) => sum + size, 0) + Math.max(0, pieces.length - 1) * between.length,
 });
 
+export type Form = 'root' | 'page' | 'reply';
+
 /**
  * `root` is the first message and its later edits, titled by the incident; `page` says everything and is titled by the
- * headline; `reply` only what is new. `presses`: whether a pressed button reaches us; without it buttons are links.
+ * headline; `reply` only what is new. `presses`: whether a pressed button reaches us; without it answers are links. Without
+ * buttons at all, for a Telegram that refuses them, links stand in the text.
  */
-export function telegramText(notice: Notice, form: 'root' | 'page' | 'reply', presses: boolean): TelegramText {
+export function telegramText(notice: Notice, form: Form, presses: boolean, hasButtons = true): TelegramText {
   const { emoji, word } = toneOf(notice);
   const headline = oneLine(notice.headline);
   const title = form === 'root' ? oneLine(notice.incident.title) || headline : headline;
   // A reply says itself what has happened: `✅ Resolved after 12 min`.
   const head = tagged('b', said(`${emoji} ${form === 'reply' ? '' : `${word}: `}${title}`, TITLE_MAX));
+  const links = form === 'reply' && notice.reason !== 'summary' ? [] : linksOf(notice);
   const foot = [
-    ...(form === 'reply' && notice.reason !== 'summary' ? [] : links(notice)),
+    ...named(links.filter(({ button }) => !(hasButtons && button))),
     tagged('i', said(because(notice), BECAUSE_MAX)),
   ];
   const details = form === 'reply' ? lines(notice) : [...lines(notice, title), ...facts(notice), ...alerts(notice)];
   const room = TEXT_MAX - head.size - foot.reduce((sum, { size }) => sum + size + 1, 0) - 2;
-  const buttons = buttonsOf(notice, presses);
+  const rows = hasButtons ? [answersOf(notice, presses), ...inRows(links.flatMap(({ button }) => button ?? []))] : [];
+  const inline_keyboard = rows.filter((row) => row.length > 0);
   return {
     text: joined([head, ...fitting(details, room, notice), ...foot], '\n').html,
     parse_mode: 'HTML',
     link_preview_options: { is_disabled: true },
-    ...(buttons.length === 0 ? {} : { reply_markup: { inline_keyboard: [buttons] } }),
+    ...(inline_keyboard.length === 0 ? {} : { reply_markup: { inline_keyboard } }),
   };
 }
 
@@ -134,28 +152,49 @@ const alerts = ({ alerts, more }: Notice): (Piece & { alert: true })[] =>
     ? []
     : alerts.map((alert) => ({ ...said(`• ${alertLine(alert, ALERT_TITLE_MAX)}`, 3 * ALERT_TITLE_MAX), alert: true }));
 
-/** The incident's page and the first links, on one line. */
-function links({ incident, links }: Notice): Piece[] {
+interface TelegramLink {
+  title: string;
+  href: string;
+  /** Absent where Telegram would refuse its address. */
+  button?: Button;
+}
+
+/** The incident's page and the first links. */
+function linksOf({ incident, links }: Notice): TelegramLink[] {
   const wanted = [...(incident.url ? [{ title: 'Open incident', url: incident.url }] : []), ...links];
-  const shown = wanted.slice(0, LINKS_MAX).flatMap(({ title, url }): Piece[] => {
-    const href = safeLink(url);
+  return wanted.slice(0, LINKS_MAX).flatMap((link): TelegramLink[] => {
+    const href = safeLink(link.url);
     if (href === undefined || href.length > URL_MAX) return [];
-    const text = said(oneLine(title) || href, LINK_TITLE_MAX);
-    return [{ html: `<a href="${escapeHtml(href)}">${text.html}</a>`, size: text.size }];
+    const title = oneLine(link.title) || href;
+    const url = buttonLink(href, URL_MAX);
+    return [{ title, href, ...(url === undefined ? {} : { button: { text: clip(title, BUTTON_MAX), url } }) }];
+  });
+}
+
+/** In the text, on one line. */
+function named(links: TelegramLink[]): Piece[] {
+  const shown = links.map(({ title, href }): Piece => {
+    const text = said(title, LINK_TITLE_MAX);
+    return { html: `<a href="${escapeHtml(href)}">${text.html}</a>`, size: text.size };
   });
   return shown.length === 0 ? [] : [joined(shown, ' · ')];
 }
 
+const inRows = (buttons: Button[]): Button[][] =>
+  Array.from({ length: Math.ceil(buttons.length / ROW_MAX) }, (_, row) =>
+    buttons.slice(row * ROW_MAX, (row + 1) * ROW_MAX),
+  );
+
 const because = ({ incident, reason }: Notice): string =>
   `${clip(oneLine(incident.id), 60)} · ${clip(oneLine(incident.route), 60)} · ${REASONS[reason]}`;
 
-function buttonsOf({ answers = [] }: Notice, presses: boolean): Button[] {
+function answersOf({ answers = [] }: Notice, presses: boolean): Button[] {
   return answers.flatMap(({ label, token, url }): Button[] => {
     const text = clip(oneLine(label), BUTTON_MAX);
     const bytes = Buffer.byteLength(token);
     if (presses && bytes > 0 && bytes <= CALLBACK_DATA_MAX) return [{ text, callback_data: token }];
-    const href = url === undefined ? undefined : safeLink(url);
-    return href === undefined || href.length > URL_MAX ? [] : [{ text, url: href }];
+    const href = url === undefined ? undefined : buttonLink(url, URL_MAX);
+    return href === undefined ? [] : [{ text, url: href }];
   });
 }
 

@@ -16,6 +16,8 @@ const FOOTER_MAX = 2_048;
 const TOTAL_MAX = 6_000;
 const COLOUR_MAX = 0xffffff;
 const THREAD_NAME_MAX = 100;
+/** Of buttons, the one that opens an address. */
+const LINK_STYLE = 5;
 
 /** Discord's own description of the bodies, reduced to what Tocsin sends: test/samples/schemas/discord. */
 const PUBLISHED = JSON.parse(
@@ -38,6 +40,8 @@ export interface DiscordPost {
   thread?: string;
   content: string;
   embeds: Part[];
+  /** Of its rows, one after the other. */
+  buttons: Part[];
   /** How often it was edited. */
   edits: number;
   /** Who was called by it, by its last edit or its posting. */
@@ -116,7 +120,7 @@ export async function startFakeDiscord({
     const post: DiscordPost = {
       id,
       ...(thread === undefined ? {} : { thread }),
-      ...contentOf(body),
+      ...contentOf(hit, body),
       edits: 0,
     };
     posts.add(post);
@@ -130,7 +134,7 @@ export async function startFakeDiscord({
       return refused(404, 10008, 'Unknown Message');
     const problem = problemOf(body) ?? misfitOf(isEdit, body);
     if (problem) return problem;
-    Object.assign(post, contentOf(body), { edits: post.edits + 1 });
+    Object.assign(post, contentOf(hit, body), { edits: post.edits + 1 });
     posts.changed();
     return { status: 200, json: messageOf(post) };
   };
@@ -196,7 +200,7 @@ function jsonOf(text: string): Part | undefined {
   }
 }
 
-function contentOf(body: Part): Pick<DiscordPost, 'content' | 'embeds' | 'pings' | 'all'> {
+function contentOf({ query }: Hit, body: Part): Pick<DiscordPost, 'content' | 'embeds' | 'buttons' | 'pings' | 'all'> {
   const content = String(body.content ?? '');
   const embeds = (body.embeds ?? []) as Part[];
   const texts = (value: unknown): string[] =>
@@ -208,8 +212,13 @@ function contentOf(body: Part): Pick<DiscordPost, 'content' | 'embeds' | 'pings'
     ...(parse.includes('users') ? (content.match(/<@!?\d+>/g) ?? []) : []),
     ...(parse.includes('roles') ? (content.match(/<@&\d+>/g) ?? []) : []),
   ];
-  return { content, embeds, pings, all: [content, ...texts(embeds)].join('\n') };
+  // Of a webhook that a person has made, as this one, they are passed over unless it asks for them.
+  const buttons = query.get('with_components') === 'true' ? buttonsOf(body) : [];
+  return { content, embeds, buttons, pings, all: [content, ...texts(embeds), ...texts(buttons)].join('\n') };
 }
+
+const rowsOf = ({ components }: Part): Part[] => (components ?? []) as Part[];
+const buttonsOf = (body: Part): Part[] => rowsOf(body).flatMap(({ components }) => (components ?? []) as Part[]);
 
 /** The refusal of what the published description does not allow. */
 const misfitOf = (validate: ValidateFunction, body: Part): Reply | undefined =>
@@ -232,6 +241,15 @@ function problemOf(body: Part): Reply | undefined {
   if (embeds.reduce((sum, embed) => sum + sizeOf(embed), 0) > TOTAL_MAX) {
     const message = `Embed size exceeds maximum size of ${TOTAL_MAX}`;
     return invalid({ embeds: { _errors: [{ code: 'MAX_EMBED_SIZE_EXCEEDED', message }] } });
+  }
+  const isRefused = ({ style, custom_id, url }: Part): boolean =>
+    style !== LINK_STYLE || custom_id !== undefined || !/^https?:\/\/[^/?#:]+\.[^/?#:]/.test(String(url));
+  const [row] = rowsOf(body).flatMap(({ components = [] }, index) =>
+    (components as Part[]).some(isRefused) ? [index] : [],
+  );
+  if (row !== undefined) {
+    const wrong = { _errors: [{ code: 'URL_TYPE_INVALID_URL', message: 'Not a well formed URL.' }] };
+    return invalid({ components: { [row]: { components: { 0: { url: wrong } } } } });
   }
   return undefined;
 }
