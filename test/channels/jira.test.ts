@@ -5,7 +5,10 @@ import { asLabel } from '../../src/channels/jira/fields.ts';
 import { type Transition, wayOf } from '../../src/channels/jira/transitions.ts';
 import { jira as jiraChannel, render } from '../../src/channels/jira.ts';
 import type { Notice } from '../../src/core/notice.ts';
+import dailyTarget from '../samples/events/daily-target-reached.json' with { type: 'json' };
+import dlqGrowth from '../samples/events/dlq-growth.json' with { type: 'json' };
 import { callOf, NOW } from '../support/calls.ts';
+import { eventIn, firstNotice } from '../support/event-notices.ts';
 import {
   type FakeJira,
   type FakeJiraOptions,
@@ -14,6 +17,7 @@ import {
   startFakeJira,
 } from '../support/fakes/jira.ts';
 import type { Answer } from '../support/fakes/recorder.ts';
+import { expectGolden } from '../support/golden.ts';
 import { HOSTILE, noticeCases, noticeOf, sampleAlert, sampleNotice } from '../support/notices.ts';
 
 const jira = jiraChannel as unknown as Channel;
@@ -53,32 +57,14 @@ async function begin(notice = noticeOf('one'), more?: Record<string, unknown>): 
 const asked = () => fake.requests.items.map(({ method, path }) => `${method} ${path.replace('/rest/api/3/', '')}`);
 const issue = (at = 0) => fake.issues[at] as (typeof fake.issues)[number];
 
-/** What the sender of seed 000 says when orders pile up unread. */
-const deadLetters = sampleNotice({
-  headline: 'DLQ has grown for 15 min',
-  lines: [],
-  alerts: [
-    sampleAlert({
-      title: 'DLQ has grown for 15 min',
-      type: 'dlq_growth',
-      source: 'trader',
-      severity_word: 'critical',
-      trace_id: 'abc-123',
-      context: { stream: 'orders.dlq', depth: 412, halted: false },
-    }),
-  ],
-  links: [
-    { title: 'Runbook', url: 'https://runbooks.example.com/dlq' },
-    { title: 'Grafana', url: 'https://grafana.example.com/d/dlq' },
-  ],
-  incident: { title: 'DLQ has grown for 15 min' },
-});
-delete deadLetters.incident.service;
-for (const alert of deadLetters.alerts) delete alert.service;
+/** The events of seed 000 for which its users want an issue, as their system posts them. */
+const critical = (sample: object): Notice => firstNotice(eventIn(sample, NOW), 'critical', NOW);
+const SAMPLES = { 'dlq-growth': dlqGrowth, 'daily-target-reached': dailyTarget };
 
 describe('the issue of an incident', () => {
   it('is opened for a growing DLQ with summary, labels, trace, context and links, as its users have them', async () => {
-    const ref = await begin(deadLetters);
+    const notice = critical(dlqGrowth);
+    const ref = await begin(notice);
     expect(ref).toEqual({ key: 'OPS-1', id: '10001' });
     expect(issue().fields).toMatchObject({
       project: { key: 'OPS' },
@@ -91,28 +77,28 @@ describe('the issue of an incident', () => {
       'system:trader',
       'severity:critical',
       'type:dlq_growth',
-      'trace:abc-123',
+      `trace:${dlqGrowth.trace_id}`,
     ]);
-    expect(issue().text).toContain('Trace: abc-123');
+    expect(issue().text).toContain(`Trace: ${dlqGrowth.trace_id}`);
     expect(issue().text).toContain('"stream": "orders.dlq",\n  "depth": 412');
     const links = JSON.stringify(issue().fields.description);
-    for (const { url } of deadLetters.links) expect(links).toContain(`{"type":"link","attrs":{"href":"${url}"}}`);
+    for (const { url } of dlqGrowth.links) expect(links).toContain(`{"type":"link","attrs":{"href":"${url}"}}`);
     expect(asked()).toEqual(['POST issue']);
   });
 
   it('is opened when the daily target is reached', async () => {
-    await begin(
-      sampleNotice({
-        alerts: [sampleAlert({ title: 'Daily target reached: trading stops', type: 'daily_target_reached' })],
-        incident: { title: 'Daily target reached: trading stops' },
-      }),
-      { issue_type: 'Task' },
-    );
+    await begin(critical(dailyTarget), { issue_type: 'Task' });
     expect(issue().fields).toMatchObject({
       summary: '[daily_target_reached] Daily target reached: trading stops',
       issuetype: { name: 'Task' },
     });
-    expect(issue().labels).toContain('type:daily_target_reached');
+    expect(issue().labels).toEqual(
+      expect.arrayContaining(['system:trader', 'type:daily_target_reached', `trace:${dailyTarget.traceId}`]),
+    );
+  });
+
+  it.each(Object.entries(SAMPLES))('is as in its golden file for the event %s', (name, sample) => {
+    expectGolden(`jira/events/${name}`, render(critical(sample), jiraChannel.config.parse(jiraChannel.sample)));
   });
 
   it('is named by what several alerts have in common, and lists them', async () => {
