@@ -1,6 +1,7 @@
 /** Journeys of an alarm that people answer, or do not: escalation, acknowledgement, snooze, and what comes after. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { newSealingKey } from '../../src/ledger/sealing.ts';
 import type { WebhookHit } from '../support/fakes/webhook-receiver.ts';
 import { type Harness, harness } from '../support/harness.ts';
 import { until } from '../support/until.ts';
@@ -34,11 +35,12 @@ routes:
   - { name: quiet, match: [ 'type="quiet"' ], notify: [first], quiet: ${QUIET_MS}ms }
 default: { group_by: [service, type], group_now: [critical], notify: [chat] }
 egress: { allow: ['127.0.0.0/8'] }
+public_url: https://alerts.example.com
 `;
 
 let h: Harness;
 beforeAll(async () => {
-  h = await harness({ config: CONFIG });
+  h = await harness({ config: CONFIG, env: { TOCSIN_SECRET_KEYS: newSealingKey() } });
 });
 afterEach(() => h.done());
 afterAll(() => h?.stop());
@@ -74,7 +76,8 @@ async function resolved(id: string, targets: string[], chat = false): Promise<vo
 describe('nobody answers', () => {
   it('it climbs to level 3, each level after its wait, until somebody acknowledges: all who heard are told', async () => {
     const id = await raise('ladder');
-    await h.slack.expects(/ladder is in trouble/);
+    const page = await h.slack.expects(/ladder is in trouble/);
+    expect(JSON.stringify(page.attachments)).toMatch(/"Acknowledge"[^{}]*\}[^{}]*"https:\/\/alerts\.example\.com\/a\//);
     const first = await told(id, 'first', 'group_now');
     const second = await told(id, 'second', 'escalated');
     const third = await told(id, 'third', 'escalated');
