@@ -60,7 +60,7 @@ export async function attempt(
   integration: Integration,
   channel: Channel,
   notice: Notice,
-  { root, so_far, doubt }: { root?: Ref; so_far?: { ref?: Ref }; doubt?: Doubt } = {},
+  { root, pages, so_far, doubt }: { root?: Ref; pages?: Ref[]; so_far?: { ref?: Ref }; doubt?: Doubt } = {},
 ): Promise<Attempted> {
   const started = performance.now();
   const signal = AbortSignal.any([
@@ -79,6 +79,7 @@ export async function attempt(
     notice: withPrivacy(notice, integration.privacy ?? 'full'),
     print: deps.print,
     ...(root ? { root } : {}),
+    ...(pages ? { pages } : {}),
     ...(so_far ? { so_far } : {}),
   };
   const found = doubt === undefined ? undefined : await find(channel, call);

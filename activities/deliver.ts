@@ -132,11 +132,12 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
       ...(out.from === undefined ? {} : { from: out.from }),
     };
     const notice = await noticeOf(deps, { ...told, delivery: { key: out.key, attempt: begun.attempts } });
-    const { root, doubt, so_far } = begun;
+    const { root, pages, doubt, so_far } = begun;
     const outcome = await bulkhead.during(target, () =>
       attempt(deps, integration, channel, notice, {
         so_far: so_far ? { ref: so_far } : {},
         ...(root ? { root } : {}),
+        ...(pages ? { pages } : {}),
         ...(doubt ? { doubt } : {}),
       }),
     );

@@ -12,10 +12,10 @@ import {
   endSend,
   type HandEnd,
   isSendCancelled,
+  messagesOf,
   type Redeliverable,
   recordRedelivery,
   redeliverableByKey,
-  rootOf,
   type Send,
   sendOf,
 } from '../src/ledger/sends.ts';
@@ -83,9 +83,8 @@ export function createSendOnce(deps: Deps) {
 
     const begun = await beginRedelivery(deps.ledger, { send: id, key: delivery.key });
     if (begun.outcome === 'delivered') return end(send, delivered());
-    const root = await rootOf(deps.ledger, delivery.incident, delivery.target);
     const outcome = await attempt(deps, integration, channel, await noticeAgain(delivery, begun.attempts), {
-      ...(root ? { root } : {}),
+      ...(await messagesOf(deps.ledger, delivery)),
       ...(begun.doubt ? { doubt: begun.doubt } : {}),
     });
     const ended = endOf(outcome, channel, begun.attempt);

@@ -1,4 +1,5 @@
 /** The contract of a channel: a manifest value with one zod object, one `send`, and outcomes as values. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { z } from 'zod';
 import { z as zod } from 'zod';
 import type { Json } from '../core/event.ts';
@@ -80,6 +81,8 @@ export interface Call<Config> {
   notice: Notice;
   /** The root message of this incident at this target, where one was delivered: thread under it or edit it. */
   root?: Ref;
+  /** Later messages there that asked somebody to act, the newest first: an edit tells them how the incident stands. */
+  pages?: Ref[];
   /** What an earlier attempt of this delivery has achieved. Absent where nothing is kept between attempts. */
   so_far?: { ref?: Ref };
   /** For providers over HTTP. Channels that speak another protocol (SMTP) ask `connect` before they connect. */
@@ -131,7 +134,7 @@ export interface Ears<Config> {
 }
 
 /** What a check of the credentials is given: as a call, without a message. */
-export type CheckCall<Config> = Omit<Call<Config>, 'notice' | 'root' | 'so_far' | 'print'>;
+export type CheckCall<Config> = Omit<Call<Config>, 'notice' | 'root' | 'pages' | 'so_far' | 'print'>;
 
 export interface Channel<Id extends string = string, Schema extends z.ZodObject = z.ZodObject> {
   id: Id;
@@ -212,6 +215,39 @@ export function fromStatus(
   if (status === 404 || status === 410) return rejected('gone', detail);
   if (status === 413 || status === 422 || status === 400) return rejected('payload', detail);
   return rejected('config', detail);
+}
+
+/** A provider that wants a short pause between two edits of one attempt gets it; a longer one would eat its time. */
+const EDIT_PAUSE_MAX_MS = 3_000;
+
+/**
+ * Edits one message after the other. Never fails: what is new has been told, and failing would tell it a second time. Gives
+ * the note for an operator where one could not be changed. `edit` may be made twice.
+ */
+export async function changeEach<Message>(
+  messages: readonly Message[],
+  signal: AbortSignal,
+  edit: (message: Message) => Promise<Outcome>,
+): Promise<string | undefined> {
+  const unchanged: string[] = [];
+  for (const message of messages) {
+    let outcome = await edit(message);
+    if (outcome.kind === 'retry' && outcome.after_ms !== undefined && outcome.after_ms <= EDIT_PAUSE_MAX_MS) {
+      await pause(outcome.after_ms, undefined, { signal }).catch(() => undefined);
+      outcome = await edit(message);
+    }
+    if (outcome.kind !== 'delivered') unchanged.push(outcome.detail);
+  }
+  const [why] = unchanged;
+  if (why === undefined) return undefined;
+  const which = unchanged.length === 1 ? 'an earlier message was' : `${unchanged.length} earlier messages were`;
+  return `${which} not changed (${why})`;
+}
+
+/** The outcome with one more note for the operator, where there is one. */
+export function noted(outcome: Outcome, note: string | undefined): Outcome {
+  if (outcome.kind !== 'delivered' || note === undefined) return outcome;
+  return delivered(outcome.ref, outcome.note === undefined ? note : `${outcome.note}; ${note}`);
 }
 
 /** The longest Retry-After that is believed: a day. */

@@ -3,15 +3,18 @@
  * of its own, because nobody is notified of an edit. https://docs.discord.com/developers/resources/webhook
  */
 import { z } from 'zod';
-import { isPage, type Notice, type Reason } from '../core/notice.ts';
+import { changesPages, changesRoot, isPage, type Notice, withoutAnswers } from '../core/notice.ts';
 import {
   type Call,
   type CheckCall,
+  changeEach,
   defineChannel,
   delivered,
   fromError,
+  noted,
   type Outcome,
   type Ref,
+  rejected,
   retry,
 } from './channel.ts';
 import { type Answer, isAboutButtons, isLost, outcomeOf, readAnswer } from './discord/answer.ts';
@@ -63,20 +66,6 @@ type Config = z.output<typeof config>;
 /** The message, posted and edited alike. Pure; golden files in test/golden/discord. */
 export const render = (notice: Notice, _config: Config): DiscordMessage => discordMessage(notice);
 
-/** These change what the first message shows; a page is told by a message of its own besides. */
-const CHANGES_ROOT: ReadonlySet<Reason> = new Set([
-  'acknowledged',
-  'unacknowledged',
-  'ack_timed_out',
-  'snoozed',
-  'snooze_ended',
-  'severity_rose',
-  'fired_again',
-  'escalated',
-  'escalated_by_hand',
-  'resolved',
-]);
-
 export const discord = defineChannel({
   id: 'discord',
   name: 'Discord',
@@ -89,24 +78,16 @@ export const discord = defineChannel({
   rate: RATE,
 
   async send(call) {
-    const { config, notice } = call;
     const root = rootOf(call.root);
     if (!root) return post(call, undefined);
-
-    const changes = changesRoot(notice);
-    if (!isNews(notice, config)) {
-      const edited = await edit(call, root);
-      if (edited !== 'lost') return edited;
-      const posted = await post(call, root.thread);
-      return noted(posted, 'the first message could not be edited any more: this is one of its own');
-    }
-    const posted = await post(call, root.thread);
-    if (posted.kind !== 'delivered' || !changes) return posted;
-    const edited = await edit(call, root);
-    // What is new has been told; failing here would tell it a second time.
-    return edited === 'lost' || edited.kind !== 'delivered'
-      ? noted(posted, 'the first message could not be edited and shows what was before')
-      : posted;
+    const told = await tell(call, root);
+    if (told.kind !== 'delivered' || !changesPages(call.notice)) return told;
+    const pages = (call.pages ?? []).flatMap((page) => rootOf(page) ?? []);
+    const trouble = await changeEach(pages, call.signal, async (page) => {
+      const edited = await edit(call, page);
+      return edited === 'lost' ? rejected('gone', 'it was deleted, or is too old for one more edit') : edited;
+    });
+    return noted(told, trouble);
   },
 
   edits: ({ config, notice, root }) => rootOf(root) !== undefined && !isNews(notice, config),
@@ -121,8 +102,6 @@ export const discord = defineChannel({
     }
   },
 });
-
-const changesRoot = ({ reason, story }: Notice): boolean => CHANGES_ROOT.has(reason) || story?.phase === 'end';
 
 /** What is worth a message of its own; the rest is told by an edit alone. */
 const isNews = (notice: Notice, { announce_updates }: Config): boolean =>
@@ -139,8 +118,24 @@ const rootOf = (ref: Ref | undefined): Root | undefined =>
     ? undefined
     : { message: ref.message, ...(typeof ref.thread === 'string' ? { thread: ref.thread } : {}) };
 
-const noted = (outcome: Outcome, note: string): Outcome =>
-  outcome.kind === 'delivered' ? delivered(outcome.ref, note) : outcome;
+/** By an edit of the first message where that is enough, else by a message of its own, and the first one shows it as well. */
+async function tell(call: Call<Config>, root: Root): Promise<Outcome> {
+  const { config, notice } = call;
+  if (!isNews(notice, config)) {
+    const edited = await edit(call, root);
+    if (edited !== 'lost') return edited;
+    const posted = await post(call, root.thread);
+    return noted(posted, 'the first message could not be edited any more: this is one of its own');
+  }
+  // Only pages are kept up to date beside the first message, so only they have answers of their own.
+  const posted = await post(isPage(notice.reason) ? call : { ...call, notice: withoutAnswers(notice) }, root.thread);
+  if (posted.kind !== 'delivered' || !changesRoot(notice)) return posted;
+  const edited = await edit(call, root);
+  // What is new has been told; failing here would tell it a second time.
+  return edited === 'lost' || edited.kind !== 'delivered'
+    ? noted(posted, 'the first message could not be edited and shows what was before')
+    : posted;
+}
 
 /** The message posted or edited: once more without buttons where Discord refuses one of them, which has told nobody yet. */
 async function written(

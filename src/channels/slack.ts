@@ -4,8 +4,8 @@
  */
 import { WebAPIPlatformError } from '@slack/web-api';
 import { type SlackExtras, type SlackMessage, slackMessage } from '../core/blocks.ts';
-import { isPage, type Notice, type Reason } from '../core/notice.ts';
-import { defineChannel, delivered, type Outcome, type Ref, retry } from './channel.ts';
+import { changesPages, changesRoot, isPage, type Notice, type Reason } from '../core/notice.ts';
+import { type Call, changeEach, defineChannel, delivered, noted, type Outcome, type Ref, retry } from './channel.ts';
 import { check } from './slack/check.ts';
 import { clientFor, type Slack } from './slack/client.ts';
 import { type Config, config, isChannelId } from './slack/config.ts';
@@ -31,17 +31,6 @@ const BROADCAST: ReadonlySet<Reason> = new Set([
   'snooze_ended',
 ]);
 
-/** These change what the first message should show. */
-const EDITS_ROOT: ReadonlySet<Reason> = new Set([
-  'acknowledged',
-  'unacknowledged',
-  'ack_timed_out',
-  'snoozed',
-  'snooze_ended',
-  'severity_rose',
-  'resolved',
-]);
-
 /** The message as posted: everything for a page, only what is new otherwise. Pure; golden files in test/golden/slack. */
 export function render(notice: Notice, config: Config): SlackMessage {
   const form = isPage(notice.reason) || notice.story?.phase === 'start' ? 'page' : 'reply';
@@ -51,7 +40,7 @@ export function render(notice: Notice, config: Config): SlackMessage {
   return slackMessage(withUsers(notice), form, mention === undefined ? extras : { ...extras, mention });
 }
 
-/** The incident's first message as it should look now: nobody is called by an edit. */
+/** A message that is there as it should look now: nobody is called by an edit. */
 const renderRoot = (notice: Notice, config: Config): SlackMessage =>
   slackMessage(withUsers(notice), 'root', extrasOf(notice, config));
 
@@ -90,8 +79,8 @@ export const slack = defineChannel({
     const thread = threadIn(asked, root);
     const outcome = await post(slack, notice, config, thread?.channel ?? asked, thread?.ts);
     if (outcome.kind !== 'delivered' || !outcome.ref) return outcome;
-    if (root && editsRoot(notice, config)) await edit(slack, notice, config, root);
-    return delivered({ ...outcome.ref, asked }, note);
+    const told = noted(delivered({ ...outcome.ref, asked }), note);
+    return noted(told, await update(slack, call));
   },
 
   async find(call) {
@@ -117,7 +106,7 @@ export const slack = defineChannel({
       const found = answer.messages?.find(({ metadata }) => deliveryIdOf(metadata) === notice.delivery.key);
       if (found?.ts) {
         // The lost attempt may have ended before this; nothing is said twice by an edit.
-        if (root && editsRoot(notice, config)) await edit(slack, notice, config, root);
+        await update(slack, call);
         return { channel, ts: found.ts, asked };
       }
       cursor = answer.response_metadata?.next_cursor;
@@ -147,9 +136,6 @@ function rootOf(ref: Ref | undefined): Root | undefined {
 /** An incident that has become worse may belong to another channel than the one its thread is in. */
 const threadIn = (asked: string, root: Root | undefined): Root | undefined =>
   root && (root.asked === undefined || root.asked === asked) ? root : undefined;
-
-const editsRoot = ({ reason, story }: Notice, { update_root }: Config): boolean =>
-  update_root && (EDITS_ROOT.has(reason) || story?.phase === 'end');
 
 function deliveryIdOf(metadata: unknown): unknown {
   const payload = (metadata as { event_payload?: { delivery_id?: unknown } } | undefined)?.event_payload;
@@ -188,10 +174,21 @@ async function post(
 /** Somebody deleted the first message: what there is to say stands on its own then. */
 const THREAD_GONE: ReadonlySet<string> = new Set(['thread_not_found', 'message_not_found']);
 
-async function edit(slack: Slack, notice: Notice, config: Config, { channel, ts }: Root): Promise<void> {
-  try {
-    await slack.client.chat.update({ channel, ts, ...renderRoot(notice, config) });
-  } catch {
-    // The reply has been delivered and says the same; failing here would send it a second time.
-  }
+/** The first message and the pages after it as they should look now; gives what to note. */
+async function update(
+  slack: Slack,
+  { config, notice, root, pages = [], signal }: Call<Config>,
+): Promise<string | undefined> {
+  if (!config.update_root) return undefined;
+  const messages = [...(changesRoot(notice) ? [root] : []), ...(changesPages(notice) ? pages : [])].flatMap(
+    (ref) => rootOf(ref) ?? [],
+  );
+  return changeEach(messages, signal, async ({ channel, ts }) => {
+    try {
+      await slack.client.chat.update({ channel, ts, ...renderRoot(notice, config) });
+      return delivered();
+    } catch (error) {
+      return slack.outcomeOf(error);
+    }
+  });
 }

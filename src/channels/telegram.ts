@@ -3,8 +3,18 @@
  * incident changes. https://core.telegram.org/bots/api
  */
 import { z } from 'zod';
-import { isPage, type Notice, type Reason } from '../core/notice.ts';
-import { type Call, defineChannel, delivered, type Outcome, type Ref, retry, secret } from './channel.ts';
+import { changesPages, changesRoot, isPage, type Notice, withoutAnswers } from '../core/notice.ts';
+import {
+  type Call,
+  changeEach,
+  defineChannel,
+  delivered,
+  noted,
+  type Outcome,
+  type Ref,
+  retry,
+  secret,
+} from './channel.ts';
 import { type Answer, ask, isAboutButtons, isAboutMarkup, isUnchanged } from './telegram/api.ts';
 import { read, refuse, tell } from './telegram/ears.ts';
 import { type Form, type TelegramText, telegramText, withoutMarkup } from './telegram/message.ts';
@@ -48,17 +58,6 @@ const config = z.strictObject({
 });
 type Config = z.output<typeof config>;
 
-/** These change what the first message should show. */
-const EDITS_ROOT: ReadonlySet<Reason> = new Set([
-  'acknowledged',
-  'unacknowledged',
-  'ack_timed_out',
-  'snoozed',
-  'snooze_ended',
-  'severity_rose',
-  'resolved',
-]);
-
 /** The message as sent: everything for a page, only what is new otherwise. Pure; golden files in test/golden/telegram. */
 export const render = (notice: Notice, config: Config): TelegramText & { disable_notification: boolean } => ({
   ...telegramText(notice, formOf(notice), config.secret_token !== undefined),
@@ -87,16 +86,17 @@ export const telegram = defineChannel({
   ears: { refuse, read, tell },
 
   async send(call) {
-    const { config, notice } = call;
+    const { config, notice, signal } = call;
     const known = rootOf(call.root);
     // Where the chat was changed since, the new one has no first message to reply to.
     const root = known?.asked === String(config.chat_id) ? known : undefined;
-    const outcome = await post(call, root);
-    if (outcome.kind !== 'delivered' || !known || !config.update_root) return outcome;
-    if (!EDITS_ROOT.has(notice.reason) && notice.story?.phase !== 'end') return outcome;
-    const trouble = await edit(call, known);
-    if (trouble === undefined) return outcome;
-    return delivered(outcome.ref, [outcome.note, trouble].filter(Boolean).join('; '));
+    // Only the first message and pages are kept up to date, so only they have buttons, where any is.
+    const isKept = root === undefined || isPage(notice.reason) || !config.update_root;
+    const outcome = await post(isKept ? call : { ...call, notice: withoutAnswers(notice) }, root);
+    if (outcome.kind !== 'delivered' || !config.update_root) return outcome;
+    const pages = changesPages(notice) ? (call.pages ?? []) : [];
+    const messages = [...(changesRoot(notice) ? [call.root] : []), ...pages].flatMap((ref) => rootOf(ref) ?? []);
+    return noted(outcome, await changeEach(messages, signal, (message) => edit(call, message)));
   },
 
   async check(call) {
@@ -188,14 +188,12 @@ function mend(
   return undefined;
 }
 
-/** Why the first message could not be changed. Its reply was delivered and says the same; failing would send that again. */
-async function edit(call: Call<Config>, { chat_id, message_id }: Root): Promise<string | undefined> {
+/** A message as it should look now; one that does already is as good as changed. */
+async function edit(call: Call<Config>, { chat_id, message_id }: Root): Promise<Outcome> {
   const presses = call.config.secret_token !== undefined;
   const editedTo = (text: TelegramText) => ask('editMessageText', { chat_id, message_id, ...text }, call);
   let answer = await editedTo(telegramText(call.notice, 'root', presses));
   if (!answer.ok && isAboutButtons(answer.refusal) && !isUnchanged(answer.refusal))
     answer = await editedTo(telegramText(call.notice, 'root', presses, false));
-  if (answer.ok || isUnchanged(answer.refusal)) return undefined;
-  const why = answer.outcome.kind === 'delivered' ? '' : answer.outcome.detail;
-  return `the first message was not changed (${why})`;
+  return answer.ok || isUnchanged(answer.refusal) ? delivered() : answer.outcome;
 }

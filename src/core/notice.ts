@@ -51,6 +51,34 @@ const PAGES: ReadonlySet<Reason> = new Set([
 
 export const isPage = (reason: Reason): boolean => PAGES.has(reason);
 
+/** An answer, its end, or the incident's: what was said before is no longer how it stands. */
+const TURNS: ReadonlySet<Reason> = new Set([
+  'acknowledged',
+  'unacknowledged',
+  'ack_timed_out',
+  'snoozed',
+  'snooze_ended',
+  'severity_rose',
+  'fired_again',
+  'resolved',
+]);
+
+/** Whether earlier pages should show this from now on, where a message can be edited: they say who has it, or ask again. */
+export const changesPages = ({ reason }: Notice): boolean => TURNS.has(reason);
+
+/** Whether the first message should show it: it says how the incident stands, and how far it was escalated. */
+export const changesRoot = (notice: Notice): boolean =>
+  changesPages(notice) ||
+  notice.reason === 'escalated' ||
+  notice.reason === 'escalated_by_hand' ||
+  notice.story?.phase === 'end';
+
+/** The notice without what can be pressed: for a message beside another that has it and is kept up to date. */
+export function withoutAnswers(notice: Notice): Notice {
+  const { answers: _, ...rest } = notice;
+  return rest;
+}
+
 export interface NoticeAlert {
   title: string;
   status: 'firing' | 'resolved';

@@ -29,6 +29,8 @@ export type Begun =
       /** Whether an earlier attempt may have delivered: one that nobody recorded the end of is `lost` as well. */
       doubt?: Doubt;
       root?: { [key: string]: Json };
+      /** Of later pages that arrived there, the newest first. */
+      pages?: { [key: string]: Json }[];
       /** What earlier attempts of this delivery have achieved. */
       so_far?: { [key: string]: Json };
     }
@@ -91,6 +93,7 @@ export const beginAttempt = procedure(
       attempt: number;
       doubt: Doubt | null;
       ref: { [key: string]: Json } | null;
+      pages: { [key: string]: Json }[] | null;
       so_far: { [key: string]: Json } | null;
     }>(
       `with a as (insert into attempts (delivery, round) values ($1, $2) returning id),
@@ -100,7 +103,7 @@ export const beginAttempt = procedure(
                          snapshot_revision = case when newer then $7 else snapshot_revision end
                     from (select (snapshot_seen, snapshot_revision) < ($6::int, $7::bigint) as newer from incidents where id = $4) n where id = $4)
        select (select id from a) as attempt, (select min(case when outcome = 'lost' then 'lost' else doubt end) from attempts where delivery = $1) as doubt,
-              (select ref from threads where incident = $4 and target = $8) as ref, (select ref from deliveries where key = $1) as so_far`,
+              ${messagesAt('$4', '$8', '$1')}, (select ref from deliveries where key = $1) as so_far`,
       [out.key, out.round, of_round, incident, JSON.stringify(snapshot), snapshot.seen, snapshot.revision, target],
     );
     return {
@@ -110,10 +113,26 @@ export const beginAttempt = procedure(
       of_round,
       ...(row?.doubt ? { doubt: row.doubt } : {}),
       ...(row?.ref ? { root: row.ref } : {}),
+      ...(row?.pages ? { pages: row.pages } : {}),
       ...(row?.so_far ? { so_far: row.so_far } : {}),
     };
   },
 );
+
+/** Pages that one notice is told to by an edit: each is a request within one attempt. */
+const PAGES_MAX = 10;
+
+/**
+ * SQL for what is at a target of an incident: `ref`, the first message, and `pages`, the newest later ones that asked somebody
+ * to act. The delivery of `key` itself is none of them.
+ */
+export const messagesAt = (incident: string, target: string, key: string): string =>
+  `(select ref from threads where incident = ${incident} and target = ${target}) as ref,
+   (select jsonb_agg(ref order by number desc)
+      from (select d.ref, d.number from deliveries d
+             where d.incident = ${incident} and d.target = ${target} and d.page and d.status = 'delivered' and d.key <> ${key}
+               and d.ref <> (select ref from threads where incident = ${incident} and target = ${target})
+             order by d.number desc limit ${PAGES_MAX}) p) as pages`;
 
 const whyDisabled = (target: string, { since, because, last_failure, last_detail }: Found): string =>
   disabledInWords(target, {

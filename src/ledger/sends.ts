@@ -3,7 +3,7 @@ import type { Doubt } from '../core/doubt.ts';
 import type { Json } from '../core/event.ts';
 import { type Actor, audit } from './audit.ts';
 import type { Ledger, Queryable } from './db.ts';
-import { loseOpenAttempts } from './deliveries.ts';
+import { loseOpenAttempts, messagesAt } from './deliveries.ts';
 import { noteSuccess } from './health.ts';
 import { procedure } from './procedure.ts';
 
@@ -203,15 +203,14 @@ export async function isSendCancelled(db: Queryable, id: number): Promise<boolea
   return row !== undefined;
 }
 
-/** The root message of an incident at a target. */
-export async function rootOf(
+/** The messages of an incident at its target: the first, and the later pages. */
+export async function messagesOf(
   db: Queryable,
-  incident: string,
-  target: string,
-): Promise<{ [key: string]: Json } | undefined> {
-  const [row] = await db.query<{ ref: { [key: string]: Json } }>(
-    'select ref from threads where incident = $1 and target = $2',
-    [incident, target],
+  { incident, target, key }: Pick<Redeliverable, 'incident' | 'target' | 'key'>,
+): Promise<{ root?: { [key: string]: Json }; pages?: { [key: string]: Json }[] }> {
+  const [row] = await db.query<{ ref: { [key: string]: Json } | null; pages: { [key: string]: Json }[] | null }>(
+    `select ${messagesAt('$1', '$2', '$3')}`,
+    [incident, target, key],
   );
-  return row?.ref;
+  return { ...(row?.ref ? { root: row.ref } : {}), ...(row?.pages ? { pages: row.pages } : {}) };
 }

@@ -328,6 +328,51 @@ describe.each(['crash', 'reset'] as const)('what follows a page, and its record 
   );
 });
 
+describe('a later page, once somebody has answered', () => {
+  const editable = names.filter((name) => ['slack', 'discord', 'telegram'].includes(channelIn(name).id));
+
+  it.each(editable.flatMap((name) => (['crash', 'reset'] as const).map((fate) => [name, fate] as const)))(
+    'by %s says so as well, and asks nobody any more, although the record is lost: %s',
+    async (name, fate) => {
+      await begin(name);
+      const claim = await open('error');
+      const pages = [await notice(ledger, 'group_now', claim), await notice(ledger, 'repeat_interval', claim)];
+      for (const page of pages) await asActivity(() => deliverBy(channelIn(name))({ ...page, target: 'chat' }));
+      const before = world.effects();
+      expect(before).toHaveLength(2);
+      const [page] = pages;
+      await command(ledger, page?.incident ?? '', { kind: 'ack' }, ana);
+      await lost(name, fate, await notice(ledger, 'acknowledged', claim));
+      const { knows, edits, acknowledged } = expectedOf(name);
+      for (const { id } of before) {
+        const now = world.effects().find((one) => one.id === id);
+        expect(now?.says, id).toMatch(/acknowledged by ana/i);
+      }
+      // The later page beside what an acknowledgement changes anyway, however often it was edited.
+      expect(changed(before)).toHaveLength(acknowledged + 1 + (knows === 'nobody' && !edits ? 1 : 0));
+    },
+  );
+
+  it('of another incident is left alone', async () => {
+    await begin('slack');
+    const [mine, theirs] = [await open('error'), await open('error')];
+    const page = await notice(ledger, 'group_now', mine);
+    for (const one of [
+      page,
+      await notice(ledger, 'group_now', theirs),
+      await notice(ledger, 'repeat_interval', theirs),
+    ])
+      await asActivity(() => deliverBy(channelIn('slack'))({ ...one, target: 'chat' }));
+    const before = world.effects();
+    await command(ledger, page.incident, { kind: 'ack' }, ana);
+    const told = await notice(ledger, 'acknowledged', mine);
+    await asActivity(() => deliverBy(channelIn('slack'))({ ...told, target: 'chat' }));
+    const [first, second, third] = before;
+    expect(changed(before).map(({ id }) => id)).toEqual([first?.id, world.effects().at(-1)?.id]);
+    expect(world.effects()).toEqual(expect.arrayContaining([second, third]));
+  });
+});
+
 it('an edit that only informs is made again, for nobody sees that it was made twice', async () => {
   await begin('discord');
   const claim = await open('info');

@@ -2,7 +2,16 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { type Channel, FAILURES, type Outcome, secretPaths } from '../../src/channels/channel.ts';
+import {
+  type Channel,
+  changeEach,
+  delivered,
+  FAILURES,
+  type Outcome,
+  rejected,
+  retry,
+  secretPaths,
+} from '../../src/channels/channel.ts';
 import { channelOf, channels, writers } from '../../src/channels/index.ts';
 import { type Notice, REASONS } from '../../src/core/notice.ts';
 import { callOf } from '../support/calls.ts';
@@ -227,6 +236,30 @@ describe.each(overHttp)('$id over HTTP', (channel) => {
     expect(refused).not.toHaveProperty('ambiguous', true);
     const lost = await channel.send(callOf(channel, channel.sample, { fetch: failing('ECONNRESET') }));
     expect(lost).toMatchObject({ kind: 'retry', reason: 'network', ambiguous: true });
+  });
+});
+
+describe('messages that are edited one after the other', () => {
+  const signal = new AbortController().signal;
+
+  it('are all tried; a short pause that the vendor wants is kept once, and the rest is noted', async () => {
+    const tried: string[] = [];
+    const edit = async (message: string): Promise<Outcome> => {
+      tried.push(message);
+      if (message === 'deleted') return rejected('gone', 'it is gone');
+      if (message === 'busy' && tried.length < 3) return retry('rate_limited', 'too many', { after_ms: 1 });
+      return message === 'late' ? retry('rate_limited', 'much too many', { after_ms: 60_000 }) : delivered();
+    };
+    expect(await changeEach(['deleted', 'busy', 'late', 'fine'], signal, edit)).toBe(
+      '2 earlier messages were not changed (it is gone)',
+    );
+    expect(tried).toEqual(['deleted', 'busy', 'busy', 'late', 'fine']);
+    expect(await changeEach(['fine'], signal, edit)).toBeUndefined();
+  });
+
+  it('are not waited for beyond the attempt', async () => {
+    const busy = async () => retry('rate_limited', 'too many', { after_ms: 3_000 });
+    expect(await changeEach(['busy'], AbortSignal.abort(), busy)).toBe('an earlier message was not changed (too many)');
   });
 });
 

@@ -15,14 +15,13 @@ beforeEach(async () => {
 });
 afterEach(() => fake.close());
 
-const tell = (notice: Notice, root?: Ref, more: Record<string, unknown> = {}, signal?: AbortSignal): Promise<Outcome> =>
-  discord.send(
-    callOf(
-      discord,
-      { url: fake.webhookUrl, ...more },
-      { notice, ...(root ? { root } : {}), ...(signal ? { signal } : {}) },
-    ),
-  );
+const tell = (
+  notice: Notice,
+  root?: Ref,
+  more: Record<string, unknown> = {},
+  call: { signal?: AbortSignal; pages?: Ref[] } = {},
+): Promise<Outcome> =>
+  discord.send(callOf(discord, { url: fake.webhookUrl, ...more }, { notice, ...(root ? { root } : {}), ...call }));
 
 /** The first message of an incident, and its ref. */
 async function begin(notice = noticeOf('one'), more?: Record<string, unknown>): Promise<Ref> {
@@ -139,6 +138,32 @@ describe('what follows', () => {
     const root = await begin();
     await tell(noticeOf('resolved'), root, { announce_updates: true });
     expect(fake.posts.map(({ content }) => content)).toEqual(Array(2).fill('✅ Resolved after 12 min (INC-1)'));
+  });
+
+  it('changes the later pages as well once somebody has answered; what only informs has no link beside theirs', async () => {
+    const answer = (label: string) => [
+      { action: 'ack' as const, label, token: 't', url: `https://tocsin.example.com/a/${label}` },
+    ];
+    const root = await begin({ ...noticeOf('one'), answers: answer('Take') });
+    const outcome = await tell({ ...noticeOf('escalated'), answers: answer('Take') }, root);
+    const pages = outcome.kind === 'delivered' && outcome.ref ? [outcome.ref] : [];
+    const acknowledged = { ...noticeOf('acknowledged'), answers: answer('End') };
+    await tell(acknowledged, root, { announce_updates: true }, { pages });
+    const links = fake.posts.map(({ all }) => /\/a\/(\w+)/.exec(all)?.[1]);
+    expect(links).toEqual(['End', 'End', undefined]);
+    expect(fake.posts[1]?.content).toBe('👀 Acknowledged by ana (INC-1)');
+    await tell(noticeOf('resolved'), root, {}, { pages });
+    expect(fake.posts.map(({ content, all }) => [content.startsWith('✅'), all.includes('/a/')])).toEqual([
+      [true, false],
+      [true, false],
+      [false, false],
+    ]);
+    fake.deletePost(String(pages[0]?.message));
+    expect(await tell(noticeOf('resolved'), root, {}, { pages })).toEqual({
+      kind: 'delivered',
+      ref: root,
+      note: 'an earlier message was not changed (it was deleted, or is too old for one more edit)',
+    });
   });
 
   it('stands on its own where nothing was told before', async () => {
@@ -432,7 +457,7 @@ describe('an answer that does not come whole', () => {
 
   it('is ambiguous when nothing is answered within the timeout', async () => {
     fake.script([{ hang: true, accept: true }]);
-    const outcome = await tell(noticeOf('one'), undefined, {}, AbortSignal.timeout(50));
+    const outcome = await tell(noticeOf('one'), undefined, {}, { signal: AbortSignal.timeout(50) });
     expect(outcome).toMatchObject({ kind: 'retry', reason: 'timeout', ambiguous: true });
   });
 
@@ -447,7 +472,7 @@ describe('an answer that does not come whole', () => {
         noticeOf('one'),
         undefined,
         { url },
-        AbortSignal.timeout(how === 'hangs' ? 50 : 5_000),
+        { signal: AbortSignal.timeout(how === 'hangs' ? 50 : 5_000) },
       );
       expect(outcome).toMatchObject({ kind: 'retry', reason, ambiguous: true });
     } finally {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Channel, Ref } from '../../src/channels/channel.ts';
+import type { Channel, Outcome, Ref } from '../../src/channels/channel.ts';
 import { slack as slackChannel } from '../../src/channels/slack.ts';
 import { slackWebhook as webhookChannel } from '../../src/channels/slack-webhook.ts';
-import type { Notice } from '../../src/core/notice.ts';
+import { type Notice, REASONS } from '../../src/core/notice.ts';
 import { callOf } from '../support/calls.ts';
 import { type FakeSlack, startFakeSlack } from '../support/fakes/slack.ts';
 import { noticeOf, sampleNotice } from '../support/notices.ts';
@@ -22,12 +22,14 @@ const configOf = (more: Record<string, unknown> = {}) => ({
   api_url: fake.apiUrl,
   ...more,
 });
-const tell = (notice: Notice, root?: Ref, more?: Record<string, unknown>) =>
-  slack.send(callOf(slack, configOf(more), { notice, ...(root ? { root } : {}) }));
+const tell = (notice: Notice, root?: Ref, more?: Record<string, unknown>, pages?: Ref[]) =>
+  slack.send(callOf(slack, configOf(more), { notice, ...(root ? { root } : {}), ...(pages ? { pages } : {}) }));
 
 /** The first message of an incident, and its ref. */
-async function begin(notice = noticeOf('one'), more?: Record<string, unknown>): Promise<Ref> {
-  const outcome = await tell(notice, undefined, more);
+const begin = (notice = noticeOf('one'), more?: Record<string, unknown>) => refOf(tell(notice, undefined, more));
+
+async function refOf(sending: Promise<Outcome>): Promise<Ref> {
+  const outcome = await sending;
   if (outcome.kind !== 'delivered' || !outcome.ref) throw new Error(`not delivered: ${JSON.stringify(outcome)}`);
   return outcome.ref;
 }
@@ -88,9 +90,46 @@ describe('what follows', () => {
 
   it('is shown in the channel as well when it pages again', async () => {
     const root = await begin();
-    await tell(noticeOf('escalated'), root);
+    await tell(sampleNotice({ reason: 'repeat_interval' }), root);
     expect(fake.messages[1]).toMatchObject({ thread_ts: root.ts, reply_broadcast: true });
     expect(fake.messages[0]?.edits).toBe(0);
+  });
+
+  it.each(['escalated', 'escalated_by_hand'] as const)(
+    'that is %s pages in the thread and the channel, and the first message says to which level it went',
+    async (reason) => {
+      const root = await begin();
+      await tell({ ...noticeOf('escalated'), reason }, root);
+      const [first, page] = fake.messages;
+      expect(page).toMatchObject({ thread_ts: root.ts, reply_broadcast: true });
+      expect(first).toMatchObject({ edits: 1, ts: root.ts, attachments: [{ color: '#d72b3f' }] });
+      for (const part of ['🔴 API gateway answers 503', 'Nobody answered: level 2', '*Level*\n2', REASONS[reason]])
+        expect(first?.all).toContain(part);
+    },
+  );
+
+  it('shows the first message open again when it has fired again', async () => {
+    const root = await begin();
+    await tell(noticeOf('resolved'), root);
+    await tell(sampleNotice({ reason: 'fired_again' }), root);
+    expect(fake.messages[0]).toMatchObject({ edits: 2, attachments: [{ color: '#d72b3f' }] });
+  });
+
+  it('changes the later pages as well once somebody has answered, and asks in them again when nobody has it', async () => {
+    const more = { signing_secret: 'a-signing-secret' };
+    const answers = [{ action: 'ack' as const, label: 'Acknowledge', token: 'a.1-x' }];
+    const root = await begin(sampleNotice({ answers }), more);
+    const page = await refOf(tell({ ...noticeOf('escalated'), answers }, root, more));
+    await tell(sampleNotice({ reason: 'repeat_interval', answers }), root, more, [page]);
+    expect(fake.messages[1]?.edits).toBe(0);
+    await tell(noticeOf('acknowledged'), root, more, [page]);
+    expect(fake.messages[1]).toMatchObject({ ts: page.ts, edits: 1, attachments: [{ color: '#8a8f98' }] });
+    expect(fake.messages[1]?.all).toContain('Acknowledged by ana');
+    expect(JSON.stringify(fake.messages[1])).not.toContain('a.1-x');
+    await tell(sampleNotice({ reason: 'unacknowledged', answers }), root, more, [page]);
+    expect(JSON.stringify(fake.messages[1])).toContain('a.1-x');
+    await tell(noticeOf('resolved'), root, { ...more, update_root: false }, [page]);
+    expect(fake.messages[1]?.edits).toBe(2);
   });
 
   it('leaves the first message alone when told to', async () => {
@@ -102,7 +141,10 @@ describe('what follows', () => {
   it('is delivered even if the first message cannot be edited', async () => {
     const root = await begin();
     fake.script([{ path: 'chat.update', json: { ok: false, error: 'cant_update_message' } }]);
-    expect(await tell(noticeOf('resolved'), root)).toMatchObject({ kind: 'delivered' });
+    expect(await tell(noticeOf('resolved'), root)).toMatchObject({
+      kind: 'delivered',
+      note: expect.stringMatching(/^an earlier message was not changed .*cant_update_message/),
+    });
     expect(fake.messages).toHaveLength(2);
   });
 

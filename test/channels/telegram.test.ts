@@ -25,8 +25,8 @@ const configOf = (more: Record<string, unknown> = {}) => ({
   api_url: fake.apiUrl,
   ...more,
 });
-const tell = (notice: Notice, root?: Ref, more?: Record<string, unknown>) =>
-  telegram.send(callOf(telegram, configOf(more), { notice, ...(root ? { root } : {}) }));
+const tell = (notice: Notice, root?: Ref, more?: Record<string, unknown>, pages?: Ref[]) =>
+  telegram.send(callOf(telegram, configOf(more), { notice, ...(root ? { root } : {}), ...(pages ? { pages } : {}) }));
 const methods = () => fake.requests.items.map(({ path }) => path.split('/').at(-1));
 
 /** The first message of an incident, and its ref. */
@@ -191,11 +191,33 @@ describe('what follows', () => {
     expect(fake.messages[0]?.text).toContain('✅ RESOLVED: API gateway answers 503');
   });
 
-  it('makes a sound when it pages again, and leaves the first message alone', async () => {
+  it('makes a sound when it pages again; the first message says how far it was escalated, and nothing of a repeat', async () => {
     const root = await begin();
-    await tell(noticeOf('escalated'), root);
+    await tell(sampleNotice({ reason: 'repeat_interval' }), root);
     expect(fake.messages[1]).toMatchObject({ reply_to: root.message_id, silent: false });
     expect(fake.messages[0]?.edits).toBe(0);
+    await tell(noticeOf('escalated'), root);
+    expect(fake.messages[2]).toMatchObject({ reply_to: root.message_id, silent: false });
+    expect(fake.messages[0]).toMatchObject({ edits: 1, text: expect.stringContaining('Nobody answered: level 2') });
+  });
+
+  it('changes the later pages as well once somebody has answered; what only informs has no button beside theirs', async () => {
+    const more = { secret_token: SECRET };
+    const root = await begin(sampleNotice({ answers }), more);
+    const outcome = await tell({ ...noticeOf('escalated'), answers }, root, more);
+    const page = outcome.kind === 'delivered' && outcome.ref ? [outcome.ref] : [];
+    const resolve = [{ action: 'resolve' as const, label: 'Resolve', token: 'r.INC-1.8f3k2' }];
+    await tell({ ...noticeOf('acknowledged'), answers: resolve }, root, more, page);
+    const button = [{ text: 'Resolve', callback_data: 'r.INC-1.8f3k2' }];
+    expect(fake.messages.map(({ edits, buttons }) => [edits, buttons])).toEqual([
+      [2, button],
+      [1, button],
+      [0, []],
+    ]);
+    expect(fake.messages[1]?.text).toContain('Acknowledged by ana');
+    await tell(noticeOf('resolved'), root, more, page);
+    expect(fake.messages.map(({ buttons }) => buttons.length)).toEqual([0, 0, 0, 0]);
+    expect(fake.messages[1]?.text).toContain('✅ RESOLVED');
   });
 
   it('is content when the first message already says so', async () => {
@@ -215,7 +237,7 @@ describe('what follows', () => {
     const root = { ...(await begin()), message_id: 7 };
     expect(await tell(noticeOf('resolved'), root)).toMatchObject({
       kind: 'delivered',
-      note: 'the first message was not changed (Telegram: 400: the message was deleted)',
+      note: 'an earlier message was not changed (Telegram: 400: the message was deleted)',
     });
     expect(fake.messages[1]).not.toHaveProperty('reply_to');
   });

@@ -233,6 +233,25 @@ describe('the end of an attempt', () => {
     expect((await begun(claim, sending(claim, 'resolved'))).root).toEqual({ ts: '1' });
   });
 
+  it('of a page is known to what follows, the newest ten of them, without the root and without what only informs', async () => {
+    const claim = await opened(ledger);
+    const tell = async (reason: Reason, ref?: string) => {
+      const sent = sending(claim, reason);
+      sent.out.key = `${sent.out.key}/${ref ?? crypto.randomUUID()}`;
+      const one = await begun(claim, sent);
+      await one.end(ref === undefined ? { status: 'dead' } : { ref: { ts: ref } });
+      return one;
+    };
+    expect(await tell('group_now', 'first')).not.toHaveProperty('root');
+    expect(await tell('severity_rose', 'page 1')).not.toHaveProperty('pages');
+    await tell('working', 'news');
+    await tell('escalated');
+    for (let n = 2; n < 12; n++) await tell('repeat_interval', `page ${n}`);
+    const { root, pages } = await tell('resolved', 'the end');
+    expect(root).toEqual({ ts: 'first' });
+    expect(pages).toEqual(Array.from({ length: 10 }, (_, n) => ({ ts: `page ${11 - n}` })));
+  });
+
   it('says when the incident is next due, once nothing else of it is on its way', async () => {
     const claim = await opened(ledger);
     const { incident } = claim.batch;

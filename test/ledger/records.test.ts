@@ -8,9 +8,9 @@ import { eventOf, incidentOf, listDeliveries, listIncidents, stats } from '../..
 import {
   endSend,
   markSendStarted,
+  messagesOf,
   redeliverableByKey,
   requestSend,
-  rootOf,
   sendOf,
   sendResult,
   waitingSends,
@@ -271,7 +271,7 @@ describe('a send outside of any incident', () => {
       attempts: 5,
       failure: null,
     });
-    expect(await rootOf(ledger, batch.incident, 'chat')).toEqual({ ts: '1' });
+    expect(await messagesOf(ledger, dead)).toEqual({ root: { ts: '1' } });
   });
 });
 
