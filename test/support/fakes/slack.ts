@@ -75,6 +75,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
   const posts = createRecorder<SlackPost>('Slack messages');
   const ids = new Map<string, string>();
   const told: FakeSlack['told'] = [];
+  const answered = new Map<string, number>();
   const scopes = options.scopes ?? ['chat:write'];
   let clock = (options.now ?? NOW).getTime() * 1_000;
 
@@ -186,9 +187,11 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
 
   // https://docs.slack.dev/interactivity/handling-user-interaction: a response_url takes five messages.
   const responded = (hit: Hit): Reply => {
-    if (told.length >= RESPONSES_MAX) return { status: 404, text: 'used_url' };
+    const before = answered.get(hit.path) ?? 0;
+    if (before >= RESPONSES_MAX) return { status: 404, text: 'used_url' };
     const said = jsonOf(hit.raw.toString()) as FakeSlack['told'][number] | undefined;
     if (typeof said?.text !== 'string' || said.text === '') return { status: 400, text: 'no_text' };
+    answered.set(hit.path, before + 1);
     told.push(said);
     return { status: 200, text: 'ok' };
   };
