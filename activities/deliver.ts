@@ -6,6 +6,7 @@ import type { Integration } from '../src/config/integrations.ts';
 import { isWorse } from '../src/core/event.ts';
 import type { Incident, Outgoing } from '../src/core/incident.ts';
 import { isPage } from '../src/core/notice.ts';
+import { withPrivacy } from '../src/core/privacy.ts';
 import { type Ended, isGivenUp, isLastRound, isTooOld, roundWait } from '../src/core/rounds.ts';
 import { isAnyOff, switchedOff } from '../src/core/toggles.ts';
 import {
@@ -17,7 +18,7 @@ import {
   recordAttempt,
   skipDelivery,
 } from '../src/ledger/deliveries.ts';
-import { typesOf } from '../src/ledger/facts.ts';
+import { type Told, typesOf } from '../src/ledger/facts.ts';
 import { noteFailure } from '../src/ledger/health.ts';
 import { takeTurn } from '../src/ledger/rates.ts';
 import { announce } from '../src/ledger/steps.ts';
@@ -73,7 +74,7 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
       snapshot.policy.patience?.[target]?.timeout_ms ?? TIMEOUT_MS,
     );
     const integration = { ...found, patience: { ...found.patience, timeout_ms } };
-    const skipped = whySkipped(integration, input) ?? (await whyUnwanted(integration, input));
+    const skipped = whySkipped(integration, input) ?? (await whyUnwanted(integration, channel, input));
     if (skipped) {
       await skipDelivery(deps.ledger, begin, skipped);
       deps.metrics.deliveries.inc({ channel: channel.id, outcome: 'skipped' });
@@ -124,14 +125,7 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
     if (begun.outcome !== 'go') return before(begun.outcome);
     announce('attempt.begun');
     if (begun.attempts === 1) deps.metrics.notices.inc({ reason: out.reason });
-    const told = {
-      incident,
-      reason: out.reason,
-      through: out.through,
-      ...(out.level === undefined ? {} : { level: out.level }),
-      ...(out.from === undefined ? {} : { from: out.from }),
-    };
-    const notice = await noticeOf(deps, { ...told, delivery: { key: out.key, attempt: begun.attempts } });
+    const notice = await noticeOf(deps, toldBy(input, begun.attempts));
     const { root, pages, doubt, so_far } = begun;
     const outcome = await bulkhead.during(target, () =>
       attempt(deps, integration, channel, notice, {
@@ -145,8 +139,15 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
     return afterwards(input, integration, channel, outcome, begun);
   };
 
-  /** The switches of this integration that keep it from being told, in words; undefined where one of the types is wanted. */
-  async function whyUnwanted({ events }: Integration, input: DeliverInput): Promise<string | undefined> {
+  /** What of its settings keeps it from being told, in words: the place a page would go to, or the switches of all its types. */
+  async function whyUnwanted(
+    { events, config, privacy = 'full' }: Integration,
+    channel: Channel,
+    input: DeliverInput,
+  ): Promise<string | undefined> {
+    const unwanted = isAsked(input, false) ? channel.unwanted?.(config as never) : undefined;
+    const because = unwanted?.(withPrivacy(await noticeOf(deps, toldBy(input, 0)), privacy));
+    if (because !== undefined) return because;
     if (!events || !isAnyOff(events) || !isAsked(input, true)) return undefined;
     const { incident, out } = input;
     const off = switchedOff(await typesOf(deps.ledger, incident, out.through, out.from), events);
@@ -284,6 +285,16 @@ async function noteHealth(
     (error: unknown) => log.warn({ err: error, target }, 'a failure could not be counted'),
   );
 }
+
+/** What a notice is made from. */
+const toldBy = ({ incident, out }: DeliverInput, attempt: number): Told => ({
+  incident,
+  reason: out.reason,
+  through: out.through,
+  ...(out.level === undefined ? {} : { level: out.level }),
+  ...(out.from === undefined ? {} : { from: out.from }),
+  delivery: { key: out.key, attempt },
+});
 
 const giveUpOf = ({ type }: Integration): number => (type === 'webhook' ? GIVE_UP_WEBHOOK_MS : GIVE_UP_MS);
 

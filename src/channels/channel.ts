@@ -158,6 +158,8 @@ export interface Channel<Id extends string = string, Schema extends z.ZodObject 
   arrives?: 'later';
   /** Reasons that few have a word for, and only those are told. */
   wants?(config: z.output<Schema>): readonly Reason[];
+  /** Where the configuration is choosy: why a page is not for the place it would go to, in words, or undefined when it is. */
+  unwanted?(config: z.output<Schema>): ((notice: Notice) => string | undefined) | undefined;
   /** One attempt, short, never throws for what a provider is known to do. */
   send(call: Call<z.output<Schema>>): Promise<Outcome>;
   /** After an attempt whose answer was lost: the message if the provider has it, undefined if it surely has not. */

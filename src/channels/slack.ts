@@ -6,12 +6,12 @@ import { WebAPIPlatformError } from '@slack/web-api';
 import { type SlackExtras, type SlackMessage, slackMessage } from '../core/blocks.ts';
 import { changesPages, changesRoot, isPage, type Notice, type Reason } from '../core/notice.ts';
 import { type Call, changeEach, defineChannel, delivered, noted, type Outcome, type Ref, retry } from './channel.ts';
-import { check } from './slack/check.ts';
+import { check, showsMetadata } from './slack/check.ts';
 import { clientFor, type Slack } from './slack/client.ts';
 import { type Config, config, isChannelId } from './slack/config.ts';
 import { ears } from './slack/ears.ts';
 import { userFacts, withUsers } from './slack/people.ts';
-import { placeOf } from './slack/places.ts';
+import { belowThreshold, placeOf } from './slack/places.ts';
 
 const EVENT_TYPE = 'tocsin_delivery';
 /** How much earlier than the notice a lookup begins: clocks differ. */
@@ -71,6 +71,8 @@ export const slack = defineChannel({
   can: { thread: true, update: true, answer: true },
   patience: { timeout_ms: 10_000, max_attempts: 4, backoff_ms: 5_000 },
 
+  unwanted: (config) => (config.thresholds ? (notice) => belowThreshold(notice, config) : undefined),
+
   async send(call) {
     const { config, notice } = call;
     const slack = clientFor(call);
@@ -103,6 +105,8 @@ export const slack = defineChannel({
       const answer = await (thread
         ? client.conversations.replies({ ...range, ts: thread.ts })
         : client.conversations.history(range));
+      if (!showsMetadata(answer))
+        throw new Error('Slack shows the metadata of messages only with metadata.message:read');
       const found = answer.messages?.find(({ metadata }) => deliveryIdOf(metadata) === notice.delivery.key);
       if (found?.ts) {
         // The lost attempt may have ended before this; nothing is said twice by an edit.

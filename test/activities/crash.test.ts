@@ -53,6 +53,13 @@ const EXPECTED: Record<string, Expected> = {
     acknowledged: 2,
     resolved: 2,
   },
+  'slack lookup without its scopes': {
+    knows: 'nobody',
+    why: 'Slack refuses to look, so it is as if nobody had asked it to',
+    page: 'https://docs.slack.dev/reference/methods/conversations.history#errors',
+    acknowledged: 2,
+    resolved: 2,
+  },
   'slack-webhook': {
     knows: 'nobody',
     why: 'an incoming webhook takes no key and gives nothing back',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDeliver, type DeliverInput } from '../../activities/deliver.ts';
 import { type Channel, delivered } from '../../src/channels/channel.ts';
 import { channels } from '../../src/channels/index.ts';
-import type { Event } from '../../src/core/event.ts';
+import type { Event, Severity } from '../../src/core/event.ts';
 import { type Incident, openIncident, withBatch } from '../../src/core/incident.ts';
 import type { Reason } from '../../src/core/notice.ts';
 import { withRunning } from '../../src/core/rounds.ts';
@@ -151,5 +151,47 @@ describe('a switch that is off', () => {
     const page = { reason: 'group_now', status: 'open', answer_rev: 0, through: 1, at: Date.now() } as const;
     const heard = { ...snapshot, targets: { chat: { ...snapshot.targets.chat, told: page } } };
     expect(await asActivity(() => deliver(inputFor(heard, 'chat')))).toEqual({ outcome: 'delivered' });
+  });
+});
+
+describe('a channel of Slack with a threshold of its own', () => {
+  /** Tells #noise, which is paged from error on, of an event of this severity. */
+  async function tellNoise(severity: Severity, reason: Reason = 'group_now', heard = false, lifecycle?: string) {
+    const sent: string[] = [];
+    const slack = counting(channels.find(({ id }) => id === 'slack') as Channel, sent);
+    const config = slack.config.parse({
+      token: 'xoxb-none',
+      channel: '#ops',
+      channels: { error: '#noise', warning: '#noise' },
+      thresholds: { '#noise': 'error' },
+    });
+    const integration = integrationOf(slack, { name: 'chat', config });
+    const deliver = createDeliver(depsFor({ ledger, channels: [slack], integrations: [integration] }));
+    const snapshot = await incidentOf(
+      [{ severity, service: crypto.randomUUID(), labels: { job: '7' } }],
+      ['chat'],
+      reason,
+      lifecycle,
+    );
+    const page = { reason: 'group_now', status: 'open', answer_rev: 0, through: 1, at: Date.now() } as const;
+    const known = heard ? { ...snapshot, targets: { chat: { ...snapshot.targets.chat, told: page } } } : snapshot;
+    await asActivity(() => deliver(inputFor(known, 'chat')));
+    const rows = await ledger.query('select status, detail, attempts from deliveries order by number desc limit 1');
+    return { row: rows[0], sent: sent.length };
+  }
+
+  it('is not paged for what is milder, which goes nowhere and says why; another channel has its page', async () => {
+    expect(await tellNoise('warning')).toEqual({
+      row: { status: 'skipped', detail: 'warning is below the threshold error of the channel #noise', attempts: 0 },
+      sent: 0,
+    });
+    expect(await tellNoise('error')).toMatchObject({ row: { status: 'delivered' }, sent: 1 });
+    expect(await tellNoise('info')).toMatchObject({ row: { status: 'delivered' }, sent: 1 });
+  });
+
+  it('is told no end of what it never heard of, the end of what it has, and every story', async () => {
+    expect(await tellNoise('warning', 'resolved')).toMatchObject({ row: { status: 'skipped' }, sent: 0 });
+    expect(await tellNoise('warning', 'resolved', true)).toMatchObject({ sent: 1 });
+    expect(await tellNoise('warning', 'story', false, 'job')).toMatchObject({ sent: 1 });
   });
 });

@@ -149,6 +149,30 @@ describe('the channel', () => {
   });
 });
 
+describe('the threshold of a channel', () => {
+  const config = { channels: { warning: '#noise' }, job_channels: { 'nightly-*': '#nights' } };
+  const thresholds = { '#noise': 'error', 'nights*': 'critical' };
+  const why = (notice: Notice, more: Record<string, unknown> = { thresholds }) =>
+    slack.unwanted?.(slack.config.parse(configOf({ ...config, ...more })))?.(notice);
+  const of = (severity: Notice['incident']['severity'], labels: Record<string, string> = {}) =>
+    sampleNotice({ incident: { severity }, alerts: [sampleAlert({ labels })] });
+
+  it('is that of the channel the page would go to, by its name or a pattern', () => {
+    expect(why(of('warning'))).toBe('warning is below the threshold error of the channel #noise');
+    expect(why(of('error', { job: 'nightly-export' }))).toBe(
+      'error is below the threshold critical of the channel #nights',
+    );
+    expect(why(of('critical', { job: 'nightly-export' }))).toBeUndefined();
+    expect(why(of('info'))).toBeUndefined();
+    expect(slack.unwanted?.(slack.config.parse(configOf(config)))).toBeUndefined();
+  });
+
+  it('is a severity', () => {
+    expect(problemOf({ thresholds: { '#noise': 'loud' } })?.path).toEqual(['thresholds', '#noise']);
+    expect(problemOf({ thresholds: { 'no channel': 'error' } })?.path).toEqual(['thresholds', 'no channel']);
+  });
+});
+
 describe('a new user', () => {
   const context = { email: 'ana.kim@example.com', display_name: 'Ana Kim', user_id: 42, total_users: 1337 };
   const user = (more: Partial<Parameters<typeof sampleAlert>[0]> = {}) =>
@@ -385,6 +409,19 @@ describe('the check', () => {
       kind: 'delivered',
       note: expect.stringContaining('by its id only'),
     });
+  });
+
+  it('is good although lookup is on without its scopes, and names those that it lacks', async () => {
+    expect(await checked({ scopes }, { lookup: true })).toMatchObject({
+      kind: 'delivered',
+      note: expect.stringContaining('lacks channels:history and metadata.message:read'),
+    });
+    expect(await checked({}, { lookup: true })).toMatchObject({
+      kind: 'delivered',
+      note: expect.stringMatching(/channels:read.*; lookup is on, but/),
+    });
+    const all = [...scopes, 'groups:history', 'metadata.message:read'];
+    expect(await checked({ scopes: all }, { lookup: true })).toEqual({ kind: 'delivered' });
   });
 
   it.each([

@@ -11,8 +11,9 @@ const slack = slackChannel as unknown as Channel;
 const slackWebhook = webhookChannel as unknown as Channel;
 
 let fake: FakeSlack;
+const CHANNELS = ['#ops', '#critical', 'C0123ABCD', 'C0456EFGH'];
 beforeEach(async () => {
-  fake = await startFakeSlack({ channels: ['#ops', '#critical', 'C0123ABCD', 'C0456EFGH'] });
+  fake = await startFakeSlack({ channels: CHANNELS });
 });
 afterEach(() => fake.close());
 
@@ -205,6 +206,20 @@ describe('what Slack refuses', () => {
     });
   });
 
+  it('says how to be let into a channel; with chat:write.public nobody has to', async () => {
+    const inside = async (...scopes: string[]) => {
+      await fake.close();
+      fake = await startFakeSlack({ absent: ['C0123ABCD'], scopes: ['chat:write', ...scopes] });
+      return tell(noticeOf('one'), undefined, { channel: 'C0123ABCD' });
+    };
+    expect(await inside()).toMatchObject({
+      kind: 'rejected',
+      reason: 'config',
+      detail: expect.stringMatching(/invite it, .*chat:write\.public/),
+    });
+    expect(await inside('chat:write.public')).toMatchObject({ kind: 'delivered' });
+  });
+
   it('asks once: retries are Temporal’s', async () => {
     fake.script([{ status: 500 }]);
     expect(await tell(noticeOf('one'))).toMatchObject({ kind: 'retry', ambiguous: true });
@@ -219,6 +234,11 @@ describe('what Slack refuses', () => {
 });
 
 describe('looking a message up after a lost answer', () => {
+  const mayLook = async (...scopes: string[]) => {
+    await fake.close();
+    fake = await startFakeSlack({ channels: CHANNELS, scopes: ['chat:write', ...scopes] });
+  };
+  beforeEach(() => mayLook('channels:history', 'metadata.message:read'));
   const find = (notice: Notice, root?: Ref, more: Record<string, unknown> = { lookup: true, channel: 'C0123ABCD' }) =>
     slack.find?.(callOf(slack, configOf(more), { notice, ...(root ? { root } : {}) }));
   const inChannel = { channel: 'C0123ABCD' };
@@ -240,6 +260,15 @@ describe('looking a message up after a lost answer', () => {
     const [posted] = fake.messages;
     expect(posted?.channel).toBe('C0456EFGH');
     expect(await find(notice, root, more)).toEqual({ channel: 'C0456EFGH', ts: posted?.ts, asked: 'C0456EFGH' });
+  });
+
+  it('does not call a message absent that the scopes of the token do not show', async () => {
+    await mayLook('channels:history');
+    await begin(noticeOf('one'), inChannel);
+    await expect(find(noticeOf('one'))).rejects.toThrow('metadata.message:read');
+    await mayLook();
+    await begin(noticeOf('one'), inChannel);
+    await expect(find(noticeOf('one'))).rejects.toThrow('missing_scope');
   });
 
   it('does not claim to know what it did not ask', async () => {

@@ -429,6 +429,28 @@ describe('the catalogue', () => {
     });
   });
 
+  it.each([
+    ['token', ['chat:write']],
+    ['channel', ['chat:write.public', 'channels:read', 'groups:read']],
+    ['label_channels', ['chat:write.public']],
+    ['signing_secret', ['commands']],
+    ['lookup', ['channels:history', 'groups:history', 'metadata.message:read']],
+  ])('says in Slack’s form which scopes %s needs', async (field, scopes) => {
+    const { body } = await as('operator', 'GET', '/v1/channels');
+    const list = pick(body, 'channels') as { id: string; form: unknown }[];
+    const fields = pick(list.find(({ id }) => id === 'slack')?.form, 'properties') as Record<
+      string,
+      { description: string }
+    >;
+    for (const scope of scopes)
+      expect(fields[field]?.description).toMatch(new RegExp(`(?<![\\w:.])${scope}(?![\\w:])`));
+    // What names no scope is done with chat:write alone.
+    const named = Object.entries(fields).filter(([, { description }]) =>
+      /\w:(read|write|history)|scope commands/.test(description),
+    );
+    expect(named.map(([name]) => name)).toEqual(['token', 'channel', 'label_channels', 'signing_secret', 'lookup']);
+  });
+
   it.each([...channels, ...writers].map((one) => [one.id, one.sample] as const))(
     'has a sample of %s that can be made',
     async (id, sample) => {

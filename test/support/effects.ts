@@ -54,8 +54,8 @@ async function gated({ url, config, effects, close }: Vendor): Promise<World> {
   };
 }
 
-async function slackBy(more: Record<string, unknown>): Promise<World> {
-  const fake = await startFakeSlack({ now: new Date() });
+async function slackBy(more: Record<string, unknown>, scopes = ['chat:write']): Promise<World> {
+  const fake = await startFakeSlack({ now: new Date(), scopes });
   return gated({
     url: fake.apiUrl,
     config: (api_url) => ({ token: fake.token, channel: 'C0123ABCD', api_url, ...more }),
@@ -83,7 +83,8 @@ export const worlds: Record<string, () => Promise<World>> = {
     };
   },
   slack: () => slackBy({}),
-  'slack lookup': () => slackBy({ lookup: true }),
+  'slack lookup': () => slackBy({ lookup: true }, ['chat:write', 'channels:history', 'metadata.message:read']),
+  'slack lookup without its scopes': () => slackBy({ lookup: true }),
   'slack-webhook': async () => {
     const fake = await startFakeSlack();
     return gated({

@@ -1,6 +1,6 @@
 /** Whether the token is good and the bot is where it should speak, without saying anything. */
-import { WebAPIPlatformError } from '@slack/web-api';
-import { type CheckCall, delivered, type Outcome, rejected } from '../channel.ts';
+import { type WebAPICallResult, WebAPIPlatformError } from '@slack/web-api';
+import { type CheckCall, delivered, noted, type Outcome, rejected } from '../channel.ts';
 import { clientFor, type Slack } from './client.ts';
 import { type Config, isChannelId } from './config.ts';
 
@@ -8,6 +8,25 @@ import { type Config, isChannelId } from './config.ts';
 const CHANNELS_MAX = 20;
 /** What the bot may lack without being worse at its work. */
 const UNASKED = new Set(['missing_scope', 'not_allowed_token_type', 'ratelimited', 'rate_limited']);
+
+const HISTORY = ['channels:history', 'groups:history'];
+const METADATA = 'metadata.message:read';
+
+/** Whether a missing mark means that a message is not there: Slack names the token's scopes with each answer. */
+export const showsMetadata = ({ response_metadata }: WebAPICallResult): boolean =>
+  response_metadata?.scopes?.includes(METADATA) ?? true;
+
+/** What `lookup` lacks, as a note: what it is asked of works all the same, as it does without it. */
+function unlookable({ lookup }: Config, scopes: readonly string[] = []): string | undefined {
+  if (!lookup || scopes.length === 0) return undefined;
+  const lacks = [
+    ...(HISTORY.some((one) => scopes.includes(one)) ? [] : [HISTORY[0]]),
+    ...(scopes.includes(METADATA) ? [] : [METADATA]),
+  ];
+  return lacks.length === 0
+    ? undefined
+    : `lookup is on, but the app lacks ${lacks.join(' and ')}: a message whose answer was lost is not looked for`;
+}
 
 /** auth.test for the token, conversations.info for each channel where the token may ask. */
 export async function check(call: CheckCall<Config>): Promise<Outcome> {
@@ -21,7 +40,8 @@ export async function check(call: CheckCall<Config>): Promise<Outcome> {
         'the token is good, but the app lacks the scope chat:write; add it and install the app again',
       );
     }
-    return await channelsOf(slack, call.config, scopes?.includes('chat:write.public') ?? false);
+    const found = await channelsOf(slack, call.config, scopes?.includes('chat:write.public') ?? false);
+    return noted(found, unlookable(call.config, scopes));
   } catch (error) {
     return slack.outcomeOf(error);
   }

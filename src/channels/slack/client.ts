@@ -91,7 +91,10 @@ const REFUSALS: Record<string, [Failure, string]> = {
     'config',
     'no such channel, or it is private and the bot is not in it; check the id, invite the bot',
   ],
-  not_in_channel: ['config', 'the bot is not in the channel; invite it'],
+  not_in_channel: [
+    'config',
+    'the bot is not in the channel; invite it, or for public channels add the scope chat:write.public',
+  ],
   is_archived: ['config', 'the channel is archived'],
   thread_not_found: ['config', 'the thread was deleted'],
   msg_too_long: ['payload', 'the message is too long'],

@@ -1,5 +1,6 @@
 /** What can be configured of the Slack bot: the one object that is type, form and documentation. */
 import { z } from 'zod';
+import { SEVERITIES } from '../../core/event.ts';
 import { secret } from '../channel.ts';
 
 const MENTIONS_MAX = 10;
@@ -12,16 +13,23 @@ const channelName = z
     /^([CGD][A-Z0-9]{5,}|#?[^\s#@<>&,*]{1,80})$/,
     'expected a channel id such as C0123ABCD, or a name such as #ops',
   );
+const channelPattern = z
+  .string()
+  .regex(/^#?[^\s#@<>&,]{1,80}$/, 'expected a channel, with * for any part of its name: #jobs-*');
 const channelFor = (severity: string) =>
   channelName
     .optional()
     .meta({ title: `Channel, ${severity}`, description: `Where ${severity} incidents go instead.` });
 
 export const config = z.strictObject({
-  token: secret('Bot token', 'Starts with xoxb-. The scope chat:write is enough.'),
+  token: secret(
+    'Bot token',
+    'Starts with xoxb-. The scope chat:write is enough; a field that wants another one says so.',
+  ),
   channel: channelName.meta({
     title: 'Channel',
-    description: 'Its id (C0123ABCD, works for private ones too) or its name (#ops). Invite the bot to it.',
+    description:
+      'Its id (C0123ABCD, works for private ones too) or its name (#ops). Invite the bot to it, or add the scope chat:write.public, with which it writes in every public channel uninvited. With channels:read (groups:read for private ones) the check of the integration says whether it is there.',
   }),
   channels: z
     .strictObject({
@@ -45,14 +53,19 @@ export const config = z.strictObject({
       description:
         'The channel of a job by its name, * for any part of it: { reddit_*: "#scraping" }. The first that fits.',
     }),
-  label_channels: z
-    .array(z.string().regex(/^#?[^\s#@<>&,]{1,80}$/, 'expected a channel, with * for any part of its name: #jobs-*'))
-    .max(PATTERNS_MAX)
-    .default([])
+  label_channels: z.array(channelPattern).max(PATTERNS_MAX).default([]).meta({
+    title: 'Channels that events may ask for',
+    description:
+      'An event may name a channel in its label slack_channel; only one that is listed here is used. * stands for any part of a name. For public ones that the bot is not in, add the scope chat:write.public.',
+  }),
+  thresholds: z
+    .record(channelPattern, z.enum(SEVERITIES))
+    .refine((channels) => Object.keys(channels).length <= PATTERNS_MAX, `expected at most ${PATTERNS_MAX} channels`)
+    .optional()
     .meta({
-      title: 'Channels that events may ask for',
+      title: 'Thresholds by channel',
       description:
-        'An event may name a channel in its label slack_channel; only one that is listed here is used. * stands for any part of a name.',
+        'The mildest severity that a channel is paged for, as it is named here: { "#prices": error, "#jobs-*": warning }. The first that fits; a channel without one has the threshold of the integration alone. What was told there is told to its end, and stories are told whole.',
     }),
   mention: z
     .array(
@@ -65,10 +78,14 @@ export const config = z.strictObject({
     )
     .max(MENTIONS_MAX)
     .default([])
-    .meta({ title: 'Mention', description: 'Who is called by a critical page, and by nothing else.' }),
+    .meta({
+      title: 'Mention',
+      description:
+        'Who is called by a critical page, and by nothing else. Ids, so no scope is needed to look anybody up.',
+    }),
   signing_secret: secret(
     'Signing secret',
-    'Under Basic Information of the Slack app. With it and an address for interactivity, messages have buttons and /tocsin works.',
+    'Under Basic Information of the Slack app. With it and an address for interactivity messages have buttons, which need no further scope; without it buttons are links. The command /tocsin needs the scope commands.',
   ).optional(),
   api_url: z
     .url({ protocol: /^https?$/ })
@@ -81,7 +98,7 @@ export const config = z.strictObject({
   lookup: z.boolean().default(false).meta({
     title: 'Look before repeating',
     description:
-      'After a lost answer, look whether the message is there before sending it again. Needs channels:history and metadata.message:read, groups:history for private channels, and a channel id.',
+      'After a lost answer, look whether the message is there before sending it again. Needs the scopes channels:history (groups:history for private channels) and metadata.message:read, and a channel id; without them nobody can tell, and on_ambiguous decides, as it does when this is off.',
   }),
 });
 export type Config = z.output<typeof config>;

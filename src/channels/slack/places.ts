@@ -1,4 +1,5 @@
 /** Where a notice goes: to the channel of its job, of users, of its severity, or to the default one. */
+import { isWorse } from '../../core/event.ts';
 import type { Notice } from '../../core/notice.ts';
 import { isOfUsers } from '../../core/privacy.ts';
 import type { Config } from './config.ts';
@@ -24,6 +25,15 @@ export function placeOf(notice: Notice, config: Config): Place {
     channel: usual,
     note: `told in the usual channel: the event asked for another one in ${ASKED_IN}, which label_channels does not allow`,
   };
+}
+
+/** Why the channel of this notice is not paged for it, in words; undefined where it is. */
+export function belowThreshold(notice: Notice, config: Config): string | undefined {
+  const { channel } = placeOf(notice, config);
+  const { severity } = notice.incident;
+  const found = Object.entries(config.thresholds ?? {}).find(([pattern]) => matches(nameOf(pattern), nameOf(channel)));
+  if (!found || !isWorse(found[1], severity)) return undefined;
+  return `${severity} is below the threshold ${found[1]} of the channel ${channel}`;
 }
 
 function usualPlace(notice: Notice, { channel, channels, users_channel, job_channels }: Config): string {

@@ -17,6 +17,16 @@ const ACTION_ID_MAX = 255;
 const TOTAL_MAX = 13_200;
 const RESPONSES_MAX = 5;
 
+/** The scopes of which a method needs one: the page of each under https://docs.slack.dev/reference/methods. */
+const NEEDS: Record<string, readonly string[]> = {
+  'chat.postMessage': ['chat:write'],
+  'chat.update': ['chat:write'],
+  'conversations.info': ['channels:read', 'groups:read'],
+  'conversations.history': ['channels:history', 'groups:history'],
+  'conversations.replies': ['channels:history', 'groups:history'],
+  'users.lookupByEmail': ['users:read.email'],
+};
+
 type Part = Record<string, unknown>;
 
 export interface SlackPost {
@@ -102,6 +112,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
     'chat.postMessage': (body) => {
       const channel = idOf(String(body.channel ?? ''));
       if (channel === undefined) return refused('channel_not_found');
+      if (options.absent?.includes(channel) && !scopes.includes('chat:write.public')) return refused('not_in_channel');
       const problem = problemOf(body);
       if (problem) return problem;
       const thread_ts = body.thread_ts === undefined ? undefined : String(body.thread_ts);
@@ -134,9 +145,6 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
     },
 
     'conversations.info': (body) => {
-      if (!scopes.includes('channels:read')) {
-        return { ...refused('missing_scope'), needed: 'channels:read', provided: scopes.join(',') };
-      }
       const id = String(body.channel ?? '');
       if (!/^[CGD][A-Z0-9]{5,}$/.test(id) || idOf(id) === undefined) return refused('channel_not_found');
       const is_member = !options.absent?.includes(id);
@@ -152,6 +160,8 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
 
   const listing = (body: Part, wanted: (post: SlackPost) => boolean): Part => {
     if (!/^[CGD]/.test(String(body.channel ?? ''))) return refused('channel_not_found');
+    // https://docs.slack.dev/reference/scopes/metadata.message.read
+    const isShown = String(body.include_all_metadata) === 'true' && scopes.includes('metadata.message:read');
     const messages = posts.items
       .filter((post) => post.channel === body.channel && wanted(post) && Number(post.ts) >= Number(body.oldest ?? 0))
       .map(({ ts, thread_ts, text, metadata }) => ({
@@ -159,7 +169,7 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
         ts,
         text,
         ...(thread_ts === undefined ? {} : { thread_ts }),
-        ...(String(body.include_all_metadata) === 'true' && metadata ? { metadata } : {}),
+        ...(isShown && metadata ? { metadata } : {}),
       }))
       .slice(-Number(body.limit ?? 100));
     return { ok: true, messages, has_more: false, response_metadata: { next_cursor: '' } };
@@ -170,9 +180,14 @@ export async function startFakeSlack(options: FakeSlackOptions = {}): Promise<Fa
     if (hit.path.startsWith('/actions/')) return responded(hit);
     if (method === undefined) return webhook(hit);
     const call = Object.hasOwn(api, method) ? api[method] : undefined;
-    if (!call) return { status: 200, json: refused('unknown_method') };
     if (hit.headers.authorization === undefined) return { status: 200, json: refused('not_authed') };
     if (hit.headers.authorization !== `Bearer ${token}`) return { status: 200, json: refused('invalid_auth') };
+    const needed = Object.hasOwn(NEEDS, method) ? NEEDS[method] : undefined;
+    if (needed && !needed.some((scope) => scopes.includes(scope))) {
+      const json = { ...refused('missing_scope'), needed: needed.join(','), provided: scopes.join(',') };
+      return { status: 200, headers: { 'x-oauth-scopes': scopes.join(',') }, json };
+    }
+    if (!call) return { status: 200, json: refused('unknown_method') };
     if (!/^application\/x-www-form-urlencoded\b/.test(hit.headers['content-type'] ?? '')) {
       return { status: 200, json: refused('invalid_form_data') };
     }
