@@ -244,9 +244,9 @@ describe('the end of an attempt', () => {
     };
     expect(await tell('group_now', 'first')).not.toHaveProperty('root');
     expect(await tell('severity_rose', 'page 1')).not.toHaveProperty('pages');
+    for (let n = 2; n < 12; n++) await tell('repeat_interval', `page ${n}`);
     await tell('working', 'news');
     await tell('escalated');
-    for (let n = 2; n < 12; n++) await tell('repeat_interval', `page ${n}`);
     const { root, pages } = await tell('resolved', 'the end');
     expect(root).toEqual({ ts: 'first' });
     expect(pages).toEqual(Array.from({ length: 10 }, (_, n) => ({ ts: `page ${11 - n}` })));
