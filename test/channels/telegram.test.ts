@@ -209,14 +209,15 @@ describe('what follows', () => {
     const resolve = [{ action: 'resolve' as const, label: 'Resolve', token: 'r.INC-1.8f3k2' }];
     await tell({ ...noticeOf('acknowledged'), answers: resolve }, root, more, page);
     const button = [{ text: 'Resolve', callback_data: 'r.INC-1.8f3k2' }];
-    expect(fake.messages.map(({ edits, buttons }) => [edits, buttons])).toEqual([
+    const presses = (buttons: object[]) => buttons.filter((one) => 'callback_data' in one);
+    expect(fake.messages.map(({ edits, buttons }) => [edits, presses(buttons)])).toEqual([
       [2, button],
       [1, button],
       [0, []],
     ]);
     expect(fake.messages[1]?.text).toContain('Acknowledged by ana');
     await tell(noticeOf('resolved'), root, more, page);
-    expect(fake.messages.map(({ buttons }) => buttons.length)).toEqual([0, 0, 0, 0]);
+    expect(fake.messages.map(({ buttons }) => presses(buttons).length)).toEqual([0, 0, 0, 0]);
     expect(fake.messages[1]?.text).toContain('✅ RESOLVED');
   });
 
