@@ -22,7 +22,7 @@ export async function startAlertmanager(receiver: string, group_wait = '5s'): Pr
   const dir = mkdtempSync(join(tmpdir(), 'tocsin-bench-am-'));
   writeFileSync(
     join(dir, 'am.yml'),
-    `route: { receiver: hook, group_by: [service], group_wait: ${group_wait}, routes: [ { matchers: ['alertname="late"'], group_wait: 5s } ] }\nreceivers: [ { name: hook, webhook_configs: [ { url: '${receiver}' } ] } ]\n`,
+    `route: { receiver: hook, group_by: [service], group_wait: ${group_wait}, routes: [ { matchers: ['alertname="late"'], group_wait: 1s } ] }\nreceivers: [ { name: hook, webhook_configs: [ { url: '${receiver}' } ] } ]\n`,
   );
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;

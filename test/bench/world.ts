@@ -72,7 +72,7 @@ export async function startReceiver(): Promise<Receiver> {
 }
 
 /**
- * `lone` and `pair` are told at once, to one and to two webhooks; `stream` as an installation is that says nothing of it;
+ * `lone` and `pair` are told at once, to one and to two webhooks, `late` after a second; `stream` as an installation is that says nothing of it;
  * everything else after a second, and again every five.
  */
 export const configFor = (receiver: string): string => `
@@ -85,7 +85,7 @@ integrations:
 routes:
   - { name: lone, match: [ 'type="lone"' ], group_by: [service], group_wait: 0s, notify: [one] }
   - { name: stuck, match: [ 'type="stuck"' ], group_by: [service], group_wait: 0s, notify: [stuck] }
-  - { name: late, match: [ 'type="late"' ], group_by: [service], group_wait: 5s, group_count: 100000, group_now: [], notify: [one] }
+  - { name: late, match: [ 'type="late"' ], group_by: [service], group_wait: 1s, group_count: 100000, group_now: [], notify: [one] }
   - { name: pair, match: [ 'type="pair"' ], group_by: [service], group_wait: 0s, notify: [one, two] }
   - name: failover
     match: [ 'type="failover"' ]
@@ -158,8 +158,13 @@ export async function startWorld(prepare: (dir: string) => Promise<void> = async
 }
 
 /** Resident memory of a process in bytes (proc(5), VmRSS). */
-export const residentBytes = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) * 1_024;
+export const residentBytes = (pid: number): number => statusBytes(pid, 'VmRSS');
+const statusBytes = (pid: number, field: 'VmRSS' | 'VmHWM'): number =>
+  Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) *
+  1_024;
+/** Resident now, and the most that it ever was (proc(5), VmHWM). */
+export const memoryOf = (pid: number): string =>
+  `${mb(residentBytes(pid))}, at its peak ${mb(statusBytes(pid, 'VmHWM'))}`;
 export const mb = (bytes: number): string => `${Math.round(bytes / 1_000_000)} MB`;
 
 /** An event of this kind; the id is its own. */

@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openLedger } from '../../../src/ledger/db.ts';
-import { until } from '../../support/until.ts';
 import { type Alertmanager, startAlertmanager } from '../alertmanager.ts';
 import { loadWith, type Taken } from '../client.ts';
+import { KILLED_ALERTS, lossInWords, lostHalfWay } from '../killed.ts';
 import { count, type Line, ms, ratio } from '../line.ts';
-import { event, KEY, mb, residentBytes, startWorld, type World } from '../world.ts';
+import { pgliteAlone } from '../pglite-alone.ts';
+import { event, KEY, mb, memoryOf, residentBytes, startWorld, type World } from '../world.ts';
 
 const RUN_MS = 5_000;
 const WARM_MS = 1_500;
@@ -103,9 +104,9 @@ const alert = (make: (n: number) => Record<string, unknown>) => (n: number) => {
   return { labels: { alertname: 'CPU is hot', service, dedup_key, host: `h${n % 50}`, region: 'eu' } };
 };
 
-async function alertmanagerPace(url: string, shape: Shape): Promise<Pace> {
+async function alertmanagerPace(url: string, shape: Shape, of: (n: number) => Record<string, unknown>): Promise<Pace> {
   const { connections, per_request } = SHAPES[shape];
-  const make = alert(quiet);
+  const make = alert(of);
   const load = (length_ms: number) =>
     loadWith({
       url,
@@ -121,6 +122,13 @@ async function alertmanagerPace(url: string, shape: Shape): Promise<Pace> {
 const told = ({ per_second, p99_ms, refused }: Pace): string =>
   `${count(per_second)}/s, p99 ${ms(p99_ms)}${refused ? `, ${refused} refused` : ''}`;
 
+/** The same rows put in by nobody but ourselves, and the same alerts at Alertmanager. */
+const besides = (pace: Pace, raw: Pace | undefined, other: Pace | undefined): string =>
+  [
+    ...(raw ? [`raw inserts ${told(raw)} (${ratio(pace.per_second, raw.per_second)})`] : []),
+    `Alertmanager, in memory, ${other ? `${told(other)} (${ratio(pace.per_second, other.per_second)})` : 'not installed'}`,
+  ].join('; ');
+
 const QUIET_AIM: Record<Shape, string> = {
   'single POSTs, 50 connections': '≥ 8,000/s, p99 < 250 ms',
   'batches of 64, 8 connections': '≥ 40,000/s, p99 < 250 ms',
@@ -129,8 +137,6 @@ const WORKING_AIM: Record<Shape, string> = {
   'single POSTs, 50 connections': '≥ 4,000/s, p99 < 250 ms',
   'batches of 64, 8 connections': '≥ 15,000/s, p99 < 250 ms',
 };
-/** What both are sent before both are killed. */
-const KILLED_EVENTS = 2_000;
 const DRAIN_MS = 180_000;
 
 export async function acceptLines(): Promise<Line[]> {
@@ -139,16 +145,16 @@ export async function acceptLines(): Promise<Line[]> {
   const alertmanager = await startAlertmanager(`${world.receiver.url}/alertmanager`);
   try {
     const idle = residentBytes(world.tocsin().pid);
+    const raws = new Map<Shape, Pace>();
     for (const shape of shapes) {
       const raw = await rawPace(shape);
+      raws.set(shape, raw);
       const pace = await tocsinPace(world, shape, quiet);
-      const other = alertmanager && (await alertmanagerPace(alertmanager.url, shape));
+      const other = alertmanager && (await alertmanagerPace(alertmanager.url, shape, quiet));
       lines.push({
         what: `accepted, pipeline quiet, ${shape}`,
         measured: told(pace),
-        against: `raw inserts ${told(raw)} (${ratio(pace.per_second, raw.per_second)}); Alertmanager, in memory, ${
-          other ? `${told(other)} (${ratio(pace.per_second, other.per_second)})` : 'not installed'
-        }`,
+        against: besides(pace, raw, other),
         aim: QUIET_AIM[shape],
       });
     }
@@ -163,16 +169,18 @@ export async function acceptLines(): Promise<Line[]> {
       await world.drained(DRAIN_MS);
       const over = await tocsinPace(world, shape, overloaded);
       await world.drained(DRAIN_MS);
+      const other = alertmanager && (await alertmanagerPace(alertmanager.url, shape, working));
       lines.push({
         what: `accepted, pipeline working, ${shape}`,
         measured: told(pace),
-        against: `while ${INCIDENTS} incidents are opened and told every 5 s: ${told(over)}`,
+        against: `${besides(pace, raws.get(shape), other)}; while ${INCIDENTS} incidents are opened and told every 5 s: ${told(over)}`,
         aim: WORKING_AIM[shape],
       });
     }
     lines.push({
       what: 'resident memory, embedded',
-      measured: `${mb(idle)} idle, ${mb(residentBytes(world.tocsin().pid))} after this load; its Temporal ${mb(residentBytes(world.tocsin().temporalPid))}`,
+      measured: `${mb(idle)} idle, after this load ${memoryOf(world.tocsin().pid)}; its Temporal ${memoryOf(world.tocsin().temporalPid)}`,
+      against: `PGlite alone, the same rows: ${await pgliteAlone()}`,
       aim: '≤ 1.1 GB loaded',
     });
     lines.push(await killed(world, alertmanager));
@@ -183,48 +191,36 @@ export async function acceptLines(): Promise<Line[]> {
   }
 }
 
-/** Both take the same number of new alerts, are killed (-9) before they have told them, and are started again. */
+/** Both are posted the same new alerts, are killed (-9) half way, and are started again. */
 async function killed(world: World, alertmanager: Alertmanager | undefined): Promise<Line> {
-  const fresh = (n: number) => ({ service: `killed-${n % 20}`, dedup_key: `k${n}` });
-  let accepted = 0;
-  for (let at = 0; at < KILLED_EVENTS; at += BATCH) {
-    const events = Array.from({ length: Math.min(BATCH, KILLED_EVENTS - at) }, (_, n) => event(fresh(at + n)));
-    const { status } = await world.api.call('POST', '/v1/events', events);
-    if (status === 202) accepted += events.length;
-  }
-  await world.restart();
-  const isOurs = ({ path }: { path: string }) => path !== '/alertmanager';
-  const isKilled = (hit: { path: string; service: string }) => isOurs(hit) && hit.service.startsWith('killed-');
-  const last = (service: string) =>
-    world.receiver.hits.findLast((hit) => isOurs(hit) && hit.service === service)?.alert_count ?? 0;
-  await until(
-    'everything that was accepted to be told',
-    () =>
-      Array.from({ length: 20 }, (_, n) => last(`killed-${n}`)).reduce((sum, n) => sum + n, 0) >= accepted || undefined,
-    60_000,
-  ).catch(() => undefined);
-  const services = new Set(world.receiver.hits.filter(isKilled).map(({ service }) => service));
-  const toldOf = [...services].reduce((sum, service) => sum + last(service), 0);
-  let other = 'Alertmanager not installed';
-  if (alertmanager) {
-    const make = alert(fresh);
-    for (let at = 0; at < KILLED_EVENTS; at += BATCH) {
-      const alerts = Array.from({ length: Math.min(BATCH, KILLED_EVENTS - at) }, (_, n) => make(at + n));
-      const reply = await fetch(`${alertmanager.url}/api/v2/alerts`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(alerts),
-      });
-      if (!reply.ok) throw new Error(`Alertmanager answered ${reply.status}`);
-    }
-    await alertmanager.restart();
-    const left = (await (await fetch(`${alertmanager.url}/api/v2/alerts`)).json()) as unknown[];
-    other = `Alertmanager lost ${count(KILLED_EVENTS - left.length)}`;
-  }
+  const fresh = (service: string) => (n: number) => ({ type: 'late', service, dedup_key: `k${n}` });
+  const ours = await lostHalfWay({
+    path: '/one',
+    receiver: world.receiver,
+    restart: () => world.restart(),
+    async post(service, size) {
+      const events = Array.from({ length: size }, (_, n) => event(fresh(service)(n)));
+      return (await world.api.call('POST', '/v1/events', events)).status === 202;
+    },
+  });
+  const theirs =
+    alertmanager &&
+    (await lostHalfWay({
+      path: '/alertmanager',
+      receiver: world.receiver,
+      restart: () => alertmanager.restart(),
+      async post(service, size) {
+        const alerts = Array.from({ length: size }, (_, n) => alert(fresh(service))(n));
+        const named = alerts.map(({ labels }) => ({ labels: { ...labels, alertname: 'late' } }));
+        const headers = { 'content-type': 'application/json' };
+        const body = JSON.stringify(named);
+        return (await fetch(`${alertmanager.url}/api/v2/alerts`, { method: 'POST', headers, body })).ok;
+      },
+    }));
   return {
-    what: `${count(accepted)} accepted alerts, kill -9 before they are told, a new start`,
-    measured: `${count(accepted - toldOf)} lost`,
-    against: other,
+    what: `${count(KILLED_ALERTS)} alerts being posted and told, kill -9 half way, a new start`,
+    measured: lossInWords(ours),
+    against: theirs ? `Alertmanager: ${lossInWords(theirs)}` : 'Alertmanager is not installed',
     aim: 'nothing lost',
   };
 }

@@ -3,8 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../support/until.ts';
 import { type Alertmanager, startAlertmanager } from '../alertmanager.ts';
 import { loadWith, type Taken } from '../client.ts';
+import { KILLED_ALERTS, type Loss, lossInWords, lostHalfWay } from '../killed.ts';
 import { count, type Line, ms, quantile, ratio } from '../line.ts';
-import { KEY, mb, residentBytes, startWorld, type World } from '../world.ts';
+import { KEY, memoryOf, startWorld, type World } from '../world.ts';
 
 const PATH = '/api/v2/alerts';
 const RUN_MS = 5_000;
@@ -20,8 +21,6 @@ const WARM = 5;
 const GAP_MS = 60;
 const GROUPS = 2_000;
 const GROUPS_MS = 300_000;
-const KILLED = 2_000;
-const KILLED_MS = 120_000;
 
 /** What is measured: how it is asked, and which hits at the receiver are its own. */
 interface Side {
@@ -43,9 +42,26 @@ async function post({ url, key }: Side, alerts: Alert[]): Promise<void> {
   if (!reply.ok) throw new Error(`${url()} answered ${reply.status}`);
 }
 
-/** Two hundred alerts, said again and again. */
-async function pace({ url, key }: Side, shape: keyof typeof SHAPES): Promise<Taken & { per_second: number }> {
+/** What is posted: two hundred alerts again and again, or each one new, of as many incidents as are open. */
+const KINDS = {
+  'alerts said again': (n: number) => alert(`quiet-${n % 20}`, 'stream', { host: `h${n % 200}` }),
+  'new alerts on 200 open incidents': (n: number) => alert(`fresh-${n % 200}`, 'stream', { host: `h${n}` }),
+};
+type Kind = keyof typeof KINDS;
+/** Alerts posted so far of each side and kind: a new one is new in the next run too. */
+const posted = new Map<string, number>();
+
+async function pace(
+  { url, key, path }: Side,
+  kind: Kind,
+  shape: keyof typeof SHAPES,
+): Promise<Taken & { per_second: number }> {
   const { connections, per_request } = SHAPES[shape];
+  const next = (): Alert => {
+    const n = posted.get(path + kind) ?? 0;
+    posted.set(path + kind, n + 1);
+    return KINDS[kind](n);
+  };
   const load = (length_ms: number) =>
     loadWith({
       url: url(),
@@ -53,13 +69,7 @@ async function pace({ url, key }: Side, shape: keyof typeof SHAPES): Promise<Tak
       ...(key ? { key } : {}),
       connections,
       ms: length_ms,
-      body: (n) =>
-        JSON.stringify(
-          Array.from({ length: per_request }, (_, at) => {
-            const which = (n * per_request + at) % 200;
-            return alert(`quiet-${which % 20}`, 'stream', { host: `h${which}` });
-          }),
-        ),
+      body: () => JSON.stringify(Array.from({ length: per_request }, next)),
     });
   await load(WARM_MS);
   const taken = await load(RUN_MS);
@@ -97,27 +107,17 @@ async function groups(world: World, side: Side): Promise<number> {
   return performance.now() - begun;
 }
 
-/** New alerts, kill -9 before any of them is told, a new start: how many are never told. */
-async function killed(world: World, side: Side, restart: () => Promise<unknown>): Promise<number> {
-  const name = (n: number) => `killed-${side.path}-${n % 20}`;
-  for (let at = 0; at < KILLED; at += BATCH)
-    await post(
-      side,
-      Array.from({ length: Math.min(BATCH, KILLED - at) }, (_, n) =>
-        alert(name(at + n), 'late', { n: String(at + n) }),
-      ),
-    );
-  await restart();
-  const sum = (): number => {
-    const told = new Map<string, number>();
-    for (const { service, path, alert_count } of world.receiver.hits)
-      if (path === side.path && service.startsWith('killed-'))
-        told.set(service, Math.max(alert_count, told.get(service) ?? 0));
-    return [...told.values()].reduce((all, n) => all + n, 0);
-  };
-  await until('all to be told', () => sum() >= KILLED || undefined, KILLED_MS).catch(() => undefined);
-  return KILLED - sum();
-}
+const killed = (world: World, side: Side, restart: () => Promise<unknown>): Promise<Loss> =>
+  lostHalfWay({
+    path: side.path,
+    receiver: world.receiver,
+    restart,
+    post: (service, size) =>
+      post(
+        side,
+        Array.from({ length: size }, (_, n) => alert(service, 'late', { n: String(n) })),
+      ).then(() => true),
+  });
 
 const words = ({ per_second, p99_ms, statuses }: Taken & { per_second: number }): string => {
   const refused = Object.entries(statuses).reduce((all, [status, n]) => all + (status.startsWith('2') ? 0 : n), 0);
@@ -150,14 +150,17 @@ async function sideBySide(world: World, alertmanager: Alertmanager): Promise<Lin
     measured: inWords(mine),
     against: `Alertmanager ${inWords(other)}`,
   });
-  for (const shape of Object.keys(SHAPES) as (keyof typeof SHAPES)[]) {
-    const [own, also] = [await pace(ours, shape), await pace(theirs, shape)];
-    lines.push({
-      what: `API v2: accepted, alerts said again, ${shape}`,
-      measured: words(own),
-      against: `Alertmanager ${words(also)} (${ratio(own.per_second, also.per_second)})`,
-    });
-  }
+  for (const kind of Object.keys(KINDS) as Kind[])
+    for (const shape of Object.keys(SHAPES) as (keyof typeof SHAPES)[]) {
+      const own = await pace(ours, kind, shape);
+      await world.drained(GROUPS_MS);
+      const also = await pace(theirs, kind, shape);
+      lines.push({
+        what: `API v2: accepted, ${kind}, ${shape}`,
+        measured: words(own),
+        against: `Alertmanager ${words(also)} (${ratio(own.per_second, also.per_second)})`,
+      });
+    }
   const [all, both] = [await groups(world, ours), await groups(world, theirs)];
   lines.push({
     what: `API v2: ${count(GROUPS)} groups at once, all told`,
@@ -167,13 +170,13 @@ async function sideBySide(world: World, alertmanager: Alertmanager): Promise<Lin
   await world.drained(GROUPS_MS);
   lines.push({
     what: 'API v2: resident memory after this',
-    measured: `${mb(residentBytes(world.tocsin().pid))}, its Temporal ${mb(residentBytes(world.tocsin().temporalPid))}`,
-    against: `Alertmanager ${mb(residentBytes(alertmanager.pid()))}`,
+    measured: `${memoryOf(world.tocsin().pid)}, its Temporal ${memoryOf(world.tocsin().temporalPid)}`,
+    against: `Alertmanager ${memoryOf(alertmanager.pid())}`,
   });
   lines.push({
-    what: `API v2: ${count(KILLED)} accepted alerts, kill -9 before they are told, a new start`,
-    measured: `${count(await killed(world, ours, () => world.restart()))} lost`,
-    against: `Alertmanager lost ${count(await killed(world, theirs, () => alertmanager.restart()))}`,
+    what: `API v2: ${count(KILLED_ALERTS)} alerts being posted and told, kill -9 half way, a new start`,
+    measured: lossInWords(await killed(world, ours, () => world.restart())),
+    against: `Alertmanager: ${lossInWords(await killed(world, theirs, () => alertmanager.restart()))}`,
     aim: 'nothing lost',
   });
   return lines;
