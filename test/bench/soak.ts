@@ -1,5 +1,5 @@
 /**
- * `npm run soak`: an hour of steady work with one fault in a hundred, and whether memory or handles grow. `SOAK_MINUTES` makes it
+ * `npm run soak`: an hour of steady work with one fault in a hundred, and whether memory, Temporal's too, or handles grow. `SOAK_MINUTES` makes it
  * shorter, `SOAK_PER_S` busier. It ends with exit code 1 where something grows, or was not told.
  */
 import { readdirSync } from 'node:fs';
@@ -80,18 +80,20 @@ const median = (from: number, to: number, what: keyof Sample): number =>
 const grown = (what: keyof Sample) => ({ middle: median(WARM, 2 / 3, what), last: median(2 / 3, 1, what) });
 const memory = grown('resident');
 const handles = grown('handles');
+const temporal = grown('temporal');
 const told = new Set(world.receiver.hits.map(({ service }) => service)).size;
 const dead = (await world.api.taken<{ dead: number }>('GET', '/v1/stats')).dead;
 console.log(
   [
     `${MINUTES} minutes, ${count(sent)} incidents of two targets, ${count(told)} told, ${dead} deliveries dead, faults ${JSON.stringify(faults)}`,
-    `memory: ${mb(memory.middle)} in the middle third, ${mb(memory.last)} in the last; handles: ${handles.middle} and ${handles.last}`,
+    `memory: ${mb(memory.middle)} in the middle third, ${mb(memory.last)} in the last; Temporal's: ${mb(temporal.middle)} and ${mb(temporal.last)}; handles: ${handles.middle} and ${handles.last}`,
   ].join('\n'),
 );
 const isGood =
   told === sent &&
   dead === 0 &&
   memory.last <= memory.middle * (1 + MEMORY_MAY_GROW) &&
+  temporal.last <= temporal.middle * (1 + MEMORY_MAY_GROW) &&
   handles.last <= handles.middle + HANDLES_MAY_GROW;
 console.log(isGood ? 'nothing grows, all were told' : 'FAILED: something grows, or was not told');
 await world.remove();

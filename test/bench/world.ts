@@ -72,7 +72,8 @@ export async function startReceiver(): Promise<Receiver> {
 }
 
 /**
- * `lone` and `pair` are told at once, to one and to two webhooks, `late` after a second; `stream` as an installation is that says nothing of it;
+ * `lone` and `pair` are told at once, to one and to two webhooks, `late` after a second; `storm` as an installation tells
+ * that sets nothing; `stream` as an installation is that says nothing of it;
  * everything else after a second, and again every five.
  */
 export const configFor = (receiver: string): string => `
@@ -86,6 +87,8 @@ routes:
   - { name: lone, match: [ 'type="lone"' ], group_by: [service], group_wait: 0s, notify: [one] }
   - { name: stuck, match: [ 'type="stuck"' ], group_by: [service], group_wait: 0s, notify: [stuck] }
   - { name: late, match: [ 'type="late"' ], group_by: [service], group_wait: 1s, group_count: 100000, group_now: [], notify: [one] }
+  - { name: silent, match: [ 'type="silent"' ], group_by: [service], group_wait: 0s, tell_ack: false, tell_resolved: false, notify: [one, two] }
+  - { name: storm, match: [ 'type="storm"' ], group_by: [service], notify: [one, two] }
   - { name: pair, match: [ 'type="pair"' ], group_by: [service], group_wait: 0s, notify: [one, two] }
   - name: failover
     match: [ 'type="failover"' ]
@@ -162,9 +165,10 @@ export const residentBytes = (pid: number): number => statusBytes(pid, 'VmRSS');
 const statusBytes = (pid: number, field: 'VmRSS' | 'VmHWM'): number =>
   Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) *
   1_024;
-/** Resident now, and the most that it ever was (proc(5), VmHWM). */
-export const memoryOf = (pid: number): string =>
-  `${mb(residentBytes(pid))}, at its peak ${mb(statusBytes(pid, 'VmHWM'))}`;
+/** The most that it ever had (proc(5), VmHWM). */
+export const peakBytes = (pid: number): number => statusBytes(pid, 'VmHWM');
+/** Resident now, and at its peak, in words. */
+export const memoryOf = (pid: number): string => `${mb(residentBytes(pid))}, at its peak ${mb(peakBytes(pid))}`;
 export const mb = (bytes: number): string => `${Math.round(bytes / 1_000_000)} MB`;
 
 /** An event of this kind; the id is its own. */

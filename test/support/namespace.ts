@@ -4,6 +4,7 @@ import { Connection } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import { inject } from 'vitest';
 import { ensureSearchAttributes } from '../../src/temporal/connect.ts';
+import { countedActions } from './actions.ts';
 import { until } from './until.ts';
 
 const DAY_MS = 86_400_000;
@@ -62,15 +63,5 @@ export async function actionsIn(namespace: string, ask: () => Promise<unknown>):
   return { total: Object.values(byType).reduce((sum, count) => sum + count, 0), byType };
 }
 
-async function countedIn(namespace: string): Promise<Record<string, number>> {
-  const response = await fetch(inject('temporal').metricsUrl);
-  const byType: Record<string, number> = {};
-  for (const line of (await response.text()).split('\n')) {
-    const [, labels = '', value = '0'] = /^action\{([^}]*)\} (\S+)$/.exec(line) ?? [];
-    // The server's metrics know no hyphen.
-    if (!labels.includes(`namespace="${namespace.replaceAll('-', '_')}"`)) continue;
-    const type = /action_type="([^"]*)"/.exec(labels)?.[1] ?? '';
-    byType[type] = (byType[type] ?? 0) + Number(value);
-  }
-  return byType;
-}
+const countedIn = (namespace: string): Promise<Record<string, number>> =>
+  countedActions(inject('temporal').metricsUrl, namespace);

@@ -6,8 +6,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createApiClient } from '../../support/api-client.ts';
 import { startCluster } from '../../support/cluster.ts';
 import { postgresPrograms } from '../../support/postgres.ts';
-import { count, type Line } from '../line.ts';
-import { configFor, event, mb, residentBytes, startReceiver } from '../world.ts';
+import { count, type Line, ratio } from '../line.ts';
+import { processorTime } from '../processors.ts';
+import { configFor, event, mb, peakBytes, residentBytes, startReceiver } from '../world.ts';
 
 const RUN_MS = 60_000;
 const BATCH = 50;
@@ -15,7 +16,10 @@ const BATCH = 50;
 const AHEAD = 200;
 
 export async function clusterLines(): Promise<Line[]> {
-  if (!postgresPrograms()) return [{ what: 'PostgreSQL and two workers', measured: 'PostgreSQL is not installed' }];
+  if (!postgresPrograms())
+    return [
+      { what: 'PostgreSQL and two workers', measured: 'not measured', against: 'none: PostgreSQL is not installed' },
+    ];
   const dir = mkdtempSync(join(tmpdir(), 'tocsin-bench-cluster-'));
   const receiver = await startReceiver();
   const configPath = join(dir, 'tocsin.yaml');
@@ -26,6 +30,7 @@ export async function clusterLines(): Promise<Line[]> {
     const idle = { api: memory('api-2'), worker: memory('worker-2') };
     const apis = cluster.urls.map((url) => createApiClient(url, cluster.key));
     let sent = 0;
+    const used = processorTime((part) => cluster.pidOf(part));
     const begun = performance.now();
     while (performance.now() - begun < RUN_MS) {
       if (sent - receiver.hits.length > AHEAD) {
@@ -37,16 +42,19 @@ export async function clusterLines(): Promise<Line[]> {
       );
       await apis[(sent / BATCH) % 2]?.taken('POST', '/v1/events', events);
     }
+    const busy = used();
     const per_second = (receiver.hits.length * 1_000) / (performance.now() - begun);
     return [
       {
         what: 'deliveries/s over one webhook for 60 s, each of an incident of its own, PostgreSQL and two workers',
         measured: `${per_second.toFixed(1)}/s (${count(receiver.hits.length)} told)`,
+        against: `1,000/s, of which its users speak (${ratio(per_second, 1_000)}). What limits it: ${busy}`,
         aim: 'the figure, and what limits it',
       },
       {
         what: 'resident memory on PostgreSQL, idle and after that minute',
         measured: `api ${mb(idle.api)} and ${mb(memory('api-2'))}, worker ${mb(idle.worker)} and ${mb(memory('worker-2'))}`,
+        against: `none: each is a process of ours alone; at their peak api ${mb(peakBytes(cluster.pidOf('api-2') as number))}, worker ${mb(peakBytes(cluster.pidOf('worker-2') as number))}`,
         aim: 'api ≤ 200 MB, worker ≤ 400 MB',
       },
     ];
