@@ -23,7 +23,7 @@ beforeAll(async () => {
     `
 integrations:
   all: { type: webhook, url: '${receiver.url}/all', timeout: 2s, backoff: 200ms }
-  slow: { type: webhook, url: '${receiver.url}/slow', rate: 6/m }
+  slow: { type: webhook, url: '${receiver.url}/slow', rate: 1/s }
 routes:
   - { name: slow, match: [ 'type="slow"' ], group_by: [service], group_wait: 0s, notify: [slow] }
 default: { group_by: [service], group_wait: 0s, group_interval: 500ms, notify: [all] }
@@ -128,7 +128,7 @@ describe('two APIs and two workers', () => {
     expect(row?.attempts).toBe(row?.deliveries);
   });
 
-  it('share the rate of an integration: six a minute are six a minute', async () => {
+  it('share the rate of an integration: one a second is one a second', async () => {
     const slow = () => receiver.requests.items.filter(({ path }) => path === '/slow');
     const at: number[] = [];
     void until(
@@ -145,9 +145,8 @@ describe('two APIs and two workers', () => {
       ),
     );
     await until('seven hits', () => at.length === 7 || undefined, 40_000);
-    const [first = 0, sixth = 0, seventh = 0] = [at[0], at[5], at[6]];
-    expect(sixth - first).toBeLessThan(5_000);
-    expect(seventh - first).toBeGreaterThan(8_000);
+    // Each turn is a second after the one before; how long a message is on its way differs a little.
+    expect((at[6] ?? 0) - (at[0] ?? 0)).toBeGreaterThan(5_500);
   });
 
   it('know a key that the other API made, and forget one that it revoked within 5 seconds', async () => {

@@ -92,7 +92,7 @@ describe('a stored integration', () => {
 
   it('is removed with its budget, and then is not there', async () => {
     await add('ops');
-    await ledger.query(`insert into rates (integration, next_at) values ('ops', now()), ('other', now())`);
+    await ledger.query(`insert into rates (integration, turns) values ('ops', array[now()]), ('other', array[now()])`);
     expect(await removeIntegration(ledger, 'ops', 2, WHO)).toBe(false);
     expect(await removeIntegration(ledger, 'ops', 1, WHO)).toBe(true);
     expect(await removeIntegration(ledger, 'ops', 1, WHO)).toBe(false);

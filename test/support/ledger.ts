@@ -66,6 +66,13 @@ export const routing = (routes: Route[] = [], more: Partial<Routing> = {}): Rout
   ...more,
 });
 
+/** So much time goes by for every rate: rates go by the ledger's clock. */
+export const laterForRates = (ledger: Ledger, ms: number): Promise<unknown> =>
+  ledger.query(
+    `update rates set turns = array(select turn - $1::float8 * interval '1 ms' from unnest(turns) turn order by turn)`,
+    [ms],
+  );
+
 let events = 0;
 
 /** A firing event of its own, unless it says otherwise. */
