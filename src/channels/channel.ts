@@ -148,7 +148,7 @@ export interface Channel<Id extends string = string, Schema extends z.ZodObject 
   /** `answer`: people can acknowledge from inside the message, by a button or a signed link. */
   can: { thread: boolean; update: boolean; answer?: boolean };
   patience: Patience;
-  /** The provider's own limit, kept for all workers together unless the integration says otherwise. */
+  /** The provider's own limit, kept for all workers together unless the integration says otherwise; absent where none is known for all. */
   rate?: Rate;
   /** A repeat under the same delivery key is one message to whoever gets it: repeating is safe, whatever has become of the first. */
   recognises?: true;

@@ -7,6 +7,11 @@ import { type SlackMessage, slackMessage } from '../core/blocks.ts';
 import { isPage, type Notice } from '../core/notice.ts';
 import { defineChannel, delivered, fromError, fromStatus, type Outcome, rejected, retry } from './channel.ts';
 
+/**
+ * One message a second, short bursts allowed: https://docs.slack.dev/apis/web-api/rate-limits. How long a burst may be Slack
+ * does not say; what its 429 says counts.
+ */
+const RATE = { count: 20, per_ms: 20_000 };
 /** Slack answers one word; more is a proxy's page. */
 const ANSWER_MAX_BYTES = 1_024;
 
@@ -65,6 +70,7 @@ export const slackWebhook = defineChannel({
   },
   can: { thread: false, update: false, answer: true },
   patience: { timeout_ms: 10_000, max_attempts: 4, backoff_ms: 5_000 },
+  rate: RATE,
 
   async send({ config, notice, fetch, signal, now }) {
     try {

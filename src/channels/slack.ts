@@ -13,6 +13,11 @@ import { ears } from './slack/ears.ts';
 import { userFacts, withUsers } from './slack/people.ts';
 import { belowThreshold, placeOf } from './slack/places.ts';
 
+/**
+ * One message a second to a channel, short bursts allowed: https://docs.slack.dev/apis/web-api/rate-limits. How long a burst
+ * may be Slack does not say; what its 429 says counts.
+ */
+const RATE = { count: 20, per_ms: 20_000 };
 const EVENT_TYPE = 'tocsin_delivery';
 /** How much earlier than the notice a lookup begins: clocks differ. */
 const LOOKUP_MARGIN_S = 60;
@@ -70,6 +75,7 @@ export const slack = defineChannel({
   },
   can: { thread: true, update: true, answer: true },
   patience: { timeout_ms: 10_000, max_attempts: 4, backoff_ms: 5_000 },
+  rate: RATE,
 
   unwanted: (config) => (config.thresholds ? (notice) => belowThreshold(notice, config) : undefined),
 

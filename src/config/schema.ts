@@ -75,9 +75,11 @@ export const SharedFields = z.strictObject({
   backoff: duration({ min: 1, max: 120_000 })
     .optional()
     .meta({ title: 'Backoff', description: 'After the first failed attempt, doubling.' }),
-  rate: rate()
-    .optional()
-    .meta({ title: 'Rate', description: 'Messages at most, such as 1/s or 30/m; what is over it waits.' }),
+  rate: rate().optional().meta({
+    title: 'Rate',
+    description:
+      'Messages at most in any second, minute or hour, such as 1/s or 30/m; what is over it waits. Unless set, as many as the vendor allows; email, webhook, apprise and stdout, where nobody sets a limit for all, have none.',
+  }),
   threshold: severity.optional().meta({ title: 'Threshold', description: 'The mildest severity it is told.' }),
   on_ambiguous: z.enum(ON_AMBIGUOUS).optional().meta({
     title: 'Answer lost',

@@ -13,6 +13,7 @@ import {
   secretPaths,
 } from '../../src/channels/channel.ts';
 import { channelOf, channels, writers } from '../../src/channels/index.ts';
+import { SharedFields } from '../../src/config/schema.ts';
 import { type Notice, REASONS } from '../../src/core/notice.ts';
 import { callOf } from '../support/calls.ts';
 import { startFakeSlack } from '../support/fakes/slack.ts';
@@ -85,6 +86,25 @@ describe('the list of channels', () => {
       const secrets = secretPaths(config).map(([field]) => field);
       for (const name of named) expect(secrets, `${id}.${name}`).toContain(name);
     }
+  });
+
+  it('keeps to what each vendor allows and names where that stands, or has no limit until the integration sets one', () => {
+    const { description = '' } = SharedFields.shape.rate.meta() ?? {};
+    for (const { id, rate, config } of all) {
+      expect(Object.keys(config.shape), `${id} has the setting that all have`).not.toContain('rate');
+      if (!rate) {
+        expect(description, `the form says that ${id} has no limit`).toMatch(new RegExp(`\\b${id}\\b.* have none`));
+        continue;
+      }
+      // One statement per turn looks at all of them (src/ledger/rates.ts).
+      expect(rate.count, id).toBeLessThanOrEqual(1_000);
+      const source = readFileSync(new URL(`../../src/channels/${id}.ts`, import.meta.url), 'utf8').split('\n');
+      const at = source.findIndex((line) => /^const (RATE|WRITES|NOTICES_A_MINUTE) = |^ {2}rate: \{/.test(line));
+      const above = source.slice(Math.max(0, at - 4), at).join(' ');
+      expect(above, `${id}: the rate and where it is from`).toMatch(/https:\/\/|request-limits|[Ss]een|Ours: /);
+    }
+    expect(all.filter(({ rate }) => !rate).map(({ id }) => id)).toEqual(['stdout', 'email', 'webhook', 'apprise']);
+    expect(SharedFields.parse({ type: 'webhook', rate: '30/m' }).rate).toEqual({ count: 30, per_ms: 60_000 });
   });
 
   it('gives every field a title and a description', () => {
