@@ -160,6 +160,8 @@ export interface Channel<Id extends string = string, Schema extends z.ZodObject 
   wants?(config: z.output<Schema>): readonly Reason[];
   /** Where the configuration is choosy: why a page is not for the place it would go to, in words, or undefined when it is. */
   unwanted?(config: z.output<Schema>): ((notice: Notice) => string | undefined) | undefined;
+  /** The kinds of event it tells apart, and the integration of type sms that is told of one of them too; `true`: the only one. */
+  besides?(config: z.output<Schema>): readonly { kind: string; to?: string | true; path: string[] }[];
   /** One attempt, short, never throws for what a provider is known to do. */
   send(call: Call<z.output<Schema>>): Promise<Outcome>;
   /** After an attempt whose answer was lost: the message if the provider has it, undefined if it surely has not. */

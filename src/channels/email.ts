@@ -18,8 +18,9 @@ import {
 } from '../core/text.ts';
 import { type Call, defineChannel, delivered, type Outcome, type Ref, retry } from './channel.ts';
 import { type Config, config } from './email/config.ts';
-import { priorityFrom, recipientsOf, subjectFrom } from './email/kinds.ts';
+import { besidesIn, priorityFrom, recipientsOf, subjectFrom } from './email/kinds.ts';
 import {
+  acceptedOf,
   accountProblem,
   check,
   fromSmtp,
@@ -228,7 +229,7 @@ export const email = defineChannel({
         subject: '[CRITICAL] Production Outage Detected',
         priority: 'urgent',
         to: ['oncall@example.com', 'leadership@example.com'],
-        sms: true,
+        sms: 'oncall-sms',
       },
     },
   },
@@ -236,12 +237,13 @@ export const email = defineChannel({
   arrives: 'later',
   // Greylisting servers refuse the first try on purpose and take the same message minutes later.
   patience: { timeout_ms: 20_000, max_attempts: 4, backoff_ms: 15_000 },
+  besides: besidesIn,
 
   async send(call) {
     const { config, notice, signal } = call;
     const problem = accountProblem(config);
     if (problem) return problem;
-    const { root, putOff, refused } = soFar(call);
+    const { root, putOff, ...known } = soFar(call);
     const mail = render(notice, config, root);
     const recipients = recipientsOf(notice, config);
     try {
@@ -256,28 +258,40 @@ export const email = defineChannel({
           ...(putOff.length > 0 ? { envelope: { from: config.from, to: putOff } } : {}),
           signal,
         });
-        return partlyOf(call, root, mail, [...refused, ...refusedOf(info)]);
+        return partlyOf(call, root, mail, {
+          accepted: [...known.accepted, ...acceptedOf(info)],
+          refused: [...known.refused, ...refusedOf(info)],
+        });
       } finally {
         transport.close();
       }
     } catch (error) {
       const again = putOff.length > 0 ? refusedIn(error) : [];
       // All of those refused again: the others have it, so that this is no failure of the mail.
-      return again.length > 0 ? partlyOf(call, root, mail, [...refused, ...again]) : fromSmtp(error, signal);
+      return again.length > 0
+        ? partlyOf(call, root, mail, { ...known, refused: [...known.refused, ...again] })
+        : fromSmtp(error, signal);
     }
   },
 
   check,
 });
 
-/** What an earlier attempt of this delivery has achieved: who is still to get it, and who was refused for good. */
-function soFar({ so_far, root }: Call<Config>): { root?: Ref; putOff: string[]; refused: Refused[] } {
+/** What became of each recipient of one delivery. */
+interface Results {
+  accepted: string[];
+  refused: Refused[];
+}
+
+/** What an earlier attempt of this delivery has achieved: who has it, who is still to get it, and who was refused for good. */
+function soFar({ so_far, root }: Call<Config>): Results & { root?: Ref; putOff: string[] } {
   const known = Array.isArray(so_far?.ref?.refused) ? (so_far.ref.refused as unknown as Refused[]) : [];
   // The mail of that attempt became the root of the conversation: it does not answer itself.
   const isOwn = so_far?.ref !== undefined && root?.message_id === so_far.ref.message_id;
   return {
     ...(root === undefined || isOwn ? {} : { root }),
     putOff: known.filter(isForNow).map(({ address }) => address),
+    accepted: Array.isArray(so_far?.ref?.accepted) ? so_far.ref.accepted.map(String) : [],
     refused: known.filter((one) => !isForNow(one)),
   };
 }
@@ -287,11 +301,12 @@ function partlyOf(
   { notice, so_far }: Call<Config>,
   root: Ref | undefined,
   mail: { messageId: string; subject: string },
-  refused: Refused[],
+  { accepted, refused }: Results,
 ): Outcome {
   const ref: Ref = {
     message_id: mail.messageId,
     subject: typeof root?.subject === 'string' ? root.subject : mail.subject,
+    ...(accepted.length > 0 ? { accepted } : {}),
     ...(refused.length > 0 ? { refused: refused.map(({ address, code }) => ({ address, code })) } : {}),
   };
   if (refused.length === 0) return delivered(ref);

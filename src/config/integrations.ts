@@ -52,6 +52,8 @@ export interface Kind {
   config: z.ZodObject;
   patience?: Patience;
   rate?: Rate;
+  /** Whom an integration of it wants told besides, by kind of event, and where in its configuration. */
+  besides?(config: Record<string, unknown>): readonly { kind: string; to?: string | true; path: string[] }[];
 }
 
 export interface Registry {

@@ -8,6 +8,7 @@ import { OWNER } from '../core/owner.ts';
 import type { Routing } from '../core/route.ts';
 import { sources } from '../sources/index.ts';
 import { refusedAddresses } from './addresses.ts';
+import { BESIDES_TYPE, besidesNamed, onlyProblem, withBesidesOf } from './besides.ts';
 import { createFindings, entriesOf, type Findings, listOf } from './check.ts';
 import { compileRouting } from './compile.ts';
 import { type Document, readDocument } from './document.ts';
@@ -62,8 +63,8 @@ export interface Unresolved {
   name: string;
   /** Where it is named: `line 7, routes[0].notify[1]`. */
   place: string;
-  /** What it is named for: to be told, or to keep daily pages. */
-  use: 'tell' | 'write';
+  /** What it is named for: to be told, to keep daily pages, or to be told by SMS. */
+  use: 'tell' | 'write' | 'text';
 }
 
 /** Integrations beside those of the file: their names, or `later` where the ledger that has them is not open yet. */
@@ -197,6 +198,11 @@ function checked(name: string, document: Document, registry: Registry, stored: S
     { problemWith: mayTell, patienceOf: (target) => integrations.get(target)?.patience },
     findings,
   );
+  for (const { to, path } of besidesNamed(integrations.values(), registry.channels)) {
+    const texts = [...typeOf].flatMap(([target, type]) => (type === BESIDES_TYPE ? [target] : []));
+    const problem = to === true ? onlyProblem(texts) : mayBeNamed('text')(to, path);
+    if (problem) findings.note(path, problem);
+  }
   const summaries = summariesOf(file.summaries, mayTell, mayBeNamed('write'), findings);
   const named = sourcesOf(file.sources, registry, findings);
   const heartbeats = heartbeatsOf(file.heartbeats, findings);
@@ -227,7 +233,7 @@ function checked(name: string, document: Document, registry: Registry, stored: S
   for (const { token } of heartbeats.values()) if (token !== undefined) secrets.push(token);
   const config: Config = {
     integrations,
-    routing,
+    routing: withBesidesOf(routing, [...integrations.values()], integrations, registry.channels),
     summaries,
     egress,
     sources: named,
@@ -278,6 +284,8 @@ export function useProblem(
   { name, type }: Pick<Integration, 'name' | 'type'>,
   writerIds: ReadonlySet<string>,
 ): string | undefined {
+  if (use === 'text' && type !== BESIDES_TYPE)
+    return `${name} is of type ${type}: only one of type ${BESIDES_TYPE} can be told besides`;
   if (use === 'write')
     return writerIds.has(type) ? undefined : `${name} is of type ${type}, which keeps no daily pages`;
   return writerIds.has(type)

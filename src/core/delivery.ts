@@ -1,4 +1,6 @@
 /** How a delivery stands, in the words that people read, and why one is dead that no attempt ended. */
+import type { Json } from './event.ts';
+import { masked } from './privacy.ts';
 
 export const DELIVERY_STATES = {
   pending: 'decided, and no attempt has begun: it waits for its turn under a rate, or to be sent again by hand',
@@ -12,6 +14,29 @@ export const DELIVERY_STATES = {
   superseded: 'a newer notice carries its news (`superseded_by`), or an answer came before it was sent',
 } as const;
 export type DeliveryState = keyof typeof DELIVERY_STATES;
+
+/** What became of a message for one of those who were to get it. */
+export interface Recipient {
+  /** Masked: `o•••@example.com`. */
+  address: string;
+  outcome: 'accepted' | 'refused';
+  /** The provider's reply where it refused: an SMTP status. */
+  code?: string;
+}
+
+/** Of each recipient that the ref of a delivery names, in the order of the ref; none where the channel keeps none. */
+export function recipientsIn(ref: { [key: string]: Json } | null): Recipient[] {
+  const listOf = (value: Json | undefined): Json[] => (Array.isArray(value) ? value : []);
+  const accepted = listOf(ref?.accepted).flatMap((address): Recipient[] =>
+    typeof address === 'string' ? [{ address: masked(address), outcome: 'accepted' }] : [],
+  );
+  const refused = listOf(ref?.refused).flatMap((one): Recipient[] => {
+    if (typeof one !== 'object' || one === null || Array.isArray(one) || typeof one.address !== 'string') return [];
+    // 0 is a refusal without a reply that is known.
+    return [{ address: masked(one.address), outcome: 'refused', ...(one.code ? { code: String(one.code) } : {}) }];
+  });
+  return [...accepted, ...refused];
+}
 
 /** Why a delivery is dead, where it is none of the failures that an attempt can have. */
 export const DEATHS = {

@@ -103,7 +103,7 @@ export function withPrivacy(notice: Notice, privacy: Privacy): Notice {
 const HIDDEN = '•••';
 
 /** `a•••@example.com`; of a name the first letter. */
-function masked(text: string): string {
+export function masked(text: string): string {
   const [first = ''] = text;
   const [at = ''] = /(?:@|%40)[^@%]*$/i.exec(text) ?? [];
   return `${first}${HIDDEN}${at}`;

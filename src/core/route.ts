@@ -1,4 +1,5 @@
 /** The route tree and the decision it makes about an event: which incidents it joins, or why nobody is told. */
+import { type AllBesides, withBesides } from './besides.ts';
 import type { Event, Labels, Severity } from './event.ts';
 import { isSentLabel, isWorse, labelsOf, shiftSeverity, worseOf } from './event.ts';
 import { holdsOf, quoted } from './holds.ts';
@@ -48,6 +49,8 @@ export interface Routing {
   /** Takes what no route has taken. */
   fallback: Route;
   inhibitions: Inhibition[];
+  /** Who is told besides an integration, by kind of event; absent: nobody. */
+  besides?: AllBesides;
   /** Maintenance windows of the configuration. */
   maintenance?: readonly Silence[];
 }
@@ -151,7 +154,7 @@ export function decide(
   const holds = event.status === 'firing' ? holdsOf(event, labels, routing, firing, now, silences) : () => undefined;
   const held: HeldBack[] = [];
   const routes = matching.map(({ route, why }): Taken => {
-    const join = take(route, why, event, labels, now, owned);
+    const join = take(route, why, event, labels, now, { owned, besides: routing.besides });
     const hold = holds(route);
     if (!hold) return join;
     const { by, ...because } = hold;
@@ -265,20 +268,22 @@ function take(
   event: Event,
   labels: Labels,
   now: Date,
-  owned: Owned,
+  { owned, besides }: { owned: Owned; besides: AllBesides | undefined },
 ): Extract<Taken, { outcome: 'join' }> {
   const during = route.severity_during.filter(({ interval }) => isWithin(interval, now));
   const severity = during.reduce((shifted, { steps }) => shiftSeverity(shifted, steps), event.severity);
-  const { group, missing } = groupOf(route, { ...labels, severity }, event.incident);
+  const { policy: own, owner, why: unowned } = withOwner(route.policy, userOf(event), owned);
+  const wider = withBesides(own, event.type, besides);
+  const { group, missing } = groupOf(route, { ...labels, severity }, event.incident, wider.besides);
   const reasons = [why];
   if (severity !== event.severity)
     reasons.push(
       `${event.severity} counts as ${severity} during ${during.map(({ interval }) => interval.name).join(', ')}`,
     );
   if (missing) reasons.push(`it has no label ${missing} to name its story, so its type does`);
-  const { policy: own, owner, why: unowned } = withOwner(route.policy, userOf(event), owned);
   if (unowned !== undefined) reasons.push(unowned);
-  const policy = event.incident === undefined ? own : alone(own);
+  if (wider.why !== undefined) reasons.push(wider.why);
+  const policy = event.incident === undefined ? wider.policy : alone(wider.policy);
   if (event.incident !== undefined) reasons.push('it creates an incident of its own');
   const told = toldInWords(policy, severity, event.status, unowned);
   return {
@@ -298,9 +303,15 @@ function take(
  * The labels an event is grouped by. `all` takes every label that has a value, each once, by our name for it; `status` is
  * never one of them, or a resolve would not find its firing. A lifecycle groups by the label that names the story, and
  * where that is missing by the type. Where the owner is told, no two users share an incident: each would hear of the other's.
- * What creates an incident is grouped by that incident's name as well, in place of a label of that name.
+ * What creates an incident is grouped by that incident's name as well, in place of a label of that name. An incident keeps
+ * who it was opened to tell: news of which more are told does not join one of which they are not. A story stays one.
  */
-function groupOf(route: Route, labels: Labels, incident: string | undefined): { group: Labels; missing?: string } {
+function groupOf(
+  route: Route,
+  labels: Labels,
+  incident: string | undefined,
+  besides: readonly string[],
+): { group: Labels; missing?: string } {
   const all = () =>
     Object.keys(labels).filter((name) => name !== 'status' && labels[name] !== '' && !isSentLabel(name));
   const names = route.group_by === 'all' ? all() : [...route.group_by];
@@ -309,7 +320,12 @@ function groupOf(route: Route, labels: Labels, incident: string | undefined): { 
   if (lifecycle !== undefined) names.push(missing === undefined ? lifecycle : 'type');
   if (tellsOwner(route.policy)) names.push('user');
   const pairs = [...new Set(names)].sort().map((name) => [name, labelValue(labels, name)] as const);
-  const group: Labels = { ...Object.fromEntries(pairs), ...(incident === undefined ? {} : { incident }) };
+  const isMixed = besides.length > 0 && lifecycle === undefined && !names.includes('type');
+  const group: Labels = {
+    ...Object.fromEntries(pairs),
+    ...(isMixed ? { besides: besides.join(' ') } : {}),
+    ...(incident === undefined ? {} : { incident }),
+  };
   return missing === undefined ? { group } : { group, missing };
 }
 

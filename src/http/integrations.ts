@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 import { channelOf } from '../channels/index.ts';
 import { refusedAddresses } from '../config/addresses.ts';
+import { besidesProblems } from '../config/besides.ts';
 import { merged, strayedSecrets, without, withoutSecrets, withSecrets } from '../config/change.ts';
 import type { Integration, Kind } from '../config/integrations.ts';
 import { REGISTRY } from '../config/load.ts';
@@ -61,13 +62,20 @@ export const integrations = (deps: Given): Endpoint[] => {
     known.hide(secrets);
     return deps.sealer.seal(JSON.stringify(secrets), boundTo(row));
   };
-  /** What was written, by the rules of its type and of the way out. */
-  const checked = (written: Parameters<typeof checkWritten>[0]): { integration: Integration; kind: Kind } => {
+  /** What was written, by the rules of its type and of the way out, and by whom it names. */
+  const checked = async (
+    written: Parameters<typeof checkWritten>[0],
+  ): Promise<{ integration: Integration; kind: Kind }> => {
     const result = checkWritten(written, REGISTRY);
     const kind = kindOf(written.type);
     if ('problems' in result || !kind) throw wrong('problems' in result ? result.problems : []);
     const refused = refusedAddresses(result.integration, kind, reach);
     if (refused.length > 0) throw wrong(refused.map(({ path, problem }) => ({ path: ['config', ...path], problem })));
+    if (kind.besides) {
+      const types = (await known.list()).map((one) => [nameIn(one), typeIn(one)] as const);
+      const unknown = besidesProblems(result.integration, new Map(types), REGISTRY.channels);
+      if (unknown.length > 0) throw wrong(unknown);
+    }
     return { ...result, kind };
   };
 
@@ -97,7 +105,7 @@ export const integrations = (deps: Given): Endpoint[] => {
       async handle({ body: { name, type, owner = null, config: whole, ...settings }, caller, request_id }) {
         if (config.integrations.has(name)) throw new Problem('conflict', IN_FILE);
         const given = { name, type, owner, settings: plain(settings), config: whole };
-        const { kind } = checked(given);
+        const { kind } = await checked(given);
         const { config: shownFields, secrets } = withoutSecrets(whole, kind);
         const row = await addIntegration(
           ledger,
@@ -136,7 +144,7 @@ export const integrations = (deps: Given): Endpoint[] => {
         const { config: patch = {}, owner = row.owner, ...settings } = body;
         const written = { name, type: row.type, owner, settings: merged(row.settings, plain(settings)) as Fields };
         const whole = merged(withSecrets(row.config, secrets), patch) as Fields;
-        const { integration: wanted, kind } = checked({ ...written, config: whole });
+        const { integration: wanted, kind } = await checked({ ...written, config: whole });
         const before = { config: 'missing' in integration ? undefined : integration.config, secrets };
         const cleared = strayedSecrets(before, { config: wanted.config, patch }, kind);
         const left = without(whole, cleared);
@@ -227,6 +235,8 @@ function switchedOff({ origin }: Listed, can: boolean): string {
 const kindOf = (type: string): Kind | undefined =>
   [...REGISTRY.channels, ...REGISTRY.writers].find(({ id }) => id === type);
 const nameIn = (one: Listed): string => (one.origin === 'file' ? one.integration.name : one.row.name);
+
+const typeIn = (one: Listed): string => (one.origin === 'file' ? one.integration.type : one.row.type);
 
 /** The answer once the send has ended, or when the time is up or the caller gone. */
 async function outcomeOf(

@@ -95,7 +95,19 @@ export const AttemptView = z.looseObject({
   latency_ms: z.int().optional().meta({ description: 'How long it took.' }),
   detail: z.string().optional().meta({ description: 'What the provider said, in short and without secrets.' }),
 });
-export const DeliveryDetail = DeliveryView.extend({ attempts_made: z.array(AttemptView) });
+export const DeliveryDetail = DeliveryView.extend({
+  attempts_made: z.array(AttemptView),
+  recipients: z
+    .array(
+      z.looseObject({
+        address: z.string().meta({ description: 'Masked: o•••@example.com.' }),
+        outcome: z.enum(['accepted', 'refused']),
+        code: z.string().optional().meta({ description: 'What the server answered: an SMTP status.' }),
+      }),
+    )
+    .optional()
+    .meta({ description: 'Of mail: what became of it for each recipient. Where one delivery is asked for.' }),
+});
 
 export const RedeliveryAnswer = z.object({
   asked: z

@@ -1,7 +1,7 @@
 /** What people ask of the ledger: where an event went, incidents, deliveries. Lists are pages, the newest first. */
 
 import type { AlertFact } from '../core/compose.ts';
-import { type DeliveryState, type DeliveryWord, statesOf } from '../core/delivery.ts';
+import { type DeliveryState, type DeliveryWord, type Recipient, recipientsIn, statesOf } from '../core/delivery.ts';
 import type { Event, Json } from '../core/event.ts';
 import type { IncidentStatus } from '../core/notice.ts';
 import type { StoredDecision } from '../core/route.ts';
@@ -122,6 +122,8 @@ export interface IncidentDetail extends IncidentView {
 
 export interface DeliveryDetail extends DeliveryView {
   attempts_made: AttemptView[];
+  /** Absent where the channel keeps none. */
+  recipients?: Recipient[];
 }
 
 /** Rows of the timeline and deliveries that one answer shows. */
@@ -159,11 +161,14 @@ export async function incidentOf(db: Queryable, id: string): Promise<IncidentDet
 
 /** One delivery with all its attempts. */
 export async function deliveryOfId(db: Queryable, id: number): Promise<DeliveryDetail | undefined> {
-  const [row] = await db.query(
-    `select ${DELIVERY_COLUMNS}, ${ATTEMPTS} as attempts_made from deliveries d where number = $1`,
+  const [row] = await db.query<{ ref: { [key: string]: Json } | null }>(
+    `select ${DELIVERY_COLUMNS}, ${ATTEMPTS} as attempts_made, ref from deliveries d where number = $1`,
     [id],
   );
-  return row && (shownDelivery(row) as DeliveryDetail);
+  if (!row) return undefined;
+  const { ref, ...rest } = row;
+  const recipients = recipientsIn(ref);
+  return { ...(shownDelivery(rest) as DeliveryDetail), ...(recipients.length > 0 ? { recipients } : {}) };
 }
 
 export interface DeliveryFilter {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { destination } from 'pino';
 import { FAILURES } from '../channels/channel.ts';
 import { channels } from '../channels/index.ts';
+import { withBesidesOf } from '../config/besides.ts';
 import { withPatience } from '../config/compile.ts';
 import type { Integration } from '../config/integrations.ts';
 import { type Config, loadConfig, REGISTRY } from '../config/load.ts';
@@ -153,12 +154,14 @@ export async function layFoundation(input: {
 /** The configuration once the ledger has told which integrations it keeps; throws ConfigError for names of neither. */
 async function withStored(config: Config, { list }: Integrations, ledger: Ledger, log: Log): Promise<Config> {
   const warnings = checkNames(config, await storedIntegrations(ledger), REGISTRY);
-  const patience = new Map<string, Integration['patience']>();
+  const known: Integration[] = [];
   for (const { integration } of await list()) {
     if ('missing' in integration) log.error(integration.missing);
-    else patience.set(integration.name, integration.patience);
+    else known.push(integration);
   }
-  const routing = withPatience(config.routing, { patienceOf: (name) => patience.get(name) });
+  const patience = new Map(known.map((integration) => [integration.name, integration.patience]));
+  const patient = withPatience(config.routing, { patienceOf: (name) => patience.get(name) });
+  const routing = withBesidesOf(patient, known, config.integrations, REGISTRY.channels);
   return { ...config, routing, warnings: [...config.warnings, ...warnings] };
 }
 

@@ -1,14 +1,16 @@
 import { ApplicationFailure, asyncLocalStorage, type Context } from '@temporalio/activity';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { Bulkhead } from '../../activities/bulkhead.ts';
 import { createDeliver, type DeliverInput } from '../../activities/deliver.ts';
 import type { Deps } from '../../activities/deps.ts';
 import { type Channel, defineChannel, delivered, type Outcome, rejected, retry } from '../../src/channels/channel.ts';
 import type { Integration } from '../../src/config/integrations.ts';
+import { fromText, REGISTRY } from '../../src/config/load.ts';
 import type { Severity } from '../../src/core/event.ts';
 import { openIncident, withBatch } from '../../src/core/incident.ts';
 import type { Notice, Reason } from '../../src/core/notice.ts';
+import { nextStep } from '../../src/core/plan.ts';
 import { withEnded, withRunning } from '../../src/core/rounds.ts';
 import { withTelling } from '../../src/core/telling.ts';
 import { command } from '../../src/ledger/answers.ts';
@@ -20,7 +22,7 @@ import { recordReceipt } from '../../src/ledger/receipts.ts';
 import { createLog } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createRedactor } from '../../src/observe/redact.ts';
-import { laterForRates, one, opened, openTestLedger, routing } from '../support/ledger.ts';
+import { laterForRates, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
 import { HOUR, MINUTE, SECOND } from '../support/policies.ts';
 
 const SECRET = 'hook-secret-123456';
@@ -100,7 +102,8 @@ function deliveryBy(
       warnings: [],
       secrets: [SECRET],
     },
-    integrationNamed: async (name) => (name === 'chat' ? integration : { missing: `no integration named ${name}` }),
+    integrationNamed: async (name) =>
+      name === integration.name ? integration : { missing: `no integration named ${name}` },
     redactor: createRedactor([SECRET]),
     channelOf: (id) => (id === channel.id ? channel : undefined),
     egress: {
@@ -245,6 +248,96 @@ describe('a delivery', () => {
     passes(MINUTE);
     expect(await run(second)).toEqual({ outcome: 'delivered' });
     expect(told).toHaveLength(2);
+  });
+});
+
+describe('an event whose mail brings an SMS with it', () => {
+  const by = {
+    ...routing([], { besides: new Map([['mail', [{ kind: 'productionOutage', to: 'phone' }]]]) }),
+    fallback: route({ name: 'default', policy: { notify: ['mail'], group_now: ['critical'] } }),
+  };
+  /** As the workflow does it: what is due now, for every target. */
+  const due = async (type: string) => {
+    const { opening, batch } = await opened(ledger, by, { type, severity: 'critical' });
+    const folded = withBatch(openIncident(opening.id, opening.policy, opening.epoch, opening.opened_at), batch);
+    const step = nextStep(folded, Date.now());
+    if (step.kind !== 'tell') throw new Error(`expected to tell, not ${step.kind}`);
+    const snapshot = withRunning(withTelling(folded, step, Date.now()), step.targets);
+    const inputs = step.targets.map((target): DeliverInput => {
+      const out = snapshot.targets[target]?.current;
+      if (!out) throw new Error(`nothing to send to ${target}`);
+      return { incident: opening.id, target, out, snapshot };
+    });
+    return { incident: opening.id, inputs };
+  };
+  const as = (name: string, outcome: Outcome, more: Partial<Integration> = {}) =>
+    deliveryBy([outcome], { integration: { name, ...more } });
+
+  it('has two deliveries, each with attempts, retries and an end of its own', async () => {
+    const { incident, inputs } = await due('production_outage');
+    const [mail, phone] = inputs;
+    if (!mail || !phone) throw new Error('two are told');
+    expect(await as('mail', delivered()).run(mail)).toEqual({ outcome: 'delivered' });
+    const patience = { timeout_ms: SECOND, max_attempts: 2, backoff_ms: 7 * SECOND };
+    const sms = as('phone', retry('server', 'Twilio: 500'), { patience });
+    expect(await failureOf(sms.run(phone))).toMatchObject({ type: 'server', nextRetryDelay: 7 * SECOND });
+    const rows = () =>
+      ledger.query('select target, reason, status, attempts from deliveries where incident = $1 order by target', [
+        incident,
+      ]);
+    expect(await rows()).toEqual([
+      { target: 'mail', reason: 'group_now', status: 'delivered', attempts: 1 },
+      { target: 'phone', reason: 'group_now', status: 'retrying', attempts: 1 },
+    ]);
+    expect(await as('phone', delivered(), { patience }).run(phone)).toEqual({ outcome: 'delivered' });
+    expect(await rows()).toMatchObject([{ attempts: 1 }, { target: 'phone', status: 'delivered', attempts: 2 }]);
+    expect(sms.told).toMatchObject([{ headline: 'Checkout fails', alerts: [{ type: 'production_outage' }] }]);
+  });
+
+  it('says why the SMS was not sent', async () => {
+    const { inputs } = await due('production_outage');
+    const phone = inputs.at(-1);
+    if (!phone) throw new Error('two are told');
+    expect(await as('phone', delivered(), { enabled: false }).run(phone)).toEqual({ outcome: 'skipped' });
+    expect(await deliveryRow(phone.out.key)).toMatchObject({
+      status: 'skipped',
+      detail: 'the integration is switched off',
+    });
+  });
+
+  it('has one delivery where its kind is another', async () => {
+    expect((await due('cpu_high')).inputs.map(({ target }) => target)).toEqual(['mail']);
+  });
+});
+
+describe('a failover with the defaults', () => {
+  it('has reached the backup within 30 s of the first attempt, also where its own first attempt hangs', async () => {
+    const hook = 'type: webhook, url: https://example.com/hook';
+    const { routing, integrations } = fromText(
+      `integrations: { a: { ${hook} }, b: { ${hook} } }\ndefault: { notify: [a], failover: { a: b } }`,
+      'tocsin.yaml',
+      {},
+      REGISTRY,
+    );
+    const after_ms = routing.fallback.policy.failover.a?.after_ms ?? Number.NaN;
+    const patience = integrations.get('b')?.patience;
+    const { run } = deliveryBy([retry('timeout', 'no answer within the timeout')], {
+      integration: patience ? { patience } : {},
+    });
+    const deadlines = vi.spyOn(AbortSignal, 'timeout');
+    try {
+      const { nextRetryDelay } = await failureOf(run(await page('critical', 'failover')));
+      const hung_ms = Math.max(...deadlines.mock.calls.map(([ms]) => ms));
+      // It is told after this long, hangs for as long as it may, and is told again after its backoff.
+      expect([after_ms, hung_ms, Number(nextRetryDelay)]).toEqual([15 * SECOND, 8 * SECOND, 5 * SECOND]);
+      // What is left is for its answer, and for the machine.
+      expect(after_ms + hung_ms + Number(nextRetryDelay)).toBeLessThanOrEqual(28 * SECOND);
+      deadlines.mockClear();
+      await failureOf(run(await page('critical')));
+      expect(deadlines.mock.calls).toEqual([[10 * SECOND]]);
+    } finally {
+      deadlines.mockRestore();
+    }
   });
 });
 

@@ -1,4 +1,5 @@
 /** What every channel of the list must do, whoever wrote it: walks the registry. */
+import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';

@@ -3,10 +3,14 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Channel } from '../../src/channels/channel.ts';
 import { recipientsOf } from '../../src/channels/email/kinds.ts';
 import { email as emailChannel, render } from '../../src/channels/email.ts';
+import { render as renderSms, sms as smsChannel } from '../../src/channels/sms.ts';
+import { fromText, REGISTRY } from '../../src/config/load.ts';
 import type { Notice, NoticeAnswer } from '../../src/core/notice.ts';
-import { callOf } from '../support/calls.ts';
+import { decide } from '../../src/core/route.ts';
+import { callOf, NOW } from '../support/calls.ts';
 import { type FakeSmtp, type FakeSmtpOptions, startFakeSmtp } from '../support/fakes/smtp.ts';
 import { expectGolden } from '../support/golden.ts';
+import { event } from '../support/ledger.ts';
 import { HOSTILE, noticeOf, sampleAlert, sampleNotice } from '../support/notices.ts';
 
 const email = emailChannel as unknown as Channel;
@@ -85,6 +89,33 @@ describe('the three kinds of mail that the sample has', () => {
       ['High', 'urgent'],
       ['High', 'urgent'],
     ]);
+  });
+});
+
+describe('the outage of seed 003, whose mail wants an SMS too', () => {
+  const config = fromText(
+    `integrations:
+  mail: ${JSON.stringify(emailChannel.sample).replaceAll('$', '$$$$')}
+  oncall-sms: ${JSON.stringify(smsChannel.sample)}
+default: { notify: [mail] }`
+      .replace('mail: {', 'mail: { "type": "email", ')
+      .replace('oncall-sms: {', 'oncall-sms: { "type": "sms", '),
+    'tocsin.yaml',
+    {},
+    REGISTRY,
+  );
+
+  it('is told by both, as in the golden file; the other two kinds by mail alone', () => {
+    const told = Object.values(KINDS).map(({ alerts: [alert] }) => {
+      const taken = decide(event({ type: alert?.type ?? '', severity: 'critical' }), config.routing, [], NOW).routes[0];
+      return taken?.outcome === 'join' ? taken.policy.notify : taken;
+    });
+    expect(told).toEqual([['mail'], ['mail'], ['mail', 'oncall-sms']]);
+    const notice = KINDS['production-outage'] as Notice;
+    const of = <T>(name: string): T => config.integrations.get(name)?.config as T;
+    const { subject, priority, text } = render(notice, of('mail'));
+    const mail = { ...recipientsOf(notice, of('mail')), subject, priority, text };
+    expectGolden('email/kinds/production-outage-with-sms', { mail, 'oncall-sms': renderSms(notice, of('oncall-sms')) });
   });
 });
 

@@ -40,7 +40,11 @@ describe('one mail', () => {
     const fake = await start();
     expect(await send(fake, noticeOf('one'), { cc: ['audit@example.com'] })).toEqual({
       kind: 'delivered',
-      ref: { message_id: '<INC-1.1768487520000@example.com>', subject: '[CRITICAL] API gateway answers 503 (INC-1)' },
+      ref: {
+        message_id: '<INC-1.1768487520000@example.com>',
+        subject: '[CRITICAL] API gateway answers 503 (INC-1)',
+        accepted: ['ops@example.com', 'oncall@example.com', 'audit@example.com'],
+      },
     });
     expect(fake.refused).toEqual([]);
     expect(fake.mails).toHaveLength(1);
@@ -114,7 +118,7 @@ describe('recipients', () => {
     fake.script([{ rcpt: { 'oncall@example.com': 550 } }]);
     expect(await send(fake, noticeOf('one'))).toMatchObject({
       kind: 'delivered',
-      ref: { refused: [{ address: 'oncall@example.com', code: 550 }] },
+      ref: { accepted: ['ops@example.com'], refused: [{ address: 'oncall@example.com', code: 550 }] },
     });
     expect(fake.mails[0]?.to).toEqual(['ops@example.com']);
   });
@@ -137,7 +141,11 @@ describe('recipients', () => {
     expect(await again(3)).toMatchObject({ kind: 'retry', reason: 'server' });
     expect(await again(3)).toEqual({
       kind: 'delivered',
-      ref: { ...ref, refused: [{ address: 'gone@example.com', code: 550 }] },
+      ref: {
+        ...ref,
+        accepted: ['ops@example.com', 'oncall@example.com'],
+        refused: [{ address: 'gone@example.com', code: 550 }],
+      },
       note: '1 recipient refused (SMTP 550); the others have it',
     });
     expect(fake.mails.map((mail) => mail.to)).toEqual([['ops@example.com'], ['oncall@example.com']]);

@@ -60,6 +60,34 @@ describe('a delivery', () => {
     for (const nobody of ['999999', 'x', '1e3']) expect((await get(`/v1/deliveries/${nobody}`)).status).toBe(404);
   });
 
+  it('of mail says what became of it for each recipient, and no address whole', async () => {
+    const { id, incident } = await made('delivered', { channel: 'email', receipt: 'awaited' });
+    const ref = {
+      message_id: '<1@example.com>',
+      accepted: ['ops@example.com', 'lead@example.org'],
+      refused: [
+        { address: 'gone@example.com', code: 550 },
+        { address: 'full@example.com', code: 452 },
+        { address: 'mute@example.com', code: 0 },
+      ],
+    };
+    await api.ledger.query('update deliveries set ref = $2::jsonb where key = $1', [
+      `${incident}/made`,
+      JSON.stringify(ref),
+    ]);
+    const { body, text } = await get(`/v1/deliveries/${id}`);
+    expect(pick(body, 'recipients')).toEqual([
+      { address: 'o•••@example.com', outcome: 'accepted' },
+      { address: 'l•••@example.org', outcome: 'accepted' },
+      { address: 'g•••@example.com', outcome: 'refused', code: '550' },
+      { address: 'f•••@example.com', outcome: 'refused', code: '452' },
+      { address: 'm•••@example.com', outcome: 'refused' },
+    ]);
+    expect(text).not.toMatch(/ops@|lead@|gone@|full@|mute@|message_id/);
+    const other = await made('delivered');
+    expect(pick((await get(`/v1/deliveries/${other.id}`)).body, 'recipients')).toBeUndefined();
+  });
+
   it('has one of nine states, and the API says what they mean', async () => {
     const standing: [string, Record<string, unknown>, string][] = [
       ['retrying', { attempts: 0 }, 'pending'],

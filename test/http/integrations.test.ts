@@ -406,6 +406,18 @@ describe('a test', () => {
   });
 });
 
+it('of mail names only integrations of type sms for the SMS of a template', async () => {
+  const templates = { outage: { sms: 'named' } };
+  const { status, body } = await make('mail-with-sms', 'email', {
+    host: 'smtp.example.com',
+    from: 'a@example.com',
+    to: ['b@example.com'],
+    templates,
+  });
+  expect([status, fieldsOf(body)]).toEqual([400, ['config.templates.outage.sms']]);
+  expect(JSON.stringify(body)).toContain('there is no integration of type sms named');
+});
+
 describe('the catalogue', () => {
   it('has every channel and writer with its form, its secrets and a sample that fits', async () => {
     const { body } = await as('operator', 'GET', '/v1/channels');
@@ -454,6 +466,8 @@ describe('the catalogue', () => {
   it.each([...channels, ...writers].map((one) => [one.id, one.sample] as const))(
     'has a sample of %s that can be made',
     async (id, sample) => {
+      // The mail of the sample brings an SMS with it.
+      if (id === 'email') await make('oncall-sms', 'sms', channels.find((one) => one.id === 'sms')?.sample ?? {});
       const { status, text } = await make(`sample-of-${id}`, id, sample);
       expect([status, text]).toEqual([201, expect.not.stringContaining('not_a_real_one')]);
     },

@@ -1,5 +1,7 @@
 /** What can be configured of mail: the one object that is type, form and documentation. */
 import { z } from 'zod';
+import { plain } from '../../core/kinds.ts';
+import { REASONS } from '../../core/notice.ts';
 import { placeholderProblem } from '../../core/placeholders.ts';
 import { secret } from '../channel.ts';
 
@@ -34,11 +36,14 @@ const template = z.strictObject({
     .max(RECIPIENTS_MAX)
     .optional()
     .meta({ title: 'Cc', description: 'Instead of the usual copies.' }),
-  sms: z.boolean().optional().meta({
-    title: 'SMS',
-    description:
-      'Accepted because other programs ask for it, and ignored: name an integration of type sms in the route.',
-  }),
+  sms: z
+    .union([z.string().min(1).max(64), z.boolean()], { error: 'must be the name of an integration of type sms' })
+    .optional()
+    .meta({
+      title: 'SMS',
+      description:
+        'An integration of type sms that is told of this kind of event wherever this mail is, with deliveries of its own; true is the only one there is.',
+    }),
 });
 export type Template = z.output<typeof template>;
 
@@ -77,6 +82,17 @@ export const config = z.strictObject({
       (templates) => Object.keys(templates).length <= TEMPLATES_MAX,
       `expected at most ${TEMPLATES_MAX} templates`,
     )
+    .superRefine((templates, context) => {
+      for (const [kind, { sms }] of Object.entries(templates)) {
+        const reason = Object.keys(REASONS).find((one) => plain(one) === plain(kind));
+        if (reason === undefined || sms === undefined || sms === false) continue;
+        context.addIssue({
+          code: 'custom',
+          path: [kind, 'sms'],
+          message: `goes by type of event, and ${reason} is a reason: name the integration of type sms in notify of the route or the level`,
+        });
+      }
+    })
     .default({})
     .meta({
       title: 'Templates',

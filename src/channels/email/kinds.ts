@@ -1,24 +1,19 @@
 /** The template of a mail: by the type of what happened or by the reason it is told for. */
+import { kindOfType, plain } from '../../core/kinds.ts';
 import { isPage, type Notice } from '../../core/notice.ts';
 import { filledText } from '../../core/placeholders.ts';
 import { oneLine } from '../../core/text.ts';
 import type { Config, Template } from './config.ts';
-
-/** `productionOutage`, `production_outage` and `production.outage` are one type: the words count. */
-const plain = (type: string): string => type.toLowerCase().replace(/[_.:\-/\s]/g, '');
 
 /** The template that fits: by type before by reason, by name before by pattern; none for most notices. */
 function kindOf(
   { alerts, reason }: Notice,
   { templates }: Config,
 ): { template: Template; by: 'type' | 'reason' } | undefined {
-  const type = plain(alerts[0]?.type ?? '');
-  const entries = Object.entries(templates).map(([kind, template]) => ({ kind: plain(kind), template }));
-  const ofType =
-    entries.find(({ kind }) => kind === type) ??
-    entries.find(({ kind }) => kind.endsWith('*') && kind.length > 1 && type.startsWith(kind.slice(0, -1)));
+  const entries = Object.entries(templates).map(([kind, template]) => ({ kind, template }));
+  const ofType = kindOfType(alerts[0]?.type ?? '', entries);
   if (ofType) return { template: ofType.template, by: 'type' };
-  const ofReason = entries.find(({ kind }) => kind === plain(reason));
+  const ofReason = entries.find(({ kind }) => plain(kind) === plain(reason));
   return ofReason && { template: ofReason.template, by: 'reason' };
 }
 
@@ -30,6 +25,14 @@ export function subjectFrom(notice: Notice, config: Config): string | undefined 
     ? undefined
     : oneLine(filledText(kind.template.subject, notice));
 }
+
+/** Who is told besides, by the kinds of event that there are templates for. */
+export const besidesIn = ({ templates }: Config): { kind: string; to?: string | true; path: string[] }[] =>
+  Object.entries(templates).map(([kind, { sms }]) => ({
+    kind,
+    ...(sms === undefined || sms === false ? {} : { to: sms }),
+    path: ['templates', kind, 'sms'],
+  }));
 
 /** What mail programs show: nothing special once somebody has it, or it is over. */
 export function priorityFrom(notice: Notice, config: Config): 'urgent' | 'high' | 'normal' {

@@ -85,6 +85,10 @@ export function refusedOf(info: { rejected?: unknown; rejectedErrors?: unknown }
   }));
 }
 
+/** Who was accepted: the server has taken the mail for them. */
+export const acceptedOf = ({ accepted }: { accepted?: unknown }): string[] =>
+  Array.isArray(accepted) ? accepted.map(String) : [];
+
 /** The same of a mail that was refused by all it was offered to; none for any other failure. */
 export function refusedIn(error: unknown): Refused[] {
   const { code, rejectedErrors = [] } = error as SmtpError;
