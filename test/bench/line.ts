@@ -1,12 +1,33 @@
 /** What a measurement says: one row of the table. */
-export interface Line {
+export type Line = {
   /** What was measured. */
   what: string;
   measured: string;
   /** What it is held against, measured in the same run. */
   against?: string;
-  aim?: string;
+  /** How much of what was accepted is gone, where that is what is measured. */
+  lost?: number;
+} & (Aimed | { aim?: never; met?: never });
+
+/** What was wanted, and whether this is it. */
+interface Aimed {
+  aim: string;
+  met: boolean;
 }
+
+const cells = (...texts: string[]): string => `| ${texts.join(' | ')} |`;
+
+/** The two lines that a table begins with. */
+export const HEAD: readonly string[] = [
+  cells('what', 'measured', 'against, in the same run', 'aim', 'met'),
+  cells('---', '---', '---', '---', '---'),
+];
+
+export const rowOf = ({ what, measured, against = '', aim = '', met }: Line): string =>
+  cells(what, measured, against, aim, met === undefined ? '' : met ? 'met' : 'not met');
+
+/** An aim may be missed by a slow machine; nothing may be lost by any. */
+export const exitCodeOf = (lines: readonly Line[]): 0 | 1 => (lines.some(({ lost = 0 }) => lost > 0) ? 1 : 0);
 
 /** The value below which this share of the numbers lies; the numbers need no order. */
 export function quantile(numbers: readonly number[], share: number): number {

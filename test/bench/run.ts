@@ -1,6 +1,6 @@
-/** `npm run bench`: measures every line and prints them as a table; `npm run bench -- accept told` only some. */
+/** `npm run bench`: measures every line and prints them as a table; `npm run bench -- accept told` only some. Fails where something was lost. */
 import { cpus, totalmem } from 'node:os';
-import type { Line } from './line.ts';
+import { exitCodeOf, HEAD, type Line, rowOf } from './line.ts';
 import { acceptLines } from './lines/accept.ts';
 import { apiV2Lines } from './lines/api-v2.ts';
 import { clusterLines } from './lines/cluster.ts';
@@ -21,16 +21,16 @@ const unknown = wanted.filter((name) => !(name in parts));
 if (unknown.length > 0)
   throw new Error(`there is no part ${unknown.join(', ')}: there are ${Object.keys(parts).join(', ')}`);
 
-const row = ({ what, measured, against = '', aim = '' }: Line): string =>
-  `| ${what} | ${measured} | ${against} | ${aim} |`;
 const [{ model } = { model: 'unknown' }] = cpus();
 console.log(
   `Measured on ${new Date().toISOString().slice(0, 10)} with \`npm run bench\`: ${cpus().length} cores (${model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}; load, receiver, Temporal and Tocsin on the same machine.\n`,
 );
-console.log(row({ what: 'what', measured: 'measured', against: 'against, in the same run', aim: 'aim' }));
-console.log(row({ what: '---', measured: '---', against: '---', aim: '---' }));
+for (const line of HEAD) console.log(line);
+const lines: Line[] = [];
 for (const [name, measure] of Object.entries(parts)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
-  for (const line of await measure()) console.log(row(line));
+  const measured = await measure();
+  for (const line of measured) console.log(rowOf(line));
+  lines.push(...measured);
 }
-process.exit(0);
+process.exit(exitCodeOf(lines));

@@ -70,6 +70,7 @@ export async function actionLines(world: World): Promise<Line[]> {
     measured: count(actions_used),
     against,
     aim: `≤ ${most}`,
+    met: actions_used <= most,
   });
   return [
     line('an incident told to two targets, acknowledged, resolved, each told to both', all, 14),

@@ -176,11 +176,14 @@ async function sideBySide(world: World, alertmanager: Alertmanager): Promise<Lin
     measured: `${memoryOf(world.tocsin().pid)}, its Temporal ${memoryOf(world.tocsin().temporalPid)}`,
     against: `Alertmanager ${memoryOf(alertmanager.pid())}`,
   });
+  const loss = await killed(world, ours, () => world.restart());
   lines.push({
     what: `API v2: ${count(KILLED_ALERTS)} alerts being posted and told, kill -9 half way, a new start`,
-    measured: lossInWords(await killed(world, ours, () => world.restart())),
+    measured: lossInWords(loss),
     against: `Alertmanager: ${lossInWords(await killed(world, theirs, () => alertmanager.restart()))}`,
+    lost: loss.lost,
     aim: 'nothing lost',
+    met: loss.lost === 0,
   });
   return lines;
 }

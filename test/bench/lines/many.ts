@@ -29,7 +29,7 @@ async function seed(dir: string): Promise<void> {
 }
 
 /** A start after kill -9, and what the pages of the list take then. */
-async function measured(world: World): Promise<string> {
+async function measured(world: World): Promise<{ words: string; met: boolean }> {
   const start_ms = await world.restart();
   const took: Record<string, number[]> = {};
   const paths = {
@@ -46,11 +46,13 @@ async function measured(world: World): Promise<string> {
     }
   }
   const pages = Object.entries(took).map(([name, all]) => `${name} ${ms(quantile(all, 0.95))}`);
-  return `list p95: ${pages.join(', ')}; start ${(start_ms / 1_000).toFixed(1)} s after kill -9; ${mb(residentBytes(world.tocsin().pid))} resident`;
+  const met = Object.values(took).every((all) => quantile(all, 0.95) < 100) && start_ms < 10_000;
+  const words = `list p95: ${pages.join(', ')}; start ${(start_ms / 1_000).toFixed(1)} s after kill -9; ${mb(residentBytes(world.tocsin().pid))} resident`;
+  return { words, met };
 }
 
 export async function manyLines(): Promise<Line[]> {
-  const in_each: string[] = [];
+  const in_each: Awaited<ReturnType<typeof measured>>[] = [];
   for (const prepare of [undefined, seed]) {
     const world = await startWorld(prepare);
     try {
@@ -59,13 +61,14 @@ export async function manyLines(): Promise<Line[]> {
       await world.remove();
     }
   }
-  const [none = '', many = ''] = in_each;
+  const [none, many] = in_each;
   return [
     {
       what: `${count(INCIDENTS)} open incidents`,
-      measured: many,
-      against: `with none: ${none}`,
+      measured: many?.words ?? '',
+      against: `with none: ${none?.words}`,
       aim: 'list p95 < 100 ms, start < 10 s',
+      met: many?.met ?? false,
     },
   ];
 }
