@@ -261,6 +261,14 @@ export type DeliveryDetail = {
   /** The id of the delivery that this one repeats under a key of its own, or that it follows with a working state. */
   redirected_from?: number;
   attempts_made: Attempt[];
+  /** Of mail: what became of it for each recipient. Where one delivery is asked for. */
+  recipients?: Array<{
+    /** Masked: o•••@example.com. */
+    address: string;
+    outcome: 'accepted' | 'refused';
+    /** What the server answered: an SMTP status. */
+    code?: string;
+  }>;
 };
 
 export type Attempt = {
@@ -959,7 +967,7 @@ export interface paths {
         max_attempts?: number;
         /** After the first failed attempt, doubling. */
         backoff?: string | 0;
-        /** Messages at most, such as 1/s or 30/m; what is over it waits. */
+        /** Messages at most in any second, minute or hour, such as 1/s or 30/m; what is over it waits. Unless set, as many as the vendor allows; email, webhook, apprise and stdout, where nobody sets a limit for all, have none. */
         rate?: string;
         /** The mildest severity it is told. */
         threshold?: 'critical' | 'error' | 'warning' | 'info';
@@ -1009,7 +1017,7 @@ export interface paths {
         max_attempts?: number | null;
         /** After the first failed attempt, doubling. */
         backoff?: string | 0 | null;
-        /** Messages at most, such as 1/s or 30/m; what is over it waits. */
+        /** Messages at most in any second, minute or hour, such as 1/s or 30/m; what is over it waits. Unless set, as many as the vendor allows; email, webhook, apprise and stdout, where nobody sets a limit for all, have none. */
         rate?: string | null;
         /** The mildest severity it is told. */
         threshold?: 'critical' | 'error' | 'warning' | 'info' | null;

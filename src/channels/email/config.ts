@@ -42,7 +42,7 @@ const template = z.strictObject({
     .meta({
       title: 'SMS',
       description:
-        'An integration of type sms that is told of this kind of event wherever this mail is, with deliveries of its own; true is the only one there is.',
+        'An integration of type sms that is told of this kind of event wherever this mail is, with deliveries of its own; true is the only one there is. Of a mail that is stored and not in the file, from the next start on.',
     }),
 });
 export type Template = z.output<typeof template>;
