@@ -1,9 +1,14 @@
 /** `tocsin import`: what it writes, what it says, and that no value of a secret is said. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
+import { importAlertmanager, type Variable } from '../../src/config/alertmanager/import.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { importCommand } from '../../src/main/import.ts';
 
@@ -77,3 +82,73 @@ describe('tocsin import', () => {
     expect(() => run(written('empty.yml', ''))).toThrow(/empty\.yml has 1 problem/);
   });
 });
+
+describe('the command line', { timeout: 180_000 }, () => {
+  const PROGRAM = fileURLToPath(new URL('../../src/main/tocsin.ts', import.meta.url));
+  const DIFFERENT = `${ALERTMANAGER}
+time_intervals:
+  - { name: night, time_intervals: [{ times: [{ start_time: '22:00', end_time: '24:00' }], location: Local }] }
+`;
+  const { notes, variables } = importAlertmanager(DIFFERENT, 'different.yml');
+  const tocsin = async (args: string[], input = '') => {
+    const child = spawn(process.execPath, [PROGRAM, 'import', ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      cwd: folder,
+    });
+    child.stdin.end(input);
+    const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    return { code: code as number, stdout, stderr };
+  };
+  /** Every note is a line, and every variable is named; the values are nowhere. */
+  const saysAll = (stderr: string, also: string): void => {
+    const lines = stderr.split('\n');
+    expect(lines).toEqual(expect.arrayContaining(notes.map((note) => `  - ${note}`)));
+    for (const { name } of variables) expect(stderr).toContain(name);
+    expect(lines).toContain(also);
+    expect(stderr).not.toContain('canary');
+  };
+
+  it('prints what it made to one stream, and to the other what it could not bring and what is to be set', async () => {
+    expect(notes).toContainEqual(expect.stringMatching(/time interval "night".*location Local/));
+    const { code, stdout, stderr } = await tocsin(['-'], DIFFERENT);
+    expect(code).toBe(0);
+    saysAll(stderr, 'Then: tocsin check --config tocsin.yaml');
+    await expect(
+      loadConfig({ path: written('piped.yaml', stdout), env: Object.fromEntries(variables.map(envOf)) }),
+    ).resolves.toMatchObject({ routing: { fallback: { name: 'default' } } });
+    expect(stdout).not.toContain('canary');
+  });
+
+  it('with --write and --secrets makes two files, and over neither does it write', async () => {
+    const file = written('different.yml', DIFFERENT);
+    const [write, secrets] = [at('made.yaml'), at('made.env')];
+    const both = ['--write', write, '--secrets', secrets];
+    const { code, stdout, stderr } = await tocsin([file, ...both]);
+    expect([code, stdout]).toEqual([0, '']);
+    saysAll(stderr, `${write} is written.`);
+    expect(stderr).toContain(`Then: tocsin check --config ${write}`);
+    expect(statSync(secrets).mode & 0o777).toBe(0o600);
+    const made = [readFileSync(write, 'utf8'), readFileSync(secrets, 'utf8')];
+    expect(made[1]).toContain('canary');
+
+    expect(await tocsin([file, ...both])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `${write} is there already: name another\n`,
+    });
+    expect([readFileSync(write, 'utf8'), readFileSync(secrets, 'utf8')]).toEqual(made);
+  });
+
+  it('ends with 1 and writes nothing where it is no configuration', async () => {
+    const write = at('never.yaml');
+    const args = ['-', '--write', write];
+    const { code, stdout, stderr } = await tocsin(args, 'route: { receiver: nobody }\nreceivers: [{ name: ops }]\n');
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^standard input has 1 problem[\s\S]*nobody/);
+    expect(existsSync(write)).toBe(false);
+  });
+});
+
+/** What would be set, where its value is known or a file has it. */
+const envOf = ({ name, value, file }: Variable): [string, string] =>
+  file === undefined ? [name, value ?? 'https://hooks.slack.com/services/x'] : [`${name}_FILE`, file];
