@@ -103,7 +103,7 @@ describe('with Temporal away', () => {
   });
 });
 
-describe('with relay and worker away', () => {
+describe('with relay and worker away', { timeout: 6 * BACK_MS }, () => {
   const alertsIn = ({ incident }: Told): number => incident.alert_count;
   interface Told {
     incident: { id: string; alert_count: number };
@@ -151,7 +151,7 @@ describe('with relay and worker away', () => {
       return new Map([...bySource].map(([source, all]) => [source, all.reduce((sum, one) => sum + alertsIn(one), 0)]));
     };
     const isTold = () => [...sent].every(([source, count]) => told().get(source) === count);
-    await until('all to be told', () => isTold() || undefined, 2 * BACK_MS).catch(() => expect(told()).toEqual(sent));
+    await until('all to be told', () => isTold() || undefined, 3 * BACK_MS).catch(() => expect(told()).toEqual(sent));
     expect(h.grpc).toMatch(/^grpc:/);
     expect(sent.size).toBe(POSTING.length + (redis ? 7 : 6));
     const { incidents } = (await h.call('GET', '/v1/incidents?limit=200')).body as { incidents: IncidentView[] };

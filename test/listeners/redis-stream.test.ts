@@ -49,14 +49,14 @@ describe.runIf(hasRedis())('a stream of a Redis', { timeout: 2 * LIMIT_MS }, () 
     await closeLedger();
   });
 
-  /** Begins to read a stream; `keeps` stands before the ledger. */
-  const listening = async (stream: string, keeps?: (real: ListenerDeps['keep']) => ListenerDeps['keep']) => {
+  /** Begins to read a stream; `keeps` stands before the ledger, `more` beside the settings of the source. */
+  const listening = async (stream: string, keeps?: (real: ListenerDeps['keep']) => ListenerDeps['keep'], more = '') => {
     const log = createLog({ level: 'warn', secrets: [], destination: { write: (line: string) => logged.push(line) } });
     const metrics = createMetrics({ reasons: [], channels: [], failures: [], routes: [] });
     const door = createDoor(ledger, { routing: routing() });
     const real: ListenerDeps['keep'] = (events, source) => keep(events, source, { door, metrics, limits: undefined });
     const config = fromText(
-      `sources:\n  trader: { type: redis-stream, url: '${redis.url}', stream: '${stream}', claim_after: 200ms }\n`,
+      `sources:\n  trader: { type: redis-stream, url: '${redis.url}', stream: '${stream}', claim_after: 200ms${more} }\n`,
       'test.yaml',
       {},
       REGISTRY,
@@ -82,6 +82,25 @@ describe.runIf(hasRedis())('a stream of a Redis', { timeout: 2 * LIMIT_MS }, () 
     );
   const settled = (stream: string) =>
     until(`nothing of ${stream} to wait`, async () => ((await pendingIn(stream)) === 0 ? true : undefined), LIMIT_MS);
+
+  interface Growth {
+    status: string;
+    severity: string;
+    dedup_key: string;
+  }
+  /** What was told of these dead letters, in its order. */
+  const growthOf = async (queue: string): Promise<Growth[]> => {
+    const rows = await ledger.query<{ event: Growth }>('select event from events where id like $1 order by seq', [
+      `dead-letters/${queue}/%`,
+    ]);
+    return rows.map(({ event }) => event);
+  };
+  const toldOf = (queue: string, { status }: { status: string }) =>
+    until(
+      `${queue} to be told as ${status}`,
+      async () => (await growthOf(queue)).find((growth) => growth.status === status),
+      LIMIT_MS,
+    );
 
   it('is read from its first entry, and each entry is acknowledged once it is kept', async () => {
     const stream = streamOf('notify.events');
@@ -174,21 +193,38 @@ describe.runIf(hasRedis())('a stream of a Redis', { timeout: 2 * LIMIT_MS }, () 
     const dead = await sender.xRange(`${stream}.dead`, '-', '+');
     expect(dead?.[0]?.message).toMatchObject({ type: 'poison' });
     const queue = `${stream}.dead`;
-    const toldOf = (status: string) =>
-      until(
-        `its dead letters to be ${status}`,
-        async () => {
-          const rows = await ledger.query<{ event: { status: string; labels: { queue: string } } }>(
-            `select event from events where id like $1 order by seq`,
-            [`dead-letters/${queue}/%`],
-          );
-          return rows.some(({ event }) => event.status === status) ? true : undefined;
-        },
-        LIMIT_MS,
-      );
-    await toldOf('firing');
+    await toldOf(queue, { status: 'firing' });
     await sender.xTrim(queue, 'MAXLEN', 0);
-    await toldOf('resolved');
+    await toldOf(queue, { status: 'resolved' });
+  });
+
+  it('whose senders have dead letters of their own tells that they gather, in a stream or a list, and go on gathering', async () => {
+    const [usual, named] = [streamOf('usual'), streamOf('named')];
+    const [queue, list] = [`${usual}.dlq`, `${named}.failed`];
+    await listening(usual);
+    await listening(named, undefined, `, dead_letters: ['${list}'], persistent_after: 1s`);
+    await sender.xAdd(queue, '*', { type: 'order_rejected' });
+    await sender.lPush(list, 'a job');
+    for (const one of [queue, list]) {
+      const first = await toldOf(one, { status: 'firing' });
+      expect(first).toMatchObject({
+        ...{ type: 'dlq_growth', severity: 'error', title: `Dead letters gather in ${one}`, labels: { queue: one } },
+        context: { length: 1 },
+      });
+    }
+    const grown = until(
+      'the list to be critical',
+      async () => {
+        await sender.lPush(list, 'another job');
+        return (await growthOf(list)).find(({ severity }) => severity === 'critical');
+      },
+      LIMIT_MS,
+    );
+    expect(await grown).toMatchObject({ status: 'firing', dedup_key: `dead-letters/${list}` });
+    // The other is no worse than it was: nothing came to it.
+    expect(await growthOf(queue)).toHaveLength(1);
+    await sender.del(list);
+    expect(await toldOf(list, { status: 'resolved' })).toMatchObject({ dedup_key: `dead-letters/${list}` });
   });
 
   it('is told of in the log without its password', () => {

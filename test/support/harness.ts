@@ -179,8 +179,11 @@ export async function harness({ config, env = {}, address, namespace = 'default'
     state,
     async redeploy(bundlePath, meanwhile) {
       await hands.stop();
-      await meanwhile?.();
-      hands = await begin(bundlePath);
+      try {
+        await meanwhile?.();
+      } finally {
+        hands = await begin(bundlePath);
+      }
     },
     async done() {
       await until('quiet', async () => (await isSettled()) || undefined, SETTLE_MS);
