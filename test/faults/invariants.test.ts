@@ -1,9 +1,17 @@
 /** Each promise of a round is seen when it is broken: evidence in which all are kept, and one thing wrong at a time. */
 import { describe, expect, it } from 'vitest';
-import { type Evidence, violations } from './invariants.ts';
+import { fromText, REGISTRY } from '../../src/config/load.ts';
+import type { Event } from '../../src/core/event.ts';
+import { decide } from '../../src/core/route.ts';
+import type { Evidence } from './evidence.ts';
+import { violations } from './invariants.ts';
+import type { Said } from './sender.ts';
+import { configFor, ESCALATED, TOLD } from './system.ts';
 
 type Ledger = Evidence['ledger'];
 type Delivery = Ledger['deliveries'][number];
+type Attempt = Ledger['attempts'][number];
+type Accepted = Extract<Said, { kind: 'accepted' }>;
 
 const delivery = (key: string, through: number, more: Partial<Delivery> = {}): Delivery => ({
   key,
@@ -13,6 +21,7 @@ const delivery = (key: string, through: number, more: Partial<Delivery> = {}): D
   page: false,
   answer_rev: 0,
   through,
+  scheduled_at: 8,
   status: 'delivered',
   why: null,
   superseded_by: null,
@@ -28,32 +37,49 @@ const hit = (key: string, at: number, more: Partial<Evidence['hits'][number]> = 
   ...more,
 });
 
+const accepted = (id: string, more: Partial<Accepted> = {}): Accepted => ({
+  kind: 'accepted',
+  id,
+  dedup_key: 'a0',
+  severity: 'critical',
+  status: 'firing',
+  ...more,
+});
+const attempt = (of: string, started_at: number, more: Partial<Attempt> = {}): Attempt => ({
+  delivery: of,
+  started_at,
+  ended_at: started_at + 2,
+  outcome: 'delivered',
+  doubt: null,
+  ...more,
+});
+
 /** One incident: it fired, was paged, acknowledged, resolved; and every promise is kept. */
 const kept = (): Evidence => ({
   said: [
-    { kind: 'accepted', id: 'event-1', service: 'shop', status: 'firing' },
-    { kind: 'accepted', id: 'event-2', service: 'shop', status: 'resolved' },
-    { kind: 'acked', incident: 'INC-1', by: 'ana', at: 30 },
+    accepted('event-1'),
+    accepted('event-2', { status: 'resolved' }),
+    { kind: 'acked', incident: 'INC-1', by: 'ana', at: 30, begun: [] },
   ],
-  hits: [hit('first', 10), hit('page', 20), hit('last', 40)],
+  hits: [hit('first', 10), hit('page', 20, { path: '/rough' }), hit('last', 40), hit('over', 40, { path: '/rough' })],
   ledger: {
     events: [
-      { seq: 1, id: 'event-1', service: 'shop' },
-      { seq: 2, id: 'event-2', service: 'shop' },
+      { seq: 1, id: 'event-1' },
+      { seq: 2, id: 'event-2' },
     ],
     inbox: [
       { seq: 1, incident: 'INC-1', batch: 1, kind: 'fired', event: 1, by: null, answer_rev: null },
       { seq: 2, incident: 'INC-1', batch: 2, kind: 'ack', event: null, by: 'ana', answer_rev: 1 },
       { seq: 3, incident: 'INC-1', batch: 3, kind: 'resolved', event: 2, by: null, answer_rev: null },
     ],
-    incidents: [{ id: 'INC-1', service: 'shop', closed: true, last_batch: 3, notify: ['good'] }],
-    batches: [1, 2, 3].map((number) => ({ incident: 'INC-1', number, signalled: true })),
-    deliveries: [delivery('first', 1), delivery('page', 1, { page: true }), delivery('last', 3)],
-    attempts: [
-      { delivery: 'first', started_at: 9, outcome: 'delivered' },
-      { delivery: 'page', started_at: 19, outcome: 'delivered' },
-      { delivery: 'last', started_at: 39, outcome: 'delivered' },
+    incidents: [{ id: 'INC-1', closed: true }],
+    deliveries: [
+      delivery('first', 1, { page: true }),
+      delivery('page', 1, { page: true, target: 'rough', reason: 'escalated', scheduled_at: 18 }),
+      delivery('last', 3, { reason: 'resolved', answer_rev: 2 }),
+      delivery('over', 3, { reason: 'resolved', answer_rev: 2, target: 'rough' }),
     ],
+    attempts: [attempt('first', 9), attempt('page', 19), attempt('last', 39), attempt('over', 39)],
     audit: [{ actor: 'ana', action: 'incident.ack', object: 'INC-1' }],
     chain: [],
   },
@@ -75,24 +101,117 @@ describe('the promises of a round', () => {
   it('break when an accepted event is missing, or there twice', () => {
     expect(spoiled(({ ledger }) => void ledger.events.pop())).toEqual([
       'event event-2 was accepted and is there 0 times',
+      'event event-2 was accepted, and is of no incident',
     ]);
-    expect(spoiled(({ ledger }) => void ledger.events.push({ seq: 9, id: 'event-1', service: 'shop' }))).toEqual([
+    expect(spoiled(({ ledger }) => void ledger.events.push({ seq: 9, id: 'event-1' }))).toEqual([
       'event event-1 was accepted and is there 2 times',
     ]);
   });
 
-  it('break when a target never hears of a row, though a dead delivery with a reason is as good as heard', () => {
+  it('break when an accepted event is of no incident, though one that says the same again needs no row of its own', () => {
+    expect(spoiled(({ ledger }) => void ledger.inbox.shift())).toEqual([
+      'event event-1 was accepted, and is of no incident',
+    ]);
+    expect(spoiled(({ ledger }) => void Object.assign(first(ledger.inbox), { incident: null }))).toEqual([
+      'event event-1 was accepted, and is of no incident',
+    ]);
+    const again = (more: Partial<Accepted>, seq: number) => (evidence: Evidence) => {
+      evidence.said.push(accepted('again', more));
+      evidence.ledger.events.push({ seq, id: 'again' });
+    };
+    expect(spoiled(again({}, 3))).toEqual([]);
+    expect(spoiled(again({}, 0))).toEqual(['event again was accepted, and is of no incident']);
+    expect(spoiled(again({ dedup_key: 'a1' }, 3))).toEqual(['event again was accepted, and is of no incident']);
+  });
+
+  it('break when a target never hears of an event, though a dead delivery with a reason is as good as heard', () => {
     const lost = (evidence: Evidence): void => {
       evidence.hits = evidence.hits.filter(({ key }) => key !== 'last');
       evidence.ledger.deliveries = evidence.ledger.deliveries.filter(({ key }) => key !== 'last');
     };
-    expect(spoiled(lost)).toEqual(['good never heard of row 3 (resolved) of INC-1']);
-    const dead = (why: string | null) => (evidence: Evidence) => {
+    const unheard = 'good never heard of event-2 (resolved), row 3 of INC-1';
+    expect(spoiled(lost)).toEqual([unheard]);
+    const ended = (more: Partial<Delivery>) => (evidence: Evidence) => {
       lost(evidence);
-      evidence.ledger.deliveries.push(delivery('last', 3, { status: 'dead', why }));
+      evidence.ledger.deliveries.push(delivery('last', 3, more));
     };
-    expect(spoiled(dead('http_500'))).toEqual([]);
-    expect(spoiled(dead(null))).toEqual(['good never heard of row 3 (resolved) of INC-1']);
+    expect(spoiled(ended({ status: 'dead', why: 'http_500' }))).toEqual([]);
+    expect(spoiled(ended({ status: 'dead', why: null }))).toEqual([unheard, 'last is dead, and nobody can say why']);
+    expect(spoiled(ended({ status: 'skipped', why: 'switched off' }))).toEqual([unheard]);
+    expect(
+      spoiled(({ hits }) => void Object.assign(hits.find(({ key }) => key === 'last') as object, { answered: false })),
+    ).toEqual([unheard]);
+  });
+
+  it('break when a target that the configuration names is told nothing, whatever the ledger keeps of whom to tell', () => {
+    const mild = ({ said }: Evidence): void => {
+      for (const one of said) if (one.kind === 'accepted') one.severity = 'warning';
+    };
+    expect(spoiled(mild)).toEqual([]);
+    expect(
+      spoiled((evidence) => {
+        mild(evidence);
+        evidence.hits = evidence.hits.filter(({ path }) => path !== '/rough');
+        evidence.ledger.deliveries = evidence.ledger.deliveries.filter(({ target }) => target !== 'rough');
+      }),
+    ).toEqual([
+      'rough never heard of event-1 (firing), row 1 of INC-1',
+      'rough never heard of event-2 (resolved), row 3 of INC-1',
+    ]);
+  });
+
+  it('break when one who was escalated to never hears that it is over', () => {
+    const over = (evidence: Evidence): void => {
+      evidence.hits = evidence.hits.filter(({ key }) => key !== 'over');
+      evidence.ledger.deliveries = evidence.ledger.deliveries.filter(({ key }) => key !== 'over');
+    };
+    expect(spoiled(over)).toEqual(['rough never heard of event-2 (resolved), row 3 of INC-1']);
+    expect(
+      spoiled((evidence) => {
+        over(evidence);
+        evidence.hits = evidence.hits.filter(({ key }) => key !== 'page');
+        evidence.ledger.deliveries = evidence.ledger.deliveries.filter(({ key }) => key !== 'page');
+      }),
+      'who was never paged need not hear it',
+    ).toEqual([]);
+  });
+
+  it('break when more is told of what nobody has answered, while the level that is due is not', () => {
+    const more =
+      (scheduled_at: number, target = 'rough') =>
+      (evidence: Evidence) => {
+        Object.assign(evidence.ledger.deliveries[1] as Delivery, { target });
+        evidence.ledger.deliveries.push(delivery('more', 3, { page: true, reason: 'group_interval', scheduled_at }));
+        evidence.ledger.attempts.push(attempt('more', 25));
+        evidence.hits.splice(2, 0, hit('more', 26));
+      };
+    expect(spoiled(more(8 + 1_001))).toEqual([]);
+    expect(spoiled(more(8 + 1_000, 'good'))).toEqual([]);
+    expect(spoiled(more(8 + 1_001, 'good'))).toEqual([
+      'INC-1 was never escalated to rough, though nobody had answered when more was decided',
+    ]);
+  });
+
+  it('expect of the configuration what the routing makes of it', () => {
+    const { routing } = fromText(configFor('http://127.0.0.1:1'), 'tocsin.yaml', {}, REGISTRY);
+    for (const severity of ['critical', 'warning'] as const) {
+      const event = {
+        id: 'e',
+        source: 's',
+        type: 't',
+        title: 'T',
+        severity,
+        status: 'firing',
+        service: 'shop',
+        labels: {},
+      } as unknown as Event;
+      const told = decide(event, routing, [], new Date(0)).routes.map((taken) => 'policy' in taken && taken.policy);
+      expect(told).toMatchObject([{ notify: TOLD[severity] }]);
+      if (severity === ESCALATED.severity)
+        expect(told).toMatchObject([
+          { levels: [{ notify: TOLD[severity], wait_ms: ESCALATED.after_ms }, { notify: ESCALATED.to }] },
+        ]);
+    }
   });
 
   it('break when a delivery counts as delivered that met nobody, or gave way to one that does not exist', () => {
@@ -110,17 +229,49 @@ describe('the promises of a round', () => {
   });
 
   it('break when an answered message comes again without an attempt whose answer was lost', () => {
-    const twice = (evidence: Evidence): void => void evidence.hits.splice(1, 0, hit('first', 11));
+    const twice = ({ hits, ledger }: Evidence): void => {
+      hits.splice(1, 0, hit('first', 11));
+      ledger.attempts.push(attempt('first', 10, { outcome: 'failed' }));
+    };
     expect(spoiled(twice)).toEqual(['first came 1 times more after it was answered, with 0 lost attempts']);
-    expect(
-      spoiled((evidence) => {
-        twice(evidence);
-        evidence.ledger.attempts.push({ delivery: 'first', started_at: 10, outcome: 'lost' });
-      }),
-    ).toEqual([]);
+    const unanswered = (more: Partial<Attempt>) => (evidence: Evidence) => {
+      twice(evidence);
+      Object.assign(evidence.ledger.attempts.at(-1) as Attempt, more);
+    };
+    expect(spoiled(unanswered({ outcome: 'lost' })), 'nobody was there to hear the answer').toEqual([]);
+    expect(spoiled(unanswered({ doubt: 'lost' })), 'it came too late').toEqual([]);
+    expect(spoiled(unanswered({ doubt: 'unsure' })), 'a 500 is an answer').toHaveLength(1);
     expect(spoiled(({ hits }) => void hits.push(hit('stranger', 50)))).toEqual([
       'stranger came, and the ledger does not know it',
     ]);
+  });
+
+  it('break when a message comes more often than it was attempted, answered or not', () => {
+    const refused = ({ hits }: Evidence): void => void hits.unshift(hit('first', 9, { answered: false }));
+    expect(spoiled(refused)).toEqual(['first came 2 times, with 1 attempts']);
+    expect(
+      spoiled((evidence) => {
+        refused(evidence);
+        evidence.ledger.attempts.unshift(attempt('first', 8, { outcome: 'retrying' }));
+      }),
+    ).toEqual([]);
+  });
+
+  it('break when the same is told under another key, lost answer or not', () => {
+    const told = (more: Partial<Delivery>) => (evidence: Evidence) => {
+      evidence.ledger.deliveries.push(delivery('other', 1, { page: true, ...more }));
+      evidence.ledger.attempts.push(attempt('other', 11));
+      Object.assign(first(evidence.ledger.attempts), { outcome: 'lost' });
+      evidence.hits.splice(1, 0, hit('other', 12));
+    };
+    const again = ['other says to good again what first has said'];
+    expect(spoiled(told({}))).toEqual(again);
+    expect(spoiled(told({ reason: 'group_wait' })), 'a group is told first once').toEqual(again);
+    expect(spoiled(told({ reason: 'group_interval' })), 'more of a group is other news').toEqual([]);
+    expect(spoiled(told({ target: 'rough', reason: 'escalated' }))).toContain(
+      'page says to rough again what other has said',
+    );
+    expect(spoiled(told({ target: 'rough' })), 'another target is told for itself').toEqual([]);
   });
 
   it('break when a row was never claimed, an incident is open, or a delivery is on its way', () => {
@@ -139,14 +290,46 @@ describe('the promises of a round', () => {
     expect(spoiled(({ ledger }) => void ledger.inbox.splice(1, 1))).toContain(
       'the acknowledgement of INC-1 by ana was accepted and is not there',
     );
+    expect(spoiled(({ ledger }) => void ledger.attempts.push(attempt('page', 31)))).toEqual([
+      'a page of INC-1 began after its acknowledgement (row 2)',
+    ]);
+  });
+
+  it('break when anybody is escalated to by a decision that came after the acknowledgement, however soon', () => {
+    const decided = (answer_rev: number) => (evidence: Evidence) => {
+      Object.assign(evidence.ledger.deliveries[1] as Delivery, { answer_rev });
+    };
+    expect(spoiled(decided(1))).toEqual(['page was decided after the acknowledgement (row 2), and sent']);
+    expect(spoiled(decided(2))).toEqual(['page was decided after the acknowledgement (row 2), and sent']);
     expect(
-      spoiled(({ ledger }) => void ledger.attempts.push({ delivery: 'page', started_at: 31, outcome: 'delivered' })),
-    ).toEqual(['a page of INC-1 began after its acknowledgement (row 2)']);
+      spoiled((evidence) => {
+        decided(1)(evidence);
+        evidence.ledger.attempts.splice(1, 1);
+        evidence.hits.splice(1, 1);
+        Object.assign(evidence.ledger.deliveries[1] as Delivery, { status: 'superseded' });
+      }),
+      'what was never sent harms nobody',
+    ).toEqual([]);
+  });
+
+  it('break when a page is under way as the acknowledgement is answered, and the answer does not name it', () => {
+    const underWay = (begun: string[] | undefined) => (evidence: Evidence) => {
+      Object.assign(evidence.ledger.attempts[1] as Attempt, { started_at: 29, ended_at: 35 });
+      const acked = evidence.said.at(-1) as Extract<Said, { kind: 'acked' }>;
+      delete acked.begun;
+      if (begun) acked.begun = begun;
+    };
+    expect(spoiled(underWay([]))).toEqual([
+      'page was under way when INC-1 was acknowledged, and the answer does not name it',
+    ]);
+    expect(spoiled(underWay(['page']))).toEqual([]);
+    expect(spoiled(underWay(undefined)), 'an earlier answer may have named it').toEqual([]);
   });
 
   it('break when what comes later speaks for less', () => {
     expect(spoiled(({ hits }) => void hits.reverse())).toEqual([
-      'INC-1 at /good: page (through 1) came after last (through 3)',
+      'INC-1 at /rough: page (through 1) came after over (through 3)',
+      'INC-1 at /good: first (through 1) came after last (through 3)',
     ]);
   });
 

@@ -1,74 +1,13 @@
 /** The promises of a round, checked on what the sender kept, what the receiver met and what the ledger says. */
-import { verifyLedger } from '../../src/ledger/chain/read.ts';
-import type { Ledger } from '../../src/ledger/db.ts';
-import type { HitLine } from './receiver.ts';
+import type { Evidence, LedgerEvidence } from './evidence.ts';
 import type { Said } from './sender.ts';
-
-export interface Evidence {
-  said: Said[];
-  hits: HitLine[];
-  ledger: LedgerEvidence;
-}
-
-export interface LedgerEvidence {
-  events: { seq: number; id: string; service: string }[];
-  /** What the incidents' timelines hold, in the order of their seq. */
-  inbox: {
-    seq: number;
-    incident: string | null;
-    batch: number | null;
-    kind: string;
-    event: number | null;
-    by: string | null;
-    answer_rev: number | null;
-  }[];
-  incidents: { id: string; service: string; closed: boolean; last_batch: number; notify: string[] }[];
-  batches: { incident: string; number: number; signalled: boolean }[];
-  deliveries: {
-    key: string;
-    incident: string;
-    target: string;
-    reason: string;
-    page: boolean;
-    answer_rev: number;
-    through: number;
-    status: string;
-    why: string | null;
-    superseded_by: string | null;
-  }[];
-  attempts: { delivery: string; started_at: number; outcome: string | null }[];
-  audit: { actor: string; action: string; object: string }[];
-  /** Where its chain does not hold. */
-  chain: string[];
-}
-
-export async function readEvidence(ledger: Ledger): Promise<LedgerEvidence> {
-  const rows = <Name extends keyof LedgerEvidence>(sql: string) =>
-    ledger.query<LedgerEvidence[Name][number]>(sql) as Promise<LedgerEvidence[Name]>;
-  const ms = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
-  return {
-    events: await rows<'events'>(`select seq, id, event->>'service' as service from events order by seq`),
-    inbox: await rows<'inbox'>(
-      `select seq, incident, batch, kind, event, by, (detail->>'answer_rev')::int as answer_rev from inbox order by seq`,
-    ),
-    incidents: await rows<'incidents'>(
-      `select i.id, i.service, i.closed_at is not null as closed, i.last_batch, p.policy->'notify' as notify from incidents i join policies p on p.id = i.policy`,
-    ),
-    batches: await rows<'batches'>('select incident, number, signalled_at is not null as signalled from batches'),
-    deliveries: await rows<'deliveries'>(
-      'select key, incident, target, reason, page, answer_rev, through, status, coalesce(failure, detail) as why, superseded_by from deliveries order by number',
-    ),
-    attempts: await rows<'attempts'>(
-      `select delivery, ${ms('started_at')} as started_at, outcome from attempts order by id`,
-    ),
-    audit: await rows<'audit'>('select actor, action, object from audit order by seq'),
-    chain: (await verifyLedger(ledger, { heads: [], keys: [] })).problems,
-  };
-}
+import { ESCALATED, TOLD } from './system.ts';
 
 /** Every broken promise, in words; empty when all are kept. */
 export function violations(evidence: Evidence): string[] {
-  return [present, heard, extra, finished, answered, ordered, audited, chained].flatMap((promise) => promise(evidence));
+  return [present, heard, accounted, escalated, extra, finished, answered, ordered, audited, chained].flatMap(
+    (promise) => promise(evidence),
+  );
 }
 
 /** An accepted event is there, once. */
@@ -80,50 +19,134 @@ function present({ said, ledger }: Evidence): string[] {
     .map((id) => `event ${id} was accepted and is there ${times.get(id) ?? 0} times`);
 }
 
-/** Whoever is to hear of an event's row has met a notice that speaks for it, or its delivery is dead or skipped with a reason. */
-function heard({ hits, ledger }: Evidence): string[] {
-  const met = new Set(hits.map(({ key }) => key));
-  const incidents = new Map(ledger.incidents.map((incident) => [incident.id, incident]));
-  const told = Map.groupBy(ledger.deliveries, ({ incident, target }) => `${incident} ${target}`);
+/**
+ * Everybody whom the configuration names for an accepted event has met a notice that speaks for it, or its delivery is dead
+ * with a reason; and of an end hears also whoever was paged before.
+ */
+function heard({ said, hits, ledger }: Evidence): string[] {
+  const met = new Set(hits.filter(({ answered }) => answered).map(({ key }) => key));
+  const speaks = (incident: string, target: string, seq: number): boolean =>
+    ledger.deliveries.some(
+      (one) =>
+        one.incident === incident &&
+        one.target === target &&
+        one.through >= seq &&
+        (met.has(one.key) || (one.status === 'dead' && one.why !== null)),
+    );
   const broken: string[] = [];
-  for (const { seq, incident, kind } of ledger.inbox) {
-    if (incident === null || !['fired', 'resolved', 'chapter'].includes(kind)) continue;
-    for (const target of incidents.get(incident)?.notify ?? []) {
-      const speaks = (told.get(`${incident} ${target}`) ?? []).some(
-        ({ key, through, status, why }) =>
-          through >= seq && (met.has(key) || ((status === 'dead' || status === 'skipped') && why !== null)),
-      );
-      if (!speaks) broken.push(`${target} never heard of row ${seq} (${kind}) of ${incident}`);
+  for (const event of acceptedIn(said)) {
+    const row = rowOf(event, said, ledger);
+    if (row?.incident == null) {
+      broken.push(`event ${event.id} was accepted, and is of no incident`);
+      continue;
     }
-  }
-  for (const { key, status, superseded_by, through } of ledger.deliveries) {
-    if (status === 'delivered' && !met.has(key)) broken.push(`${key} is recorded as delivered and met nobody`);
-    if (
-      status === 'superseded' &&
-      superseded_by !== null &&
-      !ledger.deliveries.some((one) => one.key === superseded_by)
-    )
-      broken.push(`${key} was superseded by ${superseded_by}, which does not exist`);
-    const carrier = ledger.deliveries.find((one) => one.key === superseded_by);
-    if (status === 'superseded' && carrier && carrier.through < through)
-      broken.push(`${key} (through ${through}) was superseded by ${carrier.key}, which speaks for less`);
+    const { incident, seq } = row;
+    const paged = ledger.deliveries.filter((one) => one.incident === incident && one.page && met.has(one.key));
+    const targets = new Set<string>(TOLD[event.severity]);
+    if (event.status === 'resolved') for (const { target } of paged) targets.add(target);
+    for (const target of targets)
+      if (!speaks(incident, target, seq))
+        broken.push(`${target} never heard of ${event.id} (${event.status}), row ${seq} of ${incident}`);
   }
   return broken;
 }
 
-/** A message that was answered comes again only for an attempt whose answer was lost on our side. */
+const acceptedIn = (said: Said[]): Accepted[] => [
+  ...new Map(said.flatMap((one) => (one.kind === 'accepted' ? [[one.id, one] as const] : []))).values(),
+];
+type Accepted = Extract<Said, { kind: 'accepted' }>;
+
+/** The timeline's row of an event; of one that says again what its alert has said before, that one's. */
+function rowOf(
+  event: Accepted,
+  said: Said[],
+  { events, inbox }: LedgerEvidence,
+): LedgerEvidence['inbox'][number] | undefined {
+  const kind = event.status === 'firing' ? 'fired' : 'resolved';
+  const same = acceptedIn(said).filter(
+    ({ dedup_key, status }) => dedup_key === event.dedup_key && status === event.status,
+  );
+  const own = events.findLast(({ id }) => id === event.id)?.seq ?? -1;
+  const earlier = events.filter(({ id, seq }) => seq <= own && same.some((one) => one.id === id)).map(({ seq }) => seq);
+  return inbox.findLast((row) => row.kind === kind && row.event !== null && earlier.includes(row.event));
+}
+
+/** Every delivery has ended in a way that can be told, and what is told of it is so. */
+function accounted({ hits, ledger }: Evidence): string[] {
+  const met = new Set(hits.map(({ key }) => key));
+  const known = new Map(ledger.deliveries.map((delivery) => [delivery.key, delivery]));
+  return ledger.deliveries.flatMap(({ key, status, why, superseded_by, through }) => {
+    if (status === 'delivered' && !met.has(key)) return [`${key} is recorded as delivered and met nobody`];
+    if (status === 'dead' && why === null) return [`${key} is dead, and nobody can say why`];
+    if (status !== 'superseded' || superseded_by === null) return [];
+    const carrier = known.get(superseded_by);
+    if (!carrier) return [`${key} was superseded by ${superseded_by}, which does not exist`];
+    return carrier.through < through
+      ? [`${key} (through ${through}) was superseded by ${carrier.key}, which speaks for less`]
+      : [];
+  });
+}
+
+/** What nobody answered in time is escalated before anything else is told of it. (Decided by the clock of one workflow.) */
+function escalated({ said, ledger }: Evidence): string[] {
+  const critical = new Set(
+    acceptedIn(said).flatMap((event) =>
+      event.severity === ESCALATED.severity ? [rowOf(event, said, ledger)?.incident] : [],
+    ),
+  );
+  return ledger.incidents.flatMap(({ id }) => {
+    if (!critical.has(id)) return [];
+    const of = ledger.deliveries.filter(({ incident }) => incident === id);
+    const unanswered = of.filter(({ page, answer_rev, reason }) => page && answer_rev === 0 && reason !== 'escalated');
+    const due = Math.min(...unanswered.map(({ scheduled_at }) => scheduled_at)) + ESCALATED.after_ms;
+    const later = unanswered.find(({ scheduled_at }) => scheduled_at > due);
+    return ESCALATED.to
+      .filter((to) => later && !of.some(({ target, reason }) => target === to && reason === 'escalated'))
+      .map((to) => `${id} was never escalated to ${to}, though nobody had answered when ${later?.key} was decided`);
+  });
+}
+
+/**
+ * A message comes again only for an attempt whose answer was lost on our side, and under the same key: no more often than it
+ * was attempted, after it was answered no more often than answers were lost, and never as another notice that says the same.
+ */
 function extra({ hits, ledger }: Evidence): string[] {
-  const lost = countBy(ledger.attempts.filter(({ outcome }) => outcome === 'lost').map(({ delivery }) => delivery));
+  const unanswered = ledger.attempts.filter(({ outcome, doubt }) => outcome === 'lost' || doubt === 'lost');
+  const lost = countBy(unanswered.map(({ delivery }) => delivery));
+  const attempts = countBy(ledger.attempts.map(({ delivery }) => delivery));
+  const deliveries = new Map(ledger.deliveries.map((delivery) => [delivery.key, delivery]));
   const broken: string[] = [];
+  const said = new Map<string, string>();
   for (const [key, of] of Map.groupBy(hits, (hit) => hit.key)) {
+    const delivery = deliveries.get(key);
+    if (!delivery) {
+      broken.push(`${key} came, and the ledger does not know it`);
+      continue;
+    }
     const first = of.findIndex(({ answered }) => answered);
     const more = first < 0 ? 0 : of.length - first - 1;
     if (more > (lost.get(key) ?? 0))
       broken.push(`${key} came ${more} times more after it was answered, with ${lost.get(key) ?? 0} lost attempts`);
-    if (!ledger.deliveries.some((delivery) => delivery.key === key))
-      broken.push(`${key} came, and the ledger does not know it`);
+    if (of.length > (attempts.get(key) ?? 0))
+      broken.push(`${key} came ${of.length} times, with ${attempts.get(key) ?? 0} attempts`);
+    const says = newsOf(delivery);
+    const before = said.get(says);
+    if (before !== undefined) broken.push(`${key} says to ${delivery.target} again what ${before} has said`);
+    said.set(says, key);
   }
   return broken;
+}
+
+/** Reasons by which a group is told for the first time: whichever comes first, there is one. */
+const FIRST = ['group_now', 'group_count', 'group_wait'];
+
+/**
+ * What a notice tells whom. In a round each of these is told once: nothing repeats within it, and no level is reached twice;
+ * only to a group may come more, and that is another row.
+ */
+function newsOf({ incident, target, reason, answer_rev, through }: LedgerEvidence['deliveries'][number]): string {
+  const news = FIRST.includes(reason) ? 'first' : reason === 'group_interval' ? `${reason} ${through}` : reason;
+  return `${incident} ${target} ${news} ${answer_rev}`;
 }
 
 /** Nothing is left half done. */
@@ -138,8 +161,10 @@ function finished({ ledger }: Evidence): string[] {
 }
 
 /**
- * An accepted acknowledgement is kept, and no page that was decided before it begins once it was answered. (What the ledger calls
- * `at` is the beginning of a transaction: of two that wait for each other it does not say which was first.)
+ * An accepted acknowledgement is kept, and no page begins once it was accepted; one that is under way then is named by the
+ * answer. By two fields: a page with the revision of the acknowledgement (or a later one) was decided after it, and none
+ * of a round may be; an older page's attempt must have started before the answer was there. (What the ledger calls `at` of
+ * the acknowledgement is the beginning of its transaction: of two that wait for each other it does not say which was first.)
  */
 function answered({ said, ledger }: Evidence): string[] {
   const broken: string[] = [];
@@ -153,11 +178,15 @@ function answered({ said, ledger }: Evidence): string[] {
       broken.push(`the acknowledgement of ${one.incident} by ${one.by} was accepted and is not there`);
       continue;
     }
-    for (const attempt of ledger.attempts) {
-      const page = deliveries.get(attempt.delivery);
-      if (!page?.page || page.incident !== one.incident || page.answer_rev >= (ack.answer_rev ?? 0)) continue;
-      if (attempt.started_at > one.at)
+    for (const { delivery, started_at, ended_at } of ledger.attempts) {
+      const page = deliveries.get(delivery);
+      if (!page?.page || page.incident !== one.incident) continue;
+      if (page.answer_rev >= (ack.answer_rev ?? 0))
+        broken.push(`${delivery} was decided after the acknowledgement (row ${ack.seq}), and sent`);
+      else if (started_at > one.at)
         broken.push(`a page of ${one.incident} began after its acknowledgement (row ${ack.seq})`);
+      else if (one.begun && (ended_at === null || ended_at > one.at) && !one.begun.includes(delivery))
+        broken.push(`${delivery} was under way when ${one.incident} was acknowledged, and the answer does not name it`);
     }
   }
   return broken;

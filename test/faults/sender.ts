@@ -2,12 +2,19 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { createApiClient } from '../support/api-client.ts';
 import { openJournal } from './journal.ts';
-import type { Plan, Request } from './plan.ts';
+import type { Plan, Request, Sent } from './plan.ts';
 
 export type Said =
-  | { kind: 'accepted'; id: string; service: string; status: 'firing' | 'resolved' }
-  /** `at`: when the answer was there, in epoch milliseconds. */
-  | { kind: 'acked'; incident: string; by: string; at: number };
+  | ({ kind: 'accepted' } & Pick<Sent, 'id' | 'dedup_key' | 'severity' | 'status'>)
+  | {
+      kind: 'acked';
+      incident: string;
+      by: string;
+      /** When the answer was there, in epoch milliseconds. */
+      at: number;
+      /** The keys of the pages that the answer names as begun; absent where an earlier answer was lost, and may have named others. */
+      begun?: string[];
+    };
 
 export interface SenderInput {
   urls: string[];
@@ -43,7 +50,8 @@ process.once('message', async (input: SenderInput) => {
     await pause(Math.max(0, request.at_ms - (performance.now() - begun)));
     if (request.kind === 'post') {
       await until(async () => ((await call('POST', '/v1/events', request.events)).status === 202 ? true : undefined));
-      for (const { id, service, status } of request.events) journal.write({ kind: 'accepted', id, service, status });
+      for (const { id, dedup_key, severity, status } of request.events)
+        journal.write({ kind: 'accepted', id, dedup_key, severity, status });
       return;
     }
     const incident = await until(async () => {
@@ -51,11 +59,14 @@ process.once('message', async (input: SenderInput) => {
       return (body as { incidents: { id: string }[] }).incidents[0]?.id;
     });
     const by = `sender of ${request.service}`;
-    const status = await until(async () => {
-      const { status } = await call('POST', `/v1/incidents/${incident}/ack`, { by });
-      return status === 200 || status === 409 ? status : undefined;
+    const answer = await until(async () => {
+      const { status, body } = await call('POST', `/v1/incidents/${incident}/ack`, { by });
+      return status === 200 || status === 409 ? { status, body } : undefined;
     });
-    if (status === 200) journal.write({ kind: 'acked', incident, by, at: Date.now() });
+    if (answer.status !== 200) return;
+    const { outcome, begun: pages } = answer.body as { outcome: string; begun: { delivery: string }[] };
+    const named = outcome === 'done' ? { begun: pages.map(({ delivery }) => delivery) } : {};
+    journal.write({ kind: 'acked', incident, by, at: Date.now(), ...named });
   };
 
   await Promise.all(

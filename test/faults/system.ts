@@ -38,3 +38,11 @@ routes:
 default: { group_by: [service], group_wait: 300ms, group_interval: 500ms, notify: [good, rough] }
 egress: { allow: ['127.0.0.0/8'] }
 `;
+
+/**
+ * Whom that configuration promises to tell of an event. Written by hand: what the rounds expect is said by no code of Tocsin's.
+ */
+export const TOLD = { critical: ['good'], warning: ['good', 'rough'] } as const;
+
+/** And whom of what is critical, when nobody has answered for so long after it was told. */
+export const ESCALATED = { severity: 'critical', to: ['rough'], after_ms: 1_000 } as const;
