@@ -7,7 +7,7 @@ import { afterLost, type Doubt } from '../src/core/doubt.ts';
 import { isPage, type Notice, type NoticeAnswer } from '../src/core/notice.ts';
 import { withPrivacy } from '../src/core/privacy.ts';
 import { ANSWERS, type AnswerAction } from '../src/core/spoken.ts';
-import { factsOf, type Told } from '../src/ledger/facts.ts';
+import { factsOf, type LedgerFacts, type Told } from '../src/ledger/facts.ts';
 import type { Deps } from './deps.ts';
 
 /** A backup that is told after the usual 15 s has still heard before 30 (requirements K6). */
@@ -25,13 +25,26 @@ export type Attempted = (Outcome | Dropped) & { code?: string; latency_ms: numbe
 /** Not made: an earlier one may have delivered, nobody can be asked, and a second message is not wanted. */
 type Dropped = { kind: 'rejected'; reason: 'answer_lost'; detail: string };
 
-/** The notice of an incident, from the ledger and the configured links. */
-export async function noticeOf({ ledger, config, tokens, now }: Deps, told: Told): Promise<Notice> {
+/** A notice that could not be composed: of the same facts it fails alike at every attempt, until another version is there. */
+interface Unsaid {
+  unsaid: unknown;
+}
+
+/** The notice of an incident, from the ledger and the configured links. Throws where the ledger does not answer. */
+export async function noticeOf(deps: Deps, told: Told): Promise<Notice | Unsaid> {
+  const facts = await factsOf(deps.ledger, told);
+  try {
+    return composed(deps, facts);
+  } catch (error) {
+    return { unsaid: error };
+  }
+}
+
+function composed({ config, tokens, now }: Deps, { number, ...facts }: LedgerFacts): Notice {
   const links = [
     ...(config.links.grafana ? [{ title: 'Grafana', url: config.links.grafana }] : []),
     ...(config.links.prometheus ? [{ title: 'Prometheus', url: config.links.prometheus }] : []),
   ];
-  const { number, ...facts } = await factsOf(ledger, told);
   const notice = composeNotice({
     ...facts,
     links,
@@ -54,14 +67,22 @@ function answersTo({ reason, incident, story }: Notice): AnswerAction[] {
   return reason === 'acknowledged' || reason === 'snoozed' ? ['resolve'] : [];
 }
 
-/** Sends once, where an earlier attempt is in doubt only after asking the provider about it. Never throws for a channel. */
+/**
+ * Sends once, where an earlier attempt is in doubt only after asking the provider about it. Never throws for a channel, nor for
+ * what cannot be said: that is a failed attempt like others, so that it is seen, and ends.
+ */
 export async function attempt(
   deps: Deps,
   integration: Integration,
   channel: Channel,
-  notice: Notice,
+  notice: Notice | Unsaid,
   { root, pages, so_far, doubt }: { root?: Ref; pages?: Ref[]; so_far?: { ref?: Ref }; doubt?: Doubt } = {},
 ): Promise<Attempted> {
+  if ('unsaid' in notice) {
+    deps.log.error({ err: notice.unsaid, target: integration.name }, 'a notice could not be composed');
+    deps.metrics.attempts.inc({ channel: channel.id, outcome: 'retry', reason: 'unforeseen' });
+    return { ...unforeseen('the notice could not be composed', notice.unsaid), latency_ms: 0 };
+  }
   const started = performance.now();
   const signal = AbortSignal.any([
     Context.current().cancellationSignal,
@@ -93,7 +114,9 @@ export async function attempt(
   const sent = await sending.catch((error: unknown): Outcome => {
     // A channel that throws has met what nobody foresaw: it is told to engineers and treated as the network would be.
     deps.log.error({ err: error, channel: channel.id, delivery: notice.delivery.key }, 'the channel threw');
-    return fromError(error, signal);
+    return isMistake(error)
+      ? { ...unforeseen(`the channel ${channel.id} threw`, error), ambiguous: true }
+      : fromError(error, signal);
   });
   const ms = latency_ms();
   const outcome = withoutSecrets(deps, sent);
@@ -116,6 +139,18 @@ export async function attempt(
   const left = doubtOf(outcome, status);
   return { ...outcome, latency_ms: ms, ...(code === undefined ? {} : { code }), ...(left ? { doubt: left } : {}) };
 }
+
+const unforeseen = (what: string, error: unknown): Extract<Outcome, { kind: 'retry' }> => ({
+  kind: 'retry',
+  reason: 'unforeseen',
+  detail: `${what} (${error instanceof Error ? error.name : typeof error}); the log of the worker has all of it`,
+});
+
+/** What our own code throws where it is wrong. Those of fetch name a cause or have a code. */
+const isMistake = (error: unknown): boolean =>
+  (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) &&
+  error.cause === undefined &&
+  !('code' in error);
 
 /** An answer that says 500 is one: core/doubt.ts. */
 function doubtOf(outcome: Outcome, status: number | undefined): Doubt | undefined {

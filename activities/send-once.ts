@@ -49,7 +49,7 @@ export function createSendOnce(deps: Deps) {
   const noticeAgain = (
     { key, incident, reason, level, through, chapter_from }: Redeliverable,
     attempts: number,
-  ): Promise<Notice> =>
+  ): ReturnType<typeof noticeOf> =>
     noticeOf(deps, {
       incident,
       reason: reason as Notice['reason'],

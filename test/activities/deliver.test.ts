@@ -695,6 +695,37 @@ describe('a failed attempt', () => {
     expect(lines.join('')).toContain('the channel threw');
   });
 
+  it('by a channel whose own code is wrong says so, not that the network failed', async () => {
+    const { run } = deliveryBy([new TypeError(`cannot read ${SECRET}`)]);
+    await failureOf(run(await page()));
+    expect(await deliveryRow()).toMatchObject({
+      status: 'retrying',
+      failure: 'unforeseen',
+      detail: 'the channel made threw (TypeError); the log of the worker has all of it',
+    });
+  });
+
+  it('of what cannot be said is an attempt like others: seen at once, repeated, and dead in the end', async () => {
+    const { run, told, lines, passes } = deliveryBy([delivered()]);
+    const input = await page('warning');
+    await ledger.query(`update events set event = (event::jsonb - 'links')::json`);
+    for (let nth = 1; nth < 4; nth++) {
+      expect((await failureOf(run(input))).type).toBe('unforeseen');
+      expect(await deliveryRow()).toMatchObject({ status: 'retrying', failure: 'unforeseen', attempts: nth });
+      passes(40 * SECOND);
+    }
+    expect(await run(input)).toEqual({ outcome: 'failed', dead: true });
+    expect(await deliveryRow()).toMatchObject({
+      status: 'dead',
+      failure: 'unforeseen',
+      detail: 'the notice could not be composed (TypeError); the log of the worker has all of it',
+      attempts: 4,
+    });
+    expect(await ledger.query(`select 1 from attempts where reason = 'unforeseen' and doubt is null`)).toHaveLength(4);
+    expect(told).toEqual([]);
+    expect(lines.join('')).toContain('a notice could not be composed');
+  });
+
   it('tells no secret that a provider sent back', async () => {
     const { run } = deliveryBy([rejected('payload', `no such hook\n${SECRET}`)]);
     await run(await page());

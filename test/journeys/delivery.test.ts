@@ -19,6 +19,7 @@ routes:
   - { name: failover, match: [ 'type="failover"' ], notify: [primary], failover: { primary: backup, after: ${FAILOVER_AFTER_MS}ms, only: [critical] } }
   - { name: limited, match: [ 'type="limited"' ], notify: [chat] }
   - { name: paced, match: [ 'type="paced"' ], notify: [plain-chat], tell_resolved: false }
+  - { name: poison, match: [ 'type="poison"' ], notify: [flaky], group_wait: 1s }
   - { name: flaky, match: [ 'type="flaky"' ], notify: [flaky], group_wait: 0s }
 default: { group_by: [service, type], notify: [] }
 egress: { allow: ['127.0.0.0/8'] }
@@ -193,6 +194,36 @@ describe('attempts', () => {
     await h.resolve(id);
     await told('flaky', 'resolved');
     await h.closed(id);
+  });
+});
+
+describe('an event that cannot be said', () => {
+  it('is followed to a dead delivery that says so, its incident closes, and everything else goes on meanwhile', async () => {
+    const poison = await h.post({ type: 'poison', title: 'Cannot be said', severity: 'warning', service: 'poison' });
+    // Kept, and of no shape that this version can render: as another version, or a mistake of ours, may leave one.
+    await h.ledger.query(`update events set event = (event::jsonb - 'links')::json where id = $1`, [poison]);
+    const { id } = await h.incidentOf('poison');
+    await h.post({ type: 'flaky', title: 'Can be said', severity: 'critical', service: 'sound' });
+    await told('flaky', 'group_now');
+    const dead = await h.delivery(({ incident, status }) => incident === id && status === 'dead');
+    expect(dead).toMatchObject({ target: 'flaky', reason: 'group_wait', failure: 'unforeseen', attempts: 4 });
+    expect((await h.call('GET', `/v1/deliveries/${dead.id}`)).body).toMatchObject({
+      status: 'dead',
+      detail: expect.stringContaining('could not be composed (TypeError)'),
+    });
+    expect((await h.call('GET', '/metrics')).text).toMatch(/reason="unforeseen"\} 4\n/);
+
+    const sound = await h.incidentOf('sound');
+    await h.resolve(sound.id);
+    await told('flaky', 'resolved');
+    await h.closed(sound.id);
+    await h.resolve(id);
+    await h.closed(id);
+    const { deliveries } = await h.incident(id);
+    expect(deliveries.map(({ reason, status, failure }) => ({ reason, status, failure }))).toEqual([
+      { reason: 'group_wait', status: 'dead', failure: 'unforeseen' },
+      { reason: 'resolved', status: 'dead', failure: 'unforeseen' },
+    ]);
   });
 });
 
