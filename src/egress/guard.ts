@@ -23,7 +23,9 @@ export type ResolveHost = (host: string) => Promise<string[]>;
 
 /**
  * Refused by the rules. The message is the same whatever the reason, and names no address: otherwise whoever may
- * configure a webhook could map the network with it.
+ * configure a webhook could map the network with it. Only what is blocked is alike: of a host that may be called, the
+ * connection's own error is told (refused, no such name, no answer in time). Who may test an integration is an operator,
+ * trusted to see why it fails; of what is inside they learn at most that a name of it is known to our resolver.
  */
 export class EgressBlocked extends Error {
   override readonly name = 'EgressBlocked';

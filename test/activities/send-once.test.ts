@@ -1,4 +1,7 @@
 /** A send outside any incident: a check that sends nothing, a test message, and words that a person can act on. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createSendOnce } from '../../activities/send-once.ts';
@@ -10,6 +13,8 @@ import {
   type Outcome,
   rejected,
 } from '../../src/channels/channel.ts';
+import { webhook } from '../../src/channels/webhook.ts';
+import { createEgress, type ResolveHost } from '../../src/egress/guard.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { requestSend, type SendKind, sendResult } from '../../src/ledger/sends.ts';
 import { createRedactor } from '../../src/observe/redact.ts';
@@ -120,6 +125,75 @@ describe('a test', () => {
       delivered: false,
       reason: 'config',
       detail: 'no integration named nobody is configured',
+    });
+  });
+});
+
+describe('a test of a webhook', () => {
+  /** Something listens at `open`; at `closed` nothing does. */
+  let server: Server;
+  let open: number;
+  let closed: number;
+  beforeAll(async () => {
+    const portOf = async (one: Server): Promise<number> => {
+      await once(one.listen(0, '127.0.0.1'), 'listening');
+      return (one.address() as AddressInfo).port;
+    };
+    server = createServer((_, response) => response.writeHead(204).end());
+    open = await portOf(server);
+    const other = createServer();
+    closed = await portOf(other);
+    await new Promise((resolve) => other.close(resolve));
+  });
+  afterAll(() => void server.close());
+
+  /** What an operator is answered, where the name is resolved so. */
+  async function answerOf(
+    url: string,
+    resolveHost: ResolveHost,
+    { allow = [] as string[], ports = [] as number[] } = {},
+  ) {
+    const egress = createEgress({ allow, ports, resolveHost });
+    const integration = integrationOf(webhook, { config: webhook.config.parse({ url }) });
+    const deps = { ...depsFor({ ledger, channels: [webhook], integrations: [integration] }), egress };
+    const id = await requestSend(ledger, { kind: 'test', target: 'webhook' }, { by: 'ana', key: 'k1' });
+    await asActivity(() => createSendOnce(deps)({ send: id }));
+    await egress.close();
+    return (await sendResult(ledger, id)).outcome;
+  }
+
+  it('is answered alike for everything inside, whatever it is and whether anything is there', async () => {
+    const insides = ['127.0.0.1', '::1', '10.1.2.3', '169.254.169.254', '::ffff:127.0.0.1'];
+    const answers = new Set<string>();
+    for (const port of [open, closed])
+      for (const inside of insides) {
+        const url = `https://inside.test:${port}/`;
+        answers.add(JSON.stringify(await answerOf(url, async () => [inside], { ports: [open, closed] })));
+        answers.add(JSON.stringify(await answerOf(url, async () => [inside])));
+      }
+    answers.add(JSON.stringify(await answerOf(`http://inside.test:${open}/`, async () => ['127.0.0.1'])));
+    expect([...answers].map((answer) => JSON.parse(answer))).toEqual([
+      {
+        delivered: false,
+        reason: 'blocked',
+        detail: 'inside.test is not allowed by the egress rules (egress.allow in the configuration)',
+        error: expect.stringContaining('What to do: '),
+      },
+    ]);
+  });
+
+  it('says of what may be called how the connection went: who may test is trusted to see it', async () => {
+    const allow = ['127.0.0.0/8', 'here.test'];
+    const here: ResolveHost = async () => ['127.0.0.1'];
+    const nowhere: ResolveHost = async () => Promise.reject(Object.assign(new Error('no name'), { code: 'ENOTFOUND' }));
+    expect(await answerOf(`http://here.test:${open}/`, here, { allow })).toEqual({ delivered: true });
+    expect(await answerOf(`http://here.test:${closed}/`, here, { allow })).toMatchObject({
+      reason: 'network',
+      detail: 'could not connect (ECONNREFUSED)',
+    });
+    expect(await answerOf('https://nowhere.test/', nowhere)).toMatchObject({
+      reason: 'network',
+      detail: 'could not connect (ENOTFOUND)',
     });
   });
 });
