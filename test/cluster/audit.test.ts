@@ -82,8 +82,10 @@ describe('the audit on PostgreSQL', () => {
     `update audit_seals set hash = ''`,
     'delete from audit_seals',
     'truncate audit_seals',
+    `update audit_heads set hash = ''`,
     'delete from audit_heads',
     'truncate audit_heads',
+    `update audit_tombstones set hash = ''`,
     'delete from audit_tombstones',
     'truncate audit_tombstones',
   ])('may not be changed by the application: %s', async (sql) => {
@@ -111,5 +113,24 @@ describe('the audit on PostgreSQL', () => {
     const now = new Date(Date.now() + 2 * DAY);
     const swept = await Promise.all([one, other].map((ledger) => sweepRetention(ledger, { retention, key, now })));
     expect(swept.map(({ gone }) => gone.events).sort((a, b) => a - b)).toEqual([0, 3_000]);
+  });
+
+  it('is kept from mistakes, not from its owner, who can take all of it back: only the chain shows that', async () => {
+    for (const object of ['one', 'two', 'three']) await audit(one, ana, 'key.make', object);
+    await sealAudit(one);
+    const { last, problems } = await verifyLedger(one, ours);
+    expect(problems).toEqual([]);
+    const take = (...more: string[]) =>
+      one.transaction(async (tx) => {
+        await tx.query('grant delete on audit, audit_seals to current_user');
+        for (const sql of more) await tx.query(sql);
+        await tx.query(`delete from audit where object = 'two'`);
+        await tx.query('delete from audit_seals where number = $1', [last - 1]);
+      });
+    await expect(take(), 'the right alone is not enough').rejects.toThrow('audit rows are never changed or deleted');
+    await take('alter table audit disable trigger all', 'alter table audit_seals disable trigger all');
+    expect((await verifyLedger(one, ours)).problems).toEqual([
+      expect.stringContaining(`number ${last - 1} is missing`),
+    ]);
   });
 });
