@@ -114,34 +114,38 @@ async function underFire(
     if (failure) throw failure;
   };
 
-  let isSent = false;
-  void send({ urls: system.urls, key: system.key, plan }).then(() => {
-    isSent = true;
-  });
-  await Promise.all(timed.map((fault) => strike(system, fault)));
-  await until(
-    'every request to be answered',
-    () => {
-      isStuck();
-      return isSent || undefined;
-    },
-    SENT_MS,
-  );
-  const since = performance.now();
-  await until(
-    'calm: no row, incident or delivery left to see to',
-    async () => {
-      isStuck();
-      const asked = system.urls.map((url) =>
-        createApiClient(url, system.key).taken<Record<string, number>>('GET', '/v1/stats'),
-      );
-      const [stats] = await Promise.all(asked);
-      return stats?.waiting === 0 && stats.open === 0 && stats.sending === 0 ? true : undefined;
-    },
-    CALM_MS,
-  ).catch(() => undefined); // What is left then is a violation, and named as one.
-  over = true;
-  await watching;
+  let since = performance.now();
+  try {
+    let isSent = false;
+    void send({ urls: system.urls, key: system.key, plan }).then(() => {
+      isSent = true;
+    });
+    await Promise.all(timed.map((fault) => strike(system, fault)));
+    await until(
+      'every request to be answered',
+      () => {
+        isStuck();
+        return isSent || undefined;
+      },
+      SENT_MS,
+    );
+    since = performance.now();
+    await until(
+      'calm: no row, incident or delivery left to see to',
+      async () => {
+        isStuck();
+        const asked = system.urls.map((url) =>
+          createApiClient(url, system.key).taken<Record<string, number>>('GET', '/v1/stats'),
+        );
+        const [stats] = await Promise.all(asked);
+        return stats?.waiting === 0 && stats.open === 0 && stats.sending === 0 ? true : undefined;
+      },
+      CALM_MS,
+    ).catch(() => undefined); // What is left then is a violation, and named as one.
+  } finally {
+    over = true;
+    await watching; // Nothing is started any more, also where the round has failed and what it runs on is removed.
+  }
   isStuck(); // What could not be started again has left things undone, and is no broken promise.
   return { calm_ms: performance.now() - since };
 }

@@ -28,6 +28,7 @@ export interface Calls {
   deliver: DeliverInput[];
   load: Parameters<Activities['load']>[0]['known'][];
   answer: Parameters<Activities['answer']>[0][];
+  record: Parameters<Activities['record']>[0][];
   close: number[];
 }
 
@@ -35,7 +36,8 @@ export const EPOCH = 'epoch-1';
 
 export type World = Awaited<ReturnType<typeof world>>;
 
-export async function world() {
+/** With the workflows of `bundlePath`, as another release may have them, or with ours. */
+export async function world({ bundlePath }: { bundlePath?: string } = {}) {
   const shared = inject('temporal');
   installRuntime();
   const link = await connect({ env: {}, address: shared.address });
@@ -44,7 +46,7 @@ export async function world() {
   const calls = new Map<string, Calls>();
   const sent: number[] = [];
   const callsOf = (id: string): Calls => {
-    const known = calls.get(id) ?? { deliver: [], load: [], answer: [], close: [] };
+    const known = calls.get(id) ?? { deliver: [], load: [], answer: [], record: [], close: [] };
     calls.set(id, known);
     return known;
   };
@@ -69,7 +71,9 @@ export async function world() {
       callsOf(incident).close.push(seen);
       return answers.get(incident)?.close?.(seen) ?? 'closed';
     },
-    record: async () => undefined,
+    async record(end) {
+      callsOf(end.incident).record.push(end);
+    },
     async sendOnce({ send }) {
       sent.push(send);
       return { outcome: 'delivered' };
@@ -83,7 +87,7 @@ export async function world() {
     namespace: link.namespace,
     activities,
     taskQueue,
-    bundlePath: shared.bundlePath,
+    bundlePath: bundlePath ?? shared.bundlePath,
   });
   const carrier = createCarrier(link.client, taskQueue);
 

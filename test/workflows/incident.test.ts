@@ -1,5 +1,5 @@
 /** The incident workflow alone, its ledger and its channels being plain functions: what it folds, loads, sends and forgets. */
-import { defineSearchAttributeKey } from '@temporalio/common';
+import { ApplicationFailure, defineSearchAttributeKey } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SEARCH_ATTRIBUTES } from '../../workflows/contract.ts';
 import { countOf, readable } from '../support/histories.ts';
@@ -174,6 +174,99 @@ describe('its timer', () => {
     await incident.batch(3, { ...resolve, answer_rev: 3 });
     await incident.handle.result();
     await record('escalated-and-forgotten', incident.handle);
+  });
+});
+
+describe('a delivery that does not go well', () => {
+  it('is a failed round where its activity fails: the backup is told, and another round follows', async () => {
+    let failures = 0;
+    const incident = w.incident(
+      { failover: { hook: { to: 'backup', after_ms: 200, only: [] } } },
+      {
+        deliver: async ({ target }) => {
+          if (target !== 'hook' || failures++ > 0) return { outcome: 'delivered' };
+          throw ApplicationFailure.nonRetryable('not delivered: server', 'server');
+        },
+      },
+    );
+    await incident.batch(1);
+    const state = await incident.until('the backup', ({ targets }) => targets.backup?.told?.reason === 'failover');
+    expect(state.targets.hook?.current).toMatchObject({ round: 1, failed_over: true, running: false });
+    // The next round is a minute away: waited for only to have it in the history.
+    if (process.env.RECORD)
+      await until('the second round', async () => (await incident.state()).targets.hook?.told, 90_000);
+    await incident.batch(2, { ...resolve, answer_rev: 1 });
+    expect(await incident.handle.result()).toEqual({ closed: 'resolved' });
+    expect(
+      incident.calls.deliver
+        .filter(({ out: { reason } }) => reason === 'resolved')
+        .map(({ target }) => target)
+        .sort(),
+    ).toEqual(['backup', 'hook']);
+    await record('failed-and-failed-over', incident.handle);
+  }, 120_000);
+
+  it('is recorded by the workflow where the activity could not, before anything else is told there', async () => {
+    const end = { target: 'hook', delivery: 'its/key', attempt: 1, status: 'delivered', counted: true } as const;
+    const incident = w.incident(
+      {},
+      {
+        deliver: async ({ incident, out: { reason } }) =>
+          reason === 'group_now'
+            ? { outcome: 'unrecorded', ended: { outcome: 'delivered' }, end: { ...end, incident } }
+            : { outcome: 'delivered' },
+      },
+    );
+    await incident.batch(1);
+    await incident.until('the record', ({ targets }) => targets.hook?.told?.reason === 'group_now');
+    expect(incident.calls.record).toEqual([{ ...end, incident: incident.id }]);
+    await incident.batch(2, { ...resolve, answer_rev: 1 });
+    await incident.handle.result();
+    await record('unrecorded', incident.handle);
+  });
+});
+
+describe('answers that are taken back', () => {
+  it('page anew: a snooze that ends, an acknowledgement that is withdrawn', async () => {
+    const incident = w.incident();
+    const heard = (reason: string) =>
+      incident.until(`the word ${reason}`, ({ targets }) => targets.hook?.told?.reason === reason);
+    await incident.batch(1);
+    await heard('group_now');
+    await incident.batch(2, { status: 'snoozed', answer: 'snoozed', answer_rev: 1, snoozed_until: Date.now() + 500 });
+    await heard('snooze_ended');
+    expect(incident.calls.answer).toMatchObject([{ expected_rev: 1, answer: 'snooze_ended' }]);
+    await incident.batch(3, { ...ack, answer_rev: 3 });
+    await heard('acknowledged');
+    await incident.batch(4, { status: 'open', answer: 'unacknowledged', answer_rev: 4 });
+    await heard('unacknowledged');
+    await incident.batch(5, { ...resolve, answer_rev: 5 });
+    await incident.handle.result();
+    const reasons = incident.calls.deliver.map(({ out: { reason } }) => reason);
+    expect(reasons).toEqual(['group_now', 'snoozed', 'snooze_ended', 'acknowledged', 'unacknowledged', 'resolved']);
+    await record('snoozed-and-taken-back', incident.handle);
+  });
+});
+
+describe('a story', () => {
+  it('is told chapter by chapter, and ends with its last', async () => {
+    const incident = w.incident({ lifecycle: 'job', levels: [] });
+    const heard = (seq: number) => incident.until(`chapter ${seq}`, ({ targets }) => targets.hook?.chapter === seq);
+    await incident.batch(1, { chapters: [[1, 1]] });
+    await heard(1);
+    await incident.batch(2, {
+      through: 3,
+      chapters: [
+        [2, 2],
+        [3, 3],
+      ],
+    });
+    await heard(3);
+    await incident.batch(3, { ...resolve, answer_rev: 1, through: 4, chapters: [[4, 4]] });
+    expect(await incident.handle.result()).toEqual({ closed: 'resolved' });
+    const told = incident.calls.deliver.map(({ out: { reason, from, through } }) => [reason, from, through]);
+    expect(told).toEqual([1, 2, 3, 4].map((seq) => ['story', seq, seq]));
+    await record('story', incident.handle);
   });
 });
 

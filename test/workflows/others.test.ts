@@ -1,10 +1,13 @@
 /** The other workflows, what the bundle exports, and the replay of stored histories: a running incident must survive an upgrade. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { Worker } from '@temporalio/worker';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import * as contract from '../../workflows/contract.ts';
 import * as workflows from '../../workflows/index.ts';
-import { fromPlain } from '../support/histories.ts';
+import { fromPlain, plain } from '../support/histories.ts';
 import { record, type World, world } from '../support/workflow-world.ts';
 
 const HISTORIES = new URL('../histories/', import.meta.url);
@@ -45,24 +48,23 @@ describe('the bundle', () => {
   });
 });
 
+const names = readdirSync(HISTORIES).filter((name) => name.endsWith('.json'));
+const stored = (name: string): string => readFileSync(new URL(name, HISTORIES), 'utf8');
+const typeOf = (name: string): string | undefined => {
+  const { events } = JSON.parse(stored(name)) as { events: Record<string, { workflowType?: { name: string } }>[] };
+  return events[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name;
+};
+
+/** Runs these workflows, today's unless it is said, over a history; rejects where they would have done anything else. */
+async function replay(json: string, codePath = inject('temporal').bundlePath): Promise<void> {
+  const send = { id: Date.now(), kind: 'test', target: 'hook', payload: null };
+  await w.carrier.send(send);
+  const anyHistory = await w.client.workflow.getHandle(`${w.taskQueue}-send-${send.id}`).fetchHistory();
+  await Worker.runReplayHistory({ workflowBundle: { codePath } }, fromPlain(JSON.parse(json), anyHistory));
+}
+
 describe('histories of earlier versions', () => {
-  const names = readdirSync(HISTORIES).filter((name) => name.endsWith('.json'));
-  const stored = (name: string): string => readFileSync(new URL(name, HISTORIES), 'utf8');
-
-  /** Runs today's workflows over a history; rejects where they would have done anything else. */
-  async function replay(json: string): Promise<void> {
-    const send = { id: Date.now(), kind: 'test', target: 'hook', payload: null };
-    await w.carrier.send(send);
-    const anyHistory = await w.client.workflow.getHandle(`${w.taskQueue}-send-${send.id}`).fetchHistory();
-    const options = { workflowBundle: { codePath: inject('temporal').bundlePath } };
-    await Worker.runReplayHistory(options, fromPlain(JSON.parse(json), anyHistory));
-  }
-
   it('are kept of every workflow that the bundle exports, and of no other', () => {
-    const typeOf = (name: string): string | undefined => {
-      const { events } = JSON.parse(stored(name)) as { events: Record<string, { workflowType?: { name: string } }>[] };
-      return events[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name;
-    };
     expect([...new Set(names.map(typeOf))].sort()).toEqual(Object.keys(workflows).sort());
   });
 
@@ -75,5 +77,50 @@ describe('histories of earlier versions', () => {
     const changed = json.replaceAll('"name":"deliver"', '"name":"shout"');
     expect(changed).not.toBe(json);
     await expect(replay(changed)).rejects.toThrow(/nondeterminism/i);
+  });
+});
+
+describe('a release that changes what an incident does', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'tocsin-patched-'));
+  const patched = join(dir, 'patched.cjs');
+  /** The same change, made as if nothing were running. */
+  const bare = join(dir, 'bare.cjs');
+  const incidents = names.filter((name) => typeOf(name) === contract.INCIDENT);
+
+  beforeAll(async () => {
+    const { code } = await bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL('./patched-workflows.ts', import.meta.url)),
+      logger: new DefaultLogger('ERROR'),
+    });
+    writeFileSync(patched, code);
+    const unconditional = code.replace(/if \([^\n]*\bpatched\b[^\n]*a-moment-first[^\n]*?\)\)/, 'if (true)');
+    expect(unconditional).not.toBe(code);
+    writeFileSync(bare, unconditional);
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  it.each(incidents)('behind patched() goes on with %s as it began', async (name) => {
+    await expect(replay(stored(name), patched)).resolves.toBeUndefined();
+  });
+
+  it('without patched() cannot go on with what runs', async () => {
+    await expect(replay(stored('told-acknowledged-resolved.json'), bare)).rejects.toThrow(/nondeterminism/i);
+  });
+
+  it('does it to incidents that it begins itself; from those there is no way back to the release before', async () => {
+    const next = await world({ bundlePath: patched });
+    const incident = next.incident();
+    await incident.batch(1);
+    await incident.until('the page', ({ targets }) => targets.hook?.told !== undefined);
+    await incident.batch(2, { status: 'resolved', answer_rev: 1, answer: 'resolved', firing: 0, worst: null });
+    expect(await incident.handle.result()).toEqual({ closed: 'resolved' });
+    const history = await incident.handle.fetchHistory();
+    await next.stop();
+    const types = plain(history).events.map(({ eventType }) => eventType);
+    expect(types.indexOf('EVENT_TYPE_MARKER_RECORDED')).toBeGreaterThan(0);
+    expect(types.indexOf('EVENT_TYPE_TIMER_STARTED')).toBeLessThan(types.indexOf('EVENT_TYPE_ACTIVITY_TASK_SCHEDULED'));
+    const json = JSON.stringify(plain(history));
+    await expect(replay(json, patched)).resolves.toBeUndefined();
+    await expect(replay(json)).rejects.toThrow(/nondeterminism/i);
   });
 });
