@@ -207,7 +207,8 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
     }
 
     const achieved = outcome.ref ? { ref: outcome.ref } : {};
-    const counted = !(reason === 'rate_limited' && outcome.after_ms !== undefined);
+    // Who wants to be left alone for no time at all, or until a moment that has passed, would be asked without end.
+    const counted = !(reason === 'rate_limited' && outcome.after_ms !== undefined && outcome.after_ms > 0);
     const after_ms = outcome.after_ms ?? 0;
     const wait_ms = counted
       ? Math.max(after_ms, integration.patience.backoff_ms * 2 ** (begun.of_round - 1))

@@ -254,15 +254,22 @@ export function noted(outcome: Outcome, note: string | undefined): Outcome {
   return delivered(outcome.ref, outcome.note === undefined ? note : `${outcome.note}; ${note}`);
 }
 
-/** The longest Retry-After that is believed: a day. */
+/** Ours: the longest Retry-After that is believed, a day. RFC 9110 has no bound; a mistake there would silence a target for good. */
 const RETRY_AFTER_MAX_MS = 24 * 3_600_000;
+/** An HTTP date (RFC 9110 section 5.6.7), or RFC 3339 as some write it: `Date.parse` takes `-5` and `5, 10` for dates too. */
+const DATE = /^(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)|\d{4}-\d{2}-\d{2}T)/;
 
-/** Retry-After (RFC 9110 section 10.2.3) in milliseconds; undefined where it is absent or makes no sense. */
+/**
+ * Retry-After (RFC 9110 section 10.2.3) in milliseconds, from 0 to a day; undefined where it is absent or makes no sense.
+ * Seconds may have a fraction, as Discord's have.
+ */
 export function retryAfter(value: string | null, now: Date): number | undefined {
   if (value === null) return undefined;
   const text = value.trim();
-  const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now.getTime();
-  return Number.isFinite(ms) ? Math.min(Math.max(0, Math.ceil(ms)), RETRY_AFTER_MAX_MS) : undefined;
+  const isSeconds = /^\d+(\.\d+)?$/.test(text);
+  if (!isSeconds && !DATE.test(text)) return undefined;
+  const ms = isSeconds ? Number(text) * 1_000 : Date.parse(text) - now.getTime();
+  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, Math.ceil(ms)), RETRY_AFTER_MAX_MS);
 }
 
 /** The outcome of an exception out of `fetch` or a socket: our deadline, a blocked address, or the network. */

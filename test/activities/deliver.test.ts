@@ -642,6 +642,14 @@ describe('a failed attempt', () => {
     expect(await deliveryRow()).toMatchObject({ attempts: 6, round_attempts: 0 });
   });
 
+  it('by a 429 that asks for no wait at all is an attempt like others, and is not asked without end', async () => {
+    const { run } = deliveryBy([retry('rate_limited', 'HTTP 429', { after_ms: 0 })]);
+    const input = await page('error');
+    const { nextRetryDelay } = await failureOf(run(input));
+    expect(nextRetryDelay).toBeGreaterThanOrEqual(SECOND);
+    expect(await deliveryRow()).toMatchObject({ attempts: 1, round_attempts: 1 });
+  });
+
   it('whose wait does not fit into the round ends the round, and the wait is kept', async () => {
     const { run } = deliveryBy([retry('rate_limited', 'HTTP 429', { after_ms: 10 * MINUTE })]);
     expect(await run(await page('error'))).toEqual({ outcome: 'failed', dead: false, after_ms: 10 * MINUTE });
