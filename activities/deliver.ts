@@ -146,8 +146,12 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
     input: DeliverInput,
   ): Promise<string | undefined> {
     const unwanted = isAsked(input, false) ? channel.unwanted?.(config as never) : undefined;
-    const because = unwanted?.(withPrivacy(await noticeOf(deps, toldBy(input, 0)), privacy));
-    if (because !== undefined) return because;
+    if (unwanted) {
+      const notice = await noticeOf(deps, toldBy(input, 0));
+      // What cannot be composed is the attempt's to say.
+      const because = 'unsaid' in notice ? undefined : unwanted(withPrivacy(notice, privacy));
+      if (because !== undefined) return because;
+    }
     if (!events || !isAnyOff(events) || !isAsked(input, true)) return undefined;
     const { incident, out } = input;
     const off = switchedOff(await typesOf(deps.ledger, incident, out.through, out.from), events);

@@ -2,13 +2,14 @@
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type Channel,
   changeEach,
   delivered,
   FAILURES,
   type Outcome,
+  type Ref,
   rejected,
   retry,
   secretPaths,
@@ -16,13 +17,24 @@ import {
 import { channelOf, channels, writers } from '../../src/channels/index.ts';
 import { SharedFields } from '../../src/config/schema.ts';
 import { type Notice, REASONS } from '../../src/core/notice.ts';
-import { callOf } from '../support/calls.ts';
+import { createEgress } from '../../src/egress/guard.ts';
+import { callOf, NOW } from '../support/calls.ts';
+import { type World, worlds } from '../support/effects.ts';
 import { startFakeSlack } from '../support/fakes/slack.ts';
 import { startFakeSmtp } from '../support/fakes/smtp.ts';
 import { startWebhookReceiver } from '../support/fakes/webhook-receiver.ts';
+import type { Spoilt } from '../support/gate.ts';
 import { allOf, expectGolden } from '../support/golden.ts';
-import { goldenFiles, HOSTILE, type NoticeCase, noticeCases, noticeOf, sampleNotice } from '../support/notices.ts';
-import type { Vendor } from './vendors/vendor.ts';
+import {
+  goldenFiles,
+  HOSTILE,
+  longestNotices,
+  type NoticeCase,
+  noticeCases,
+  noticeOf,
+  sampleNotice,
+} from '../support/notices.ts';
+import type { Class, Vendor } from './vendors/vendor.ts';
 
 type Render = (notice: Notice, config: Record<string, unknown>) => unknown;
 const renders = new Map<string, Render>();
@@ -72,6 +84,16 @@ function expectNoSecret(channel: Channel, outcome: Outcome): void {
   const text = JSON.stringify(outcome);
   for (const secret of secretsOf(channel)) expect(text).not.toContain(secret);
 }
+
+/** What the pipeline does next, by the outcome alone. */
+function classOf(outcome: Outcome): Class {
+  if (outcome.kind === 'delivered') return 'sent';
+  if (outcome.kind === 'rejected') return 'dead';
+  return outcome.ambiguous === true ? 'doubt' : 'retry';
+}
+
+/** The last of a class of status codes that has a name: 431, of RFC 6585. */
+const NAMED_MAX = 31;
 
 describe('the list of channels', () => {
   it('has no id twice and finds each by its id', () => {
@@ -211,13 +233,23 @@ describe.each(overHttp)('$id over HTTP', (channel) => {
   it('has an outcome for every status, none with a secret in it', async () => {
     for (let status = 200; status < 600; status++) {
       const echo = secretsOf(channel).join(' ');
-      for (const body of [vendorOf(channel).accepts?.body ?? '', echo, '', 'null', '<html>']) {
+      const own = vendorOf(channel).accepts?.body ?? '';
+      // Nobody means anything by the numbers beyond these: one body is enough there.
+      for (const body of status % 100 > NAMED_MAX ? [own] : [own, echo, '', 'null', '<html>']) {
         const outcome = await send(status, body);
         expectNoSecret(channel, outcome);
         if (outcome.kind !== 'delivered') expect(FAILURES).toContain(outcome.reason);
         const passing = status >= 500 || [408, 425, 429, ...(vendorOf(channel).passing ?? [])].includes(status);
         if (passing) expect(outcome.kind, `${status} ${body}`).toBe('retry');
-        else if (status >= 300) expect(outcome.kind, `${status} ${body}`).toBe('rejected');
+        // Said before anything was done with the request, or by a server that may have done all of it.
+        if (passing && outcome.kind === 'retry' && outcome.reason !== 'rate_limited') {
+          const isDone = status >= 500 && status !== 501 && status !== 503;
+          expect(classOf(outcome), `${status} ${body}`).toBe(isDone ? 'doubt' : 'retry');
+        }
+        if (passing) continue;
+        if (status < 300 && body === '<html>' && ![204, 205].includes(status))
+          expect(classOf(outcome), `${status} ${body}`).toBe(vendorOf(channel).page ?? 'doubt');
+        if (status >= 300) expect(outcome.kind, `${status} ${body}`).toBe('rejected');
       }
     }
   });
@@ -281,6 +313,154 @@ describe('messages that are edited one after the other', () => {
   it('are not waited for beyond the attempt', async () => {
     const busy = async () => retry('rate_limited', 'too many', { after_ms: 3_000 });
     expect(await changeEach(['busy'], AbortSignal.abort(), busy)).toBe('an earlier message was not changed (too many)');
+  });
+});
+
+/** The deadline comes so long after the answer has begun, without end. */
+const PATIENCE_MS = 25;
+/** How long after its deadline an attempt may go on, on a busy machine. */
+const AFTERWARDS_MS = 2_000;
+
+describe.each(overHttp)('$id, where the message was taken and the answer is spoilt,', (channel) => {
+  const vendor = vendorOf(channel);
+  const egress = createEgress({ allow: ['127.0.0.1/32'] });
+  let world: World;
+  let told = 0;
+  // A webhook's signature is of the true time; no header is finer than a second.
+  const now = new Date(Math.floor(Date.now() / 1_000) * 1_000);
+  const named = (said: { status: number; headers?: object; body: string }) =>
+    [said.status, ...Object.keys(said.headers ?? {}), said.body.slice(0, 70)].join(' ');
+  beforeAll(async () => {
+    const start = worlds[channel.id];
+    if (!start) throw new Error(`${channel.id} has no world in test/support/effects.ts`);
+    world = await start();
+  });
+  afterAll(async () => {
+    await egress.close();
+    await world.close();
+  });
+
+  /** An incident of its own is told; the deadline comes soon after its answer has begun, and what it left is a message. */
+  async function spoilt(how: Spoilt): Promise<Outcome> {
+    const id = `INC-1${++told}`;
+    const deadline = new AbortController();
+    let ended = 0;
+    const before = world.effects().length;
+    world.spoil?.(how, () => {
+      setTimeout(() => {
+        ended = performance.now();
+        deadline.abort(new DOMException('the deadline', 'TimeoutError'));
+      }, PATIENCE_MS);
+    });
+    const outcome = await channel.send(
+      callOf(channel, world.config, {
+        notice: sampleNotice({ incident: { id }, delivery: { key: `${id}/group_now/b1/target` } }),
+        fetch: egress.fetch,
+        resolve: egress.resolve,
+        signal: deadline.signal,
+        now,
+      }),
+    );
+    if (ended > 0) expect(performance.now() - ended).toBeLessThan(AFTERWARDS_MS);
+    expect(world.effects().length, 'nothing was taken').toBeGreaterThan(channel.id === 'github' ? 0 : before);
+    const text = JSON.stringify(outcome);
+    for (const path of secretPaths(channel.config)) {
+      const [name = ''] = path;
+      if (typeof world.config[name] === 'string') expect(text).not.toContain(world.config[name]);
+    }
+    return outcome;
+  }
+
+  it.each([
+    ['reset before the headers', 'reset', 'network'],
+    ['silence instead of the headers', 'silence', 'timeout'],
+    ['headers and no body', 'stall', 'timeout'],
+    ['a body that drips without end', 'drip', 'timeout'],
+    ['half of the body', 'cut', 'network'],
+  ] as const)('ends in time and in doubt: %s', async (_words, how, reason) => {
+    const outcome = await spoilt(how);
+    const hasStatus = how !== 'reset' && how !== 'silence';
+    if (vendor.byStatus && hasStatus) expect(outcome).toEqual({ kind: 'delivered' });
+    else expect(outcome).toMatchObject({ kind: 'retry', reason, ambiguous: true });
+  });
+
+  it('takes a page of somebody in between for no word of its vendor', async () => {
+    const page = { status: 200, headers: { 'content-type': 'text/html' }, body: '<!doctype html><p>Please log in' };
+    const outcome = await spoilt(page);
+    expect(classOf(outcome)).toBe(vendor.page ?? 'doubt');
+    if (outcome.kind !== 'delivered') expect(outcome.reason).toBe('server');
+  });
+
+  it.each((vendor.limited?.(now) ?? []).map((said) => [named(said), said] as const))(
+    'leaves it alone as long as it asks for: %s',
+    async (_words, { after_ms, ...said }) => {
+      const outcome = await spoilt(said);
+      expect(outcome).toMatchObject({ kind: 'retry', reason: 'rate_limited' });
+      expect([classOf(outcome), 'after_ms' in outcome ? outcome.after_ms : undefined]).toEqual(['retry', after_ms]);
+    },
+  );
+
+  it.each((vendor.inside ?? []).map((said) => [named(said), said] as const))(
+    'reads the error inside of what looks well: %s',
+    async (_words, { is, ...said }) => {
+      expect(classOf(await spoilt(said))).toBe(is);
+    },
+  );
+});
+
+it.each(overHttp.map(({ id }) => id))('%s has its own form of "too many", and says what tells an error', (id) => {
+  const { limited, inside = [], byStatus = false } = vendorOf({ id });
+  expect(limited?.(NOW).length).toBeGreaterThan(0);
+  expect(inside.length > 0).toBe(!byStatus);
+});
+
+describe('email, where the message was taken', () => {
+  it.each([
+    ['reset', 'network'],
+    ['silence', 'timeout'],
+  ] as const)('is in doubt after %s, and ends in time', async (how, reason) => {
+    const world = await (worlds.email as () => Promise<World>)();
+    try {
+      const deadline = new AbortController();
+      world.lose?.(how, () => setTimeout(() => deadline.abort(), PATIENCE_MS));
+      const channel = channelOf('email') as Channel;
+      const outcome = await channel.send(callOf(channel, world.config, { signal: deadline.signal }));
+      expect(outcome).toMatchObject({ kind: 'retry', reason, ambiguous: true });
+      expect(world.effects()).toHaveLength(1);
+    } finally {
+      await world.close();
+    }
+  });
+});
+
+describe.each(all.filter(({ id }) => worlds[id]))('$id, told of what is as long as it can be,', (channel) => {
+  it.each([
+    ['in signs that are escaped', '&"\\*<'],
+    ['in letters of two units', '🔥'],
+  ])('cuts it by its rule, says so, and is never refused: %s', async (_words, sign) => {
+    const world = await (worlds[channel.id] as () => Promise<World>)();
+    const notices = longestNotices(sign);
+    expect(JSON.stringify(renderOf(channel)(notices[0] as Notice, channel.config.parse(world.config)))).toMatch(
+      /…|\.\.\./,
+    );
+    try {
+      let root: Ref | undefined;
+      for (const notice of notices) {
+        const outcome = await channel.send(
+          callOf(channel, world.config, {
+            notice,
+            now: new Date(),
+            ...(root ? { root } : {}),
+            ...(world.print ? { print: world.print } : {}),
+          }),
+        );
+        expect([notice.reason, outcome]).toEqual([notice.reason, expect.objectContaining({ kind: 'delivered' })]);
+        if (outcome.kind === 'delivered') root ??= outcome.ref;
+      }
+      expect(world.effects().length).toBeGreaterThan(0);
+    } finally {
+      await world.close();
+    }
   });
 });
 

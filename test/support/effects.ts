@@ -12,7 +12,7 @@ import { startFakeTeams } from './fakes/teams.ts';
 import { startFakeTelegram } from './fakes/telegram.ts';
 import { startFakeTwilio } from './fakes/twilio.ts';
 import { startWebhookReceiver } from './fakes/webhook-receiver.ts';
-import { type Gate, startGate } from './gate.ts';
+import { type Gate, type Spoilt, startGate } from './gate.ts';
 
 /** One thing that somebody sees: a message, a ticket, a comment. */
 export interface Effect {
@@ -28,6 +28,8 @@ export interface World {
   effects(): Effect[];
   /** The next message is taken, and its answer gets lost; absent where there is nobody to answer. `lost` is told of it. */
   lose?(how: 'reset' | 'silence', lost?: () => void): void;
+  /** Over HTTP alone: the next message is taken, and its answer is spoilt, however that may be. */
+  spoil?(how: Spoilt, lost?: () => void): void;
   /** Where a message is printed. */
   print?: (text: string) => void;
   close(): Promise<void>;
@@ -47,6 +49,7 @@ async function gated({ url, config, effects, close }: Vendor): Promise<World> {
     config: config(url.replace(new URL(url).origin, gate.url)),
     effects,
     lose: (how, lost) => gate.lose(how, effects, lost),
+    spoil: (how, lost) => gate.lose(how, effects, lost),
     close: async () => {
       await gate.close();
       await close();

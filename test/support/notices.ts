@@ -1,5 +1,6 @@
 /** Notices for tests of channels: a plain one to vary, and the cases of the golden files. */
 import type { Notice, NoticeAlert, Reason } from '../../src/core/notice.ts';
+import { LIMITS } from '../../src/sources/source.ts';
 
 /** Everything in an override is merged one level deep into `incident` and `delivery`; the rest is replaced. */
 export type NoticeOverrides = Partial<Omit<Notice, 'incident' | 'delivery'>> & {
@@ -144,6 +145,75 @@ function told(reason: 'test' | 'summary', id: string, title: string, more: Notic
   });
   const { service: _, url: __, ...rest } = incident;
   return { ...notice, incident: rest };
+}
+
+/**
+ * Notices of one incident in which everything is as long as the doors let it in, written in this sign alone: a page of many
+ * alerts with its answers, one of a lone alert with all it has, and what follows.
+ */
+export function longestNotices(sign: string): Notice[] {
+  const long = (max: number): string => [...sign.repeat(max)].slice(0, max).join('');
+  const many = <One>(count: number, one: (index: number) => One): One[] =>
+    Array.from({ length: count }, (_, index) => one(index));
+  const numbered = (count: number, name: number, value: number): Record<string, string> =>
+    Object.fromEntries(many(count, (index) => [`${index}${long(name - 2)}`, long(value)]));
+  const title = long(LIMITS.title);
+  const links = many(10, (index) => ({
+    title: long(LIMITS.linkTitle),
+    url: `https://example.com/${index}/`.padEnd(LIMITS.linkUrl, 'y'),
+  }));
+  const alert = sampleAlert({
+    title,
+    severity_word: long(LIMITS.severityWord),
+    type: long(LIMITS.name),
+    source: long(LIMITS.name),
+    service: long(LIMITS.name),
+    components: many(LIMITS.components, (index) => `${index}${long(LIMITS.component - 2)}`),
+    body: long(LIMITS.bodyBytes / Buffer.byteLength(sign)),
+    labels: numbered(LIMITS.labels, LIMITS.labelName, LIMITS.labelValue / 2),
+    links,
+    trace_id: long(LIMITS.trace),
+    request_id: long(LIMITS.trace),
+    context: numbered(14, 100, 140),
+    assignees: many(LIMITS.assignees, (index) => `${index}${long(LIMITS.assignee - 2)}`),
+  });
+  const answers = (['ack', 'snooze', 'resolve'] as const).map((action) => ({
+    action,
+    label: long(LIMITS.linkTitle),
+    token: action.padEnd(60, 'x'),
+    url: `https://tocsin.example.com/${action}?`.padEnd(LIMITS.linkUrl, 'x'),
+  }));
+  const told = (reason: Notice['reason'], more: NoticeOverrides = {}): Notice =>
+    sampleNotice({
+      reason,
+      headline: title,
+      lines: many(30, () => title),
+      components: alert.components,
+      alerts: many(20, () => alert),
+      more: 9_980,
+      pattern: title,
+      by: long(LIMITS.name),
+      links,
+      ...more,
+      incident: {
+        title,
+        service: long(LIMITS.name),
+        route: long(LIMITS.name),
+        alert_count: 10_000,
+        firing_count: 10_000,
+        ...more.incident,
+      },
+      delivery: { key: `INC-1/${reason}/b1/`.padEnd(200, 't') },
+    });
+  const facts = { counts: numbered(40, 128, 256), details: numbered(40, 128, 256) };
+  return [
+    told('group_now', { answers }),
+    told('group_now', { alerts: [alert], more: 0, incident: { alert_count: 1, firing_count: 1 } }),
+    told('escalated', { answers, level: 3 }),
+    told('acknowledged', { incident: { status: 'acknowledged' } }),
+    told('resolved', { incident: { status: 'resolved', firing_count: 0 } }),
+    told('story', { story: { name: title, phase: 'end', ok: false, duration_ms: 754_000, ...facts } }),
+  ];
 }
 
 const CASES = {

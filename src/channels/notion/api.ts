@@ -16,13 +16,31 @@ export const clientFor = ({ config, fetch, signal }: Access): Client =>
     baseUrl: config.base_url.replace(/\/+$/, ''),
     retry: false,
     logger: () => undefined,
-    fetch: (url, init) => {
+    fetch: async (url, init) => {
       const { agent: _, ...request } = init ?? {};
-      return fetch(url, { ...request, redirect: 'manual', signal });
+      const response = await fetch(url, { ...request, redirect: 'manual', signal });
+      if (!response.ok) return response;
+      // The client takes any JSON for what was asked for, and a page without an id for one that was made.
+      const text = await response.text();
+      if (!isNotions(text)) throw new NotNotion();
+      return new Response(text, { status: response.status });
     },
   });
 
 const NOT_NOTION = 'answered 200, but not in the way Notion does';
+
+/** A 2xx with something else than what Notion says: a page of somebody in between, an error inside. */
+class NotNotion extends Error {}
+
+/** Each of its objects says what it is: https://developers.notion.com/reference/intro#conventions */
+function isNotions(text: string): boolean {
+  try {
+    const { object } = JSON.parse(text) as { object?: unknown };
+    return typeof object === 'string' && object !== 'error';
+  } catch {
+    return false;
+  }
+}
 
 export type Schema = Record<string, { type: string; id?: string }>;
 export interface Source {
@@ -52,12 +70,11 @@ export async function sourceOf(notion: Client, { database_id }: { database_id: s
 
 /** Notion's errors (https://developers.notion.com/reference/status-codes). Its messages quote content: not repeated. */
 export function fromNotion(error: unknown, signal: AbortSignal, now: Date): Outcome {
-  if (error instanceof SyntaxError && !signal.aborted) return retry('server', NOT_NOTION, { ambiguous: true });
+  if (error instanceof NotNotion) return retry('server', NOT_NOTION, { ambiguous: true });
   if (!isHTTPResponseError(error)) return fromError(error, signal);
   const { status, code } = error;
-  const headers = error.headers instanceof Headers ? error.headers : new Headers();
   const said = `Notion: ${status} ${code}`;
-  const limited = fromStatus(status === 529 ? 429 : status, headers, now, said);
+  const limited = fromStatus(status === 529 ? 429 : status, headersIn(error), now, said);
   switch (status) {
     case 400: {
       const where = /body\.[\w.[\]]{1,80}/.exec(error.message)?.[0];
@@ -75,3 +92,7 @@ export function fromNotion(error: unknown, signal: AbortSignal, now: Date): Outc
       return limited.kind === 'delivered' ? retry('unforeseen', said) : limited;
   }
 }
+
+/** Those of the guarded fetch are of another class than the global one. */
+const headersIn = ({ headers }: { headers: unknown }): Pick<Headers, 'get'> =>
+  typeof headers === 'object' && headers !== null && 'get' in headers ? (headers as Headers) : new Headers();
