@@ -173,7 +173,11 @@ function codeOf(deps: Deps, outcome: Outcome, status: number | undefined): strin
 }
 
 /** Asks the channel whether the credentials are good and the destination is there; nothing is sent. For channels that can tell. */
-export async function checkOnce(deps: Deps, integration: Integration, channel: Channel): Promise<Outcome> {
+export async function checkOnce(
+  deps: Deps,
+  integration: Integration,
+  channel: Pick<Channel, 'id' | 'check'>,
+): Promise<Outcome> {
   const signal = AbortSignal.any([
     Context.current().cancellationSignal,
     AbortSignal.timeout(integration.patience.timeout_ms),

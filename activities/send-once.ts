@@ -23,6 +23,7 @@ import { overtakenWorking } from '../src/ledger/working.ts';
 import { type Attempted, attempt, checkOnce, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
+import { asked } from './writers.ts';
 
 /** As many attempts as the workflow's retry policy makes. */
 const ATTEMPTS = 4;
@@ -64,6 +65,9 @@ export function createSendOnce(deps: Deps) {
     if (!send) return { outcome: 'unknown' };
     // Who asks has perhaps just changed it, in another process.
     const integration = await deps.integrationNamed(send.target, 'now');
+    if (send.kind === 'check' && !('missing' in integration) && integration.kind === 'writer') {
+      return end(send, await checkOnce(deps, integration, asked(integration.type)));
+    }
     const channel = 'missing' in integration ? undefined : deps.channelOf(integration.type);
     if ('missing' in integration || !channel) {
       const detail = 'missing' in integration ? integration.missing : `${integration.type} takes no messages`;

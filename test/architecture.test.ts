@@ -299,3 +299,67 @@ describe('every file', () => {
     ).toEqual(Object.keys(TOO_LONG).sort());
   });
 });
+
+/**
+ * What a test may not do: put something of its own in the place of a module, of `fetch`, or of what a channel does. Vendors
+ * are faked behind HTTP (test/support/fakes), where the code that is tested cannot tell.
+ */
+const MOCKS: readonly RegExp[] = [
+  /\bvi\.(?:mock|doMock|importMock)\(/,
+  /\bvi\.stubGlobal\(/,
+  /(?<!typeof )\bglobalThis\.fetch\s*=[^=>]/,
+  /\bvi\.spyOn\(\s*(?:globalThis|global|channel\w*|channelOf\([^)]*\)|slack\w*|notion\w*)\s*,/,
+  /\b(?:channel|channelOf\([^)]*\)|slack|slackWebhook|discord|teams|email|webhook|telegram|sms|jira|linear|github|pagerduty|apprise|notion|notionDatabase|stdout)\.(?:send|check|find|ears|edits|render)\s*=[^=>]/,
+  /\bdelete\s+channel\w*\.\w+/,
+];
+/** By file, with what it replaces: nothing of a vendor's, and nothing of ours. */
+const MOCKED: Readonly<Record<string, string>> = {
+  'test/security/keys.test.ts': "vi.mock('node:crypto'",
+};
+const mockIn = (text: string): string | undefined =>
+  text.split('\n').find((line) => MOCKS.some((pattern) => pattern.test(line)) && !/^\s*(?:\/\/|\/?\*)/.test(line));
+
+describe('a test', () => {
+  const tests = sourcesUnder('test').filter(({ path }) => path !== 'test/architecture.test.ts');
+
+  it('puts nothing in the place of a module, of fetch or of what a channel does', () => {
+    const found = tests.flatMap(({ path, text }) => {
+      const line = mockIn(text);
+      return line === undefined || (path in MOCKED && line.includes(MOCKED[path] ?? ''))
+        ? []
+        : [`${path}: ${line.trim()}`];
+    });
+    expect(found).toEqual([]);
+  });
+
+  it('that is listed as replacing something still does', () => {
+    expect(tests.filter(({ path, text }) => path in MOCKED && mockIn(text) !== undefined)).toHaveLength(
+      Object.keys(MOCKED).length,
+    );
+  });
+
+  it.each([
+    "vi.mock('@slack/web-api');",
+    "  vi.doMock('../../src/channels/slack.ts', () => ({}));",
+    "vi.stubGlobal('fetch', async () => new Response());",
+    'globalThis.fetch = async () => new Response();',
+    "vi.spyOn(globalThis, 'fetch');",
+    "vi.spyOn(channel, 'send').mockResolvedValue(delivered());",
+    'channel.check = async () => delivered();',
+    "channelOf('slack').send = async () => delivered();",
+    'delete channel.check;',
+  ])('would be refused with: %s', (line) => {
+    expect(mockIn(`const a = 1;\n${line}\n`)).toBe(line);
+  });
+
+  it.each([
+    "vi.spyOn(h.ledger, 'query').mockImplementation(query);",
+    'const sent = await channel.send(call);',
+    'const check = channel.check?.(call);',
+    'if (channel.check === undefined) return;',
+    "// vi.mock('this is only told of')",
+    'const fetch: typeof globalThis.fetch = async () => new Response();',
+  ])('may do: %s', (line) => {
+    expect(mockIn(line)).toBeUndefined();
+  });
+});

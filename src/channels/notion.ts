@@ -2,7 +2,7 @@
 import type { BlockObjectRequest, Client } from '@notionhq/client';
 import { z } from 'zod';
 import { oneLine } from '../core/text.ts';
-import { delivered, type Fetch, type Outcome, rejected, secret } from './channel.ts';
+import { type CheckCall, delivered, type Fetch, type Outcome, rejected, secret } from './channel.ts';
 import { clientFor, fromNotion, type Schema, type Source, sourceOf } from './notion/api.ts';
 import {
   bulleted,
@@ -95,6 +95,16 @@ async function writePage({ config, fetch, signal, page, now = new Date() }: Writ
   }
 }
 
+/** Whether the token sees the database, and whether a day can be written there; writes nothing. */
+async function check({ config, fetch, signal, now }: CheckCall<Config>): Promise<Outcome> {
+  try {
+    const source = await sourceOf(clientFor({ config, fetch, signal }), config);
+    return 'kind' in source ? source : (missingDate(source.schema, config) ?? delivered());
+  } catch (error) {
+    return fromNotion(error, signal, now);
+  }
+}
+
 export const notion = {
   id: 'notion',
   name: 'Notion',
@@ -103,6 +113,7 @@ export const notion = {
   config,
   sample: { token: 'ntn_sample_not_a_real_one', database_id: '0123456789abcdef0123456789abcdef' },
   writePage,
+  check,
 } as const;
 
 const refOf = (page: { id: string; url?: string }) => ({ page_id: page.id, ...(page.url ? { url: page.url } : {}) });

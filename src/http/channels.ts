@@ -30,7 +30,7 @@ export const channels = (): Endpoint[] => {
         name: writer.name,
         kind: 'writer' as const,
         setup: writer.setup,
-        can: CANNOT,
+        can: { ...CANNOT, check: 'check' in writer },
         form: formOf(writer.config),
         secrets: secretsOf(writer),
         sample: writer.sample,

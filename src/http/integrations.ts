@@ -206,9 +206,12 @@ export const integrations = (deps: Given): Endpoint[] => {
         const { integration } = one;
         if ('missing' in integration) throw new Problem('conflict', integration.missing);
         const { enabled, kind, type } = integration;
-        if (kind === 'writer')
-          throw new Problem('conflict', 'it keeps daily pages and takes no messages: run a summary instead');
-        const can = channelOf(type)?.check !== undefined;
+        if (kind === 'writer' && body.message === true)
+          throw new Problem(
+            'conflict',
+            'it keeps daily pages and takes no messages: run a summary instead, or ask without message: true, which checks its credentials',
+          );
+        const can = kind === 'writer' || channelOf(type)?.check !== undefined;
         const asks = can && body.message !== true;
         if (!enabled && !asks) throw new Problem('conflict', switchedOff(one, can));
         const actor = actorOf(caller, request_id);

@@ -1,10 +1,15 @@
 /** Integrations over HTTP: made, seen without their secrets, changed, tested and removed; those of the file only seen. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createSendOnce } from '../../activities/send-once.ts';
 import { channelOf, channels, writers } from '../../src/channels/index.ts';
 import { fromText } from '../../src/config/load.ts';
+import { createEgress } from '../../src/egress/guard.ts';
 import { createApp, listen } from '../../src/http/app.ts';
-import { endSend } from '../../src/ledger/sends.ts';
+import { createRedactor } from '../../src/observe/redact.ts';
 import { sources } from '../../src/sources/index.ts';
+import { asActivity } from '../support/activity-world.ts';
+import { type World, worlds } from '../support/effects.ts';
+import { startFakeSmtp } from '../support/fakes/smtp.ts';
 import { until } from '../support/until.ts';
 import { type Api, pick, type Sent, startApi } from './harness.ts';
 
@@ -333,54 +338,148 @@ describe('who may', () => {
   });
 });
 
+/** What is wrong of an integration of each type, where a provider can tell; what it is told then. */
+const WRONG: Record<string, (right: Record<string, unknown>) => [config: object, error: RegExp]> = {
+  slack: () => [{ token: 'xoxb-canary-wrong' }, /Slack: invalid_auth: .*What to do: check the credentials/],
+  'slack-webhook': ({ url }) => [{ url: `${url}/x` }, /Slack: no_service: .*What to do/],
+  discord: ({ url }) => [{ url: `${url}x` }, /Discord: .*What to do/],
+  teams: ({ url }) => [{ url: `${url}x` }, /Teams: .*What to do/],
+  email: () => [{ pass: 'canary-wrong' }, /the server refused user and password\. What to do: check the credentials/],
+  webhook: () => [{ secret: 'a-canary-of-a-secret-that-is-wrong' }, /HTTP 401.*What to do: check the credentials/],
+  telegram: () => [{ token: '1234567:canary-wrong-token-of-thirty-five-le' }, /Telegram: 401: .*What to do/],
+  sms: () => [{ auth_token: 'canary-wrong' }, /Twilio 20003: .*What to do: check the credentials/],
+  jira: () => [{ api_token: 'canary-wrong' }, /Jira: HTTP 401: .*What to do: check the credentials/],
+  linear: () => [
+    { api_key: 'lin_api_canary-wrong' },
+    /Linear: the API key is wrong.*What to do: check the credentials/,
+  ],
+  github: () => [{ token: 'ghp_canary-wrong' }, /GitHub: 401: .*What to do: check the credentials/],
+  pagerduty: () => [
+    { routing_key: 'canary'.repeat(6).slice(0, 32) },
+    /PagerDuty does not know the integration key.*What to do/,
+  ],
+  apprise: () => [{ key: 'nobody' }, /Apprise: there is no configuration under this key.*What to do/],
+  'notion-database': () => [{ token: 'ntn_canary-wrong' }, /Notion: 401 .*What to do: check the credentials/],
+  notion: () => [{ token: 'ntn_canary-wrong' }, /Notion: 401 .*What to do: check the credentials/],
+};
+/** Those that can only be tested by a message. */
+const BY_MESSAGE = new Set(['stdout', 'slack-webhook', 'teams', 'webhook']);
+const LOGIN = { user: 'alerts', pass: 'canary-of-the-right-one' };
+
+/** The vendor, with a login where mail has one; a writer's is the one its channel has. */
+async function vendorOf(type: string): Promise<World> {
+  if (type !== 'email') return (worlds[type === 'notion' ? 'notion-database' : type] as () => Promise<World>)();
+  const mail = await startFakeSmtp({ auth: LOGIN });
+  const config = { host: mail.host, port: mail.port, tls: 'none', from: 'a@example.com', to: ['b@example.com'] };
+  return {
+    config: { ...config, ...LOGIN },
+    effects: () => mail.mails.map(({ raw }) => ({ id: raw, says: raw })),
+    close: mail.close,
+  };
+}
+
 describe('a test', () => {
-  /** Answers the next row that waits as the worker would. */
-  async function answered(path: string, body: object, outcome: Record<string, string | boolean>) {
-    const answer = as('operator', 'POST', path, { body });
+  const egress = createEgress({ allow: ['127.0.0.1/32'] });
+  const printed: string[] = [];
+  /** The same API, where vendors on this machine may be called; and a worker that does what is asked of it. */
+  let near: Awaited<ReturnType<Api['beside']>>;
+  let sendOnce: ReturnType<typeof createSendOnce>;
+  let slack: World;
+  beforeAll(async () => {
+    near = await api.beside({ config: { ...api.deps.config, egress: { allow: ['127.0.0.1/32'] } } });
+    const { ledger, log, metrics, integrations, config } = api.deps;
+    sendOnce = createSendOnce({
+      ledger,
+      log,
+      metrics,
+      config,
+      integrationNamed: integrations.named,
+      channelOf,
+      egress,
+      redactor: createRedactor(),
+      print: (text) => void printed.push(text),
+      now: () => new Date(),
+    });
+    slack = await vendorOf('slack');
+  });
+  afterAll(async () => {
+    await Promise.all([near.stop(), slack.close(), egress.close()]);
+  });
+
+  /** The answer, while the worker does the next thing that waits for it. */
+  async function tested(name: string, body: object = {}) {
+    const answer = near.call('POST', `/v1/integrations/${name}/test`, { key: api.keys.operator, body });
     const { id, kind } = await until('a row for the worker', async () => {
       const [row] = await api.ledger.query<{ id: number; kind: string }>(
         'select id, kind from sends where ended_at is null',
       );
       return row;
     });
-    await endSend(api.ledger, id, outcome);
+    await asActivity(() => sendOnce({ send: id }));
     return { kind, ...(await answer) };
   }
+  const put = async (name: string, type: string, config: object, more: object = {}) => {
+    await remove(name);
+    const made = await near.call('POST', '/v1/integrations', {
+      key: api.keys.admin,
+      body: { name, type, config, ...more },
+    });
+    expect([made.status, made.text]).toEqual([201, expect.any(String)]);
+  };
 
-  it('sends a message where the channel cannot ask, and says how that ended', async () => {
-    expect(await answered('/v1/integrations/named/test', {}, { delivered: true })).toMatchObject({
+  it.each([...channels, ...writers].map(({ id }) => id))(
+    'of the type %s asks its provider, and says what it said',
+    async (type) => {
+      const world = await vendorOf(type);
+      try {
+        const checked = BY_MESSAGE.has(type) ? 'message' : 'credentials';
+        const about = { integrationType: type, integrationId: 'tried', checked, ended: true };
+        await put('tried', type, world.config);
+        const good = await tested('tried');
+        expect(good).toMatchObject({ kind: checked === 'message' ? 'test' : 'check', status: 200 });
+        expect(good.body).toMatchObject({ success: true, ...about });
+        expect(good.body).not.toHaveProperty('error');
+        // A check leaves nothing behind.
+        const seen = type === 'stdout' ? printed.splice(0).length : world.effects().length;
+        expect(seen > 0).toBe(checked === 'message');
+
+        const [wrong, error] = WRONG[type]?.(world.config) ?? [];
+        if (wrong === undefined) return;
+        await put('tried', type, { ...world.config, ...wrong });
+        const bad = await tested('tried');
+        expect(bad).toMatchObject({ status: 200, body: { success: false, ...about } });
+        expect(bad.body).toMatchObject({ error: expect.stringMatching(error as RegExp) });
+        expect(bad.text).not.toContain('canary');
+        expect(type === 'stdout' ? 0 : world.effects().length).toBe(seen);
+      } finally {
+        await world.close();
+      }
+    },
+  );
+
+  it('sends a message where the provider could be asked only when told to', async () => {
+    await put('asked', 'slack', slack.config);
+    const before = slack.effects().length;
+    expect(await tested('asked')).toMatchObject({ kind: 'check', body: { success: true, checked: 'credentials' } });
+    expect(slack.effects()).toHaveLength(before);
+    expect(await tested('asked', { message: true })).toMatchObject({
       kind: 'test',
-      status: 200,
-      body: { success: true, integrationType: 'stdout', integrationId: 'named', checked: 'message', ended: true },
+      body: { success: true, checked: 'message' },
+    });
+    expect(slack.effects()).toHaveLength(before + 1);
+  });
+
+  it('sends no message to what only keeps daily pages', async () => {
+    await make('diary', 'notion', { token: 'ntn_of_the_tests', database_id: '0'.repeat(32) });
+    expect(await as('operator', 'POST', '/v1/integrations/diary/test', { body: { message: true } })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('run a summary instead, or ask without message: true') },
     });
   });
 
-  it('asks about the credentials where the channel can, and sends a message only when told to', async () => {
-    const channel = channelOf('slack') as { check?: unknown };
-    const { check } = channel;
-    channel.check = async () => ({ kind: 'delivered' });
-    try {
-      await make('asked', 'slack', SLACK);
-      const error = 'Slack: invalid_auth. What to do: check the credentials and what they may do';
-      const failed = await answered('/v1/integrations/asked/test', {}, { delivered: false, reason: 'auth', error });
-      expect(failed).toMatchObject({
-        kind: 'check',
-        status: 200,
-        body: { success: false, integrationType: 'slack', integrationId: 'asked', error, checked: 'credentials' },
-      });
-      expect(await answered('/v1/integrations/asked/test', { message: true }, { delivered: true })).toMatchObject({
-        kind: 'test',
-        body: { success: true, checked: 'message' },
-      });
-    } finally {
-      if (check === undefined) delete channel.check;
-      else channel.check = check;
-    }
-  });
-
   it('of what is switched off checks its credentials all the same, and sends no message', async () => {
-    await make('resting', 'slack', SLACK, { enabled: false });
-    expect(await answered('/v1/integrations/resting/test', {}, { delivered: true })).toMatchObject({
+    await put('resting', 'slack', slack.config, { enabled: false });
+    expect(await tested('resting')).toMatchObject({
       kind: 'check',
       status: 200,
       body: { success: true, checked: 'credentials' },
@@ -395,8 +494,8 @@ describe('a test', () => {
   });
 
   it('of what is switched off and cannot be checked is refused, saying how to switch it on', async () => {
-    await change('named', { enabled: false });
-    expect(await as('operator', 'POST', '/v1/integrations/named/test')).toMatchObject({
+    await put('dark', 'stdout', {}, { enabled: false });
+    expect(await as('operator', 'POST', '/v1/integrations/dark/test')).toMatchObject({
       status: 409,
       body: {
         detail: 'the integration is switched off, so no message is sent: change it to enabled: true first',
