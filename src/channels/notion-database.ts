@@ -16,6 +16,8 @@ import { type Entry, entryKey, entryOf, keyOf, paragraph, USUAL } from './notion
 import { type Described, propertyOf, WRITABLE } from './notion/values.ts';
 
 const PROPERTIES_MAX = 50;
+/** Ids that the check names: it is one line. */
+const IDS_MAX = 10;
 /** Pages of an entry's content that are looked through for a line: the last attempt's is at the end. */
 const LISTS_MAX = 10;
 /** Ours: a notice is up to five requests, and about three a second are allowed (…/reference/request-limits). */
@@ -45,11 +47,12 @@ const config = z.strictObject({
     .default({})
     .meta({
       title: 'Properties',
-      description: `What is written into which property, by its name or id: { Owner: "\${assignees}" }. Besides these, ${Object.keys(USUAL).join(', ')} are filled where the database has them.`,
+      description: `What is written into which property, by its name or id: { Owner: "\${assignees}" }. By its id it stays whatever it is renamed to; the check names the ids. Besides these, ${Object.keys(USUAL).join(', ')} are filled where the database has them.`,
     }),
   key_property: z.string().min(1).max(200).default('Tocsin').meta({
     title: 'Key property',
-    description: 'A text property, best hidden, by which an entry is found again whatever people do to its title.',
+    description:
+      'A text property, best hidden, by which an entry is found again whatever people do to its title. Its name or id.',
   }),
   base_url: z
     .url({ protocol: /^https?$/ })
@@ -114,12 +117,13 @@ export const notionDatabase = defineChannel({
     const source = await sourceOf(notion, config);
     if ('kind' in source) throw new Error('the database could not be asked');
     const schema = source.schema as Schema;
-    if (schema[config.key_property]?.type !== 'rich_text') {
+    const key_property = keyIn(schema, config);
+    if (key_property === undefined) {
       throw new Error(`Notion cannot be asked: the database has no text property ${config.key_property}`);
     }
     const { results } = await notion.dataSources.query({
       data_source_id: source.id,
-      filter: { property: config.key_property, rich_text: { equals: keyOf(notice) } },
+      filter: { property: key_property, rich_text: { equals: keyOf(notice) } },
       result_type: 'page',
       page_size: 1,
     });
@@ -150,6 +154,12 @@ const refOf = (page: { id: string; url?: string }): Ref => ({
 const nameIn = (schema: Schema, wanted: string): string | undefined =>
   Object.hasOwn(schema, wanted) ? wanted : Object.keys(schema).find((name) => schema[name]?.id === wanted);
 
+/** The name of the property that entries are found by; undefined where there is none, or one that holds no text. */
+function keyIn(schema: Schema, { key_property }: Config): string | undefined {
+  const name = nameIn(schema, key_property);
+  return name !== undefined && schema[name]?.type === 'rich_text' ? name : undefined;
+}
+
 const titleIn = (schema: Schema): string | undefined =>
   Object.keys(schema).find((name) => schema[name]?.type === 'title');
 
@@ -173,7 +183,8 @@ function fittedTo(schema: Schema, entry: Entry, config: Config): Fitted {
     else if (Object.hasOwn(config.properties, wanted)) left.push(wanted);
   };
   for (const [wanted, value] of Object.entries(entry.properties)) write(wanted, value);
-  if (schema[config.key_property]?.type === 'rich_text') write(config.key_property, entry.key);
+  const key_property = keyIn(schema, config);
+  if (key_property !== undefined) write(key_property, entry.key);
   return left.length === 0
     ? { properties }
     : {
@@ -188,16 +199,17 @@ async function entryIn(
   source: { id: string; schema: object },
   notice: Notice,
   entry: Entry,
-  { key_property }: Config,
+  config: Config,
 ): Promise<string | undefined> {
   const schema = source.schema as Schema;
+  const key_property = keyIn(schema, config);
   const title = titleIn(schema);
   const day = schema.Date?.type === 'date' ? [{ property: 'Date', date: { equals: notice.incident.opened_at } }] : [];
-  if (schema[key_property]?.type !== 'rich_text' && (title === undefined || day.length === 0)) return undefined;
+  if (key_property === undefined && (title === undefined || day.length === 0)) return undefined;
   const { results } = await notion.dataSources.query({
     data_source_id: source.id,
     filter:
-      schema[key_property]?.type === 'rich_text'
+      key_property !== undefined
         ? { property: key_property, rich_text: { starts_with: `${entryKey(notice)} ` } }
         : { and: [...day, { property: title ?? 'title', title: { equals: entry.title } }] },
     sorts: [{ timestamp: 'created_time', direction: 'ascending' }],
@@ -263,23 +275,38 @@ async function check(call: CheckCall<Config>): Promise<Outcome> {
       const type = schema[name]?.type ?? '';
       return WRITABLE.includes(type) ? [] : [`"${oneLine(wanted)}" is of type ${type}, which cannot be written`];
     });
-    const key = schema[config.key_property];
+    const keyName = nameIn(schema, config.key_property);
+    const key = keyName === undefined ? undefined : schema[keyName];
     if (key && key.type !== 'rich_text') {
-      problems.push(`"${config.key_property}" is of type ${key.type}; text is needed`);
+      problems.push(`"${oneLine(config.key_property)}" is of type ${key.type}; text is needed`);
     }
     if (problems.length > 0) return rejected('config', `Notion: in the database ${problems.join(', ')}`);
-    const wanted = [
-      ...Object.keys(USUAL).filter((name) => !Object.hasOwn(config.properties, name)),
-      config.key_property,
-    ];
-    const absent = wanted.filter((name) => !WRITABLE.includes(schema[name]?.type ?? ''));
-    return delivered(
-      undefined,
-      absent.length === 0
-        ? undefined
-        : `the database is there; entries go without ${absent.join(', ')}: it has no such properties${key ? '' : `, and without ${config.key_property} an entry is found again by its title and date only`}`,
-    );
+    const notes = [absentIn(schema, config, key !== undefined), idsIn(schema, config)];
+    return delivered(undefined, notes.filter((note) => note !== undefined).join('. ') || undefined);
   } catch (error) {
     return fromNotion(error, signal, now);
   }
+}
+
+/** What the database could have and has not, so that entries go without. */
+function absentIn(schema: Schema, config: Config, hasKey: boolean): string | undefined {
+  const wanted = Object.keys(USUAL).filter((name) => !Object.hasOwn(config.properties, name));
+  const absent = [
+    ...wanted.filter((name) => !WRITABLE.includes(schema[name]?.type ?? '')),
+    ...(hasKey ? [] : [config.key_property]),
+  ];
+  if (absent.length === 0) return undefined;
+  const search = `, and without ${config.key_property} an entry is found again by its title and date only`;
+  return `the database is there; entries go without ${absent.join(', ')}: it has no such properties${hasKey ? '' : search}`;
+}
+
+/** Notion shows nobody the ids of properties, and a name is lost when people give another. */
+function idsIn(schema: Schema, { properties }: Config): string | undefined {
+  const named = Object.keys(properties).flatMap((name) => {
+    const id = Object.hasOwn(schema, name) ? schema[name]?.id : undefined;
+    return id === undefined ? [] : [`"${oneLine(name)}" is ${oneLine(id)}`];
+  });
+  return named.length === 0
+    ? undefined
+    : `mapped by name, which a renaming undoes; by id it would not: ${named.slice(0, IDS_MAX).join(', ')}`;
 }

@@ -204,11 +204,50 @@ describe('properties of the operator’s own', () => {
     });
   });
 
-  it('may be named by their id, for people who rename theirs', async () => {
+  it('may be named by their id: renamed, they are written all the same, and the entry is found again', async () => {
     const fake = await start({ schema });
-    const id = `%3A${Buffer.from('Count').toString('hex').slice(0, 8)}`;
-    await tell(fake, noticeOf('one'), { properties: { [id]: '${alert_count}' } });
-    expect(shown(fake)).toMatchObject({ Count: 1 });
+    const more = {
+      properties: { [fake.idOf('Count')]: '${alert_count}', [fake.idOf('Status')]: '${status}' },
+      key_property: fake.idOf('Tocsin'),
+    };
+    expect(await check(fake, more)).toMatchObject({ kind: 'delivered' });
+    await begin(fake, noticeOf('one'), more);
+    expect(shown(fake)).toMatchObject({ Count: 1, Status: 'open', Tocsin: expect.stringMatching(/^INC-1 /) });
+
+    for (const name of ['Count', 'Status', 'Tocsin', 'Name']) fake.rename(name, `${name} of ours`);
+    expect(await check(fake, more)).toMatchObject({ kind: 'delivered' });
+    const resolved = noticeOf('resolved');
+    // Not by its ref: looked for by the key.
+    const outcome = await tell(fake, { ...resolved, incident: { ...resolved.incident, alert_count: 3 } }, more);
+    expect(outcome).toEqual({ kind: 'delivered', ref: { page_id: fake.pages[0]?.id, url: fake.pages[0]?.url } });
+    expect(fake.pages).toHaveLength(1);
+    expect(shown(fake)).toMatchObject({
+      'Name of ours': 'API gateway answers 503',
+      'Count of ours': 3,
+      'Status of ours': 'resolved',
+      'Tocsin of ours': expect.stringMatching(/ INC-1\/resolved\/b3\/target$/),
+    });
+    expect(await channel.find?.(callTo(fake, resolved, more))).toMatchObject({ page_id: fake.pages[0]?.id });
+    await begin(fake, sampleNotice({ incident: { id: 'INC-2' } }), more);
+    expect(shown(fake, 1)).toMatchObject({ 'Name of ours': 'API gateway answers 503', 'Count of ours': 1 });
+  });
+
+  it('that are named by their name are missed once they are renamed: the note and the check say so', async () => {
+    const fake = await start({ schema });
+    const more = { properties: { Count: '${alert_count}' } };
+    expect(await check(fake, more)).toEqual({
+      kind: 'delivered',
+      note: `mapped by name, which a renaming undoes; by id it would not: "Count" is ${fake.idOf('Count')}`,
+    });
+    fake.rename('Count', 'How many');
+    expect(await check(fake, more)).toMatchObject({
+      kind: 'rejected',
+      detail: 'Notion: in the database "Count" is missing',
+    });
+    expect(await tell(fake, noticeOf('one'), more)).toMatchObject({
+      kind: 'delivered',
+      note: 'written without "Count": the database does not take it; run the check',
+    });
   });
 
   it('that the database does not take are named in a note, and the entry is made without them', async () => {
@@ -359,6 +398,24 @@ describe('the check', () => {
       reason: 'config',
       detail:
         'Notion: in the database "Owner" is missing, "People" is of type people, which cannot be written, "Tocsin" is of type number; text is needed',
+    });
+  });
+
+  it('takes properties by their id, and names by it what is missing or cannot be written', async () => {
+    const fake = await start({ schema: { ...SCHEMA, People: 'people', Count: 'number' } });
+    const by = (id: string) => ({ properties: { [id]: '${alert_count}' } });
+    expect(await check(fake, by(fake.idOf('Count')))).toEqual({ kind: 'delivered' });
+    expect(await check(fake, by(fake.idOf('People')))).toMatchObject({
+      kind: 'rejected',
+      detail: `Notion: in the database "${fake.idOf('People')}" is of type people, which cannot be written`,
+    });
+    expect(await check(fake, by('%3Anobody'))).toMatchObject({
+      kind: 'rejected',
+      detail: 'Notion: in the database "%3Anobody" is missing',
+    });
+    expect(await check(fake, { key_property: fake.idOf('Count') })).toMatchObject({
+      kind: 'rejected',
+      detail: `Notion: in the database "${fake.idOf('Count')}" is of type number; text is needed`,
     });
   });
 

@@ -43,6 +43,10 @@ export interface FakeNotion {
   pages: NotionPage[];
   requests: Recorder<Hit>;
   script(answers: Answer[]): void;
+  /** Somebody gives a property another name; its id stays. */
+  rename(from: string, to: string): void;
+  /** What the data source calls the property. */
+  idOf(name: string): string;
   waitFor: Recorder<NotionPage>['waitFor'];
   close(): Promise<void>;
 }
@@ -57,6 +61,8 @@ export interface FakeNotionOptions {
   /** Property name → its options, for selects and states. */
   choices?: Record<string, string[]>;
 }
+
+const DEFAULT = { Name: 'title', Date: 'date', Severity: 'select', 'Tocsin key': 'rich_text' };
 
 /** A refusal as Notion words it. */
 class Refusal extends Error {
@@ -75,7 +81,9 @@ const missing = (what: string) =>
 export async function startFakeNotion(options: FakeNotionOptions = {}): Promise<FakeNotion> {
   const token = options.token ?? 'ntn_fake_token';
   const databaseId = options.databaseId ?? '0123456789abcdef0123456789abcdef';
-  const schema = options.schema ?? { Name: 'title', Date: 'date', Severity: 'select', 'Tocsin key': 'rich_text' };
+  const schema: Record<string, string> = { ...(options.schema ?? DEFAULT) };
+  const ids = new Map<string, string>();
+  const idOf = (name: string): string => ids.get(name) ?? propertyId(name, schema[name] ?? '');
   const sources = (options.sources ?? ['Daily']).map((name) => ({ id: randomUUID(), name }));
   const pages = createRecorder<NotionPage>('Notion pages');
 
@@ -124,7 +132,7 @@ export async function startFakeNotion(options: FakeNotionOptions = {}): Promise<
         properties: Object.fromEntries(
           Object.entries(schema).map(([name, type]) => {
             const options = optionsOf(name);
-            return [name, { id: propertyId(name, type), name, type, [type]: options ? { options } : {} }];
+            return [name, { id: idOf(name), name, type, [type]: options ? { options } : {} }];
           }),
         ),
       }),
@@ -260,6 +268,16 @@ export async function startFakeNotion(options: FakeNotionOptions = {}): Promise<
     pages: pages.items,
     requests: fake.requests,
     script: fake.script,
+    idOf,
+    rename(from, to) {
+      ids.set(to, idOf(from));
+      schema[to] = schema[from] ?? '';
+      delete schema[from];
+      for (const page of pages.items) {
+        const { [from]: value, ...others } = page.properties;
+        page.properties = value === undefined ? others : { ...others, [to]: value };
+      }
+    },
     waitFor: pages.waitFor,
     close: fake.close,
   };
@@ -288,7 +306,7 @@ function checkedText(items: unknown, where: string): void {
 
 /** Short and random-looking, but for the title's. */
 const propertyId = (name: string, type: string): string =>
-  type === 'title' ? 'title' : `%3A${Buffer.from(name).toString('hex').slice(0, 8)}`;
+  type === 'title' ? 'title' : `%3A${Buffer.from(name).toString('hex')}`;
 
 function checkedProperties(
   given: unknown,
