@@ -130,3 +130,37 @@ describe('Slack, by the types of its own client', () => {
     expectTypeOf<Foreign<{ type: 'section'; texts: string }>>().toEqualTypeOf<'texts'>();
   });
 });
+
+describe('a copy of a vendor’s schema', () => {
+  const SCHEMAS = new URL('../samples/schemas/', import.meta.url);
+  const folders = readdirSync(SCHEMAS, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  const inFolder = (folder: string, file: string) => readFileSync(new URL(`${folder}/${file}`, SCHEMAS), 'utf8');
+  /** What each of the licences we may copy under begins with. */
+  const LICENCES: Record<string, RegExp> = {
+    MIT: /Permission is hereby granted, free of charge/,
+    'Apache-2.0': /Apache License\s+Version 2\.0, January 2004[\s\S]*END OF TERMS AND CONDITIONS/,
+    'BSD-3-Clause': /Redistribution and use in source and binary forms/,
+    ISC: /Permission to use, copy, modify, and\/or distribute/,
+  };
+
+  it('is there at all', () => {
+    expect(folders.length).toBeGreaterThan(5);
+  });
+
+  it.each(folders)('of %s says where it is from, at which state, and has the licence beside it', (folder) => {
+    const readme = inFolder(folder, 'README.md').replace(/\s+/g, ' ');
+    expect(readme).toMatch(/https:\/\/|npm package/);
+    expect(readme).toMatch(/\bcommit [0-9a-f]{40}\b|`@?[\w/-]+` \d+\.\d+\.\d+/);
+    const licence = Object.keys(LICENCES).find((name) => new RegExp(`\\b${name}\\b`).test(readme));
+    expect(licence, `${folder}/README.md names no licence that allows a copy`).toBeDefined();
+    const text = inFolder(folder, 'LICENSE');
+    expect(text).toMatch(LICENCES[licence ?? ''] as RegExp);
+    expect(text).toMatch(/Copyright/);
+    // Every file is told of.
+    for (const file of readdirSync(new URL(`${folder}/`, SCHEMAS))) {
+      if (file !== 'README.md' && file !== 'LICENSE') expect(readme).toContain(`\`${file}\``);
+    }
+  });
+});
