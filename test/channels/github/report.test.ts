@@ -83,6 +83,53 @@ describe('the table', () => {
       expect(text).toContain(line);
   });
 
+  it('has every line of quality and performance, whoever spells the fields and how', () => {
+    const numbers = {
+      complexity: '8',
+      duplication: '2.1',
+      tech_debt: '3',
+      maintainability: '91',
+      bundle_size: '120 kB',
+      bundle_diff: '-2 kB',
+      load_time: '840',
+      load_time_diff: '+12ms',
+      memory_usage: '212.5',
+      memory_diff: '-3MB',
+    };
+    const camel = (name: string) => name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());
+    const spelled = Object.fromEntries(Object.entries(numbers).map(([name, value]) => [camel(name), value]));
+    const plain = ciNotice('test_passed');
+    const told = [
+      ciNotice('test_passed', numbers),
+      { ...plain, alerts: plain.alerts.map((alert) => ({ ...alert, context: spelled })) },
+    ];
+    for (const notice of told) {
+      expect(shown(reportOf(notice), notice)).toContain(
+        [
+          '### Code Quality Metrics',
+          '',
+          '- **Complexity**: 8 (threshold: 10)',
+          '- **Duplication**: 2.1% (threshold: 3%)',
+          '- **Technical Debt**: 3 hours',
+          '- **Maintainability**: 91/100',
+          '',
+          '### Performance Impact',
+          '',
+          '- **Bundle Size**: 120 kB (-2 kB)',
+          '- **Load Time**: 840ms (+12ms)',
+          '- **Memory Usage**: 212.5MB (-3MB)',
+        ].join('\n'),
+      );
+    }
+  });
+
+  it('leaves a unit that is there as it is, and a change away that nobody gave', () => {
+    const notice = ciNotice('test_passed', { load_time: '1.2 s', memory_usage: '1 GB', maintainability: 'A' });
+    const text = shown(reportOf(notice), notice);
+    for (const line of ['- **Maintainability**: A', '- **Load Time**: 1.2 s', '- **Memory Usage**: 1 GB'])
+      expect(text.split('\n')).toContain(line);
+  });
+
   it('links the reports', () => {
     const notice = ciNotice('test_failed', {
       test_report_url: 'https://ci.example.com/tests',
