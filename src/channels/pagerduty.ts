@@ -2,9 +2,10 @@
  * PagerDuty by its Events API v2: an incident is triggered, acknowledged and resolved there, and what is no alarm is a
  * change event. https://developer.pagerduty.com/docs/events-api-v2-overview
  *
- * Of the vendor's library, @pagerduty/pdjs 2.2.4, only the types are used. Its requests cannot be: it takes no `fetch`, so
- * nothing would keep it from private addresses; after a 429 it repeats three times by itself, each after 20 s, whatever
- * Retry-After says and whatever it is told; its `requestTimeout` ends nothing; and an answer that is no JSON throws.
+ * Of the vendor's library, @pagerduty/pdjs 2.2.4, only the types are used. Its requests cannot be: it takes no `fetch`, given
+ * or global, so nothing would keep it from private addresses; one call is four requests where PagerDuty answers 429, for
+ * only the wait between them can be set (`retryTimeout`), and their Retry-After is read by nobody; its `requestTimeout` ends
+ * nothing; and an answer that is no JSON throws. Measured with a server on this machine.
  */
 import { z } from 'zod';
 import {
