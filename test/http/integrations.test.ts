@@ -1,4 +1,6 @@
 /** Integrations over HTTP: made, seen without their secrets, changed, tested and removed; those of the file only seen. */
+// Loaded on first use, within the deadline of an attempt; here before, so that no test waits for that.
+import 'jira.js/cloud';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSendOnce } from '../../activities/send-once.ts';
 import { channelOf, channels, writers } from '../../src/channels/index.ts';
