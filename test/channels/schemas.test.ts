@@ -1,4 +1,5 @@
 /** Every golden payload against what its vendor has published: schemas in the fakes, types of the vendors' own clients. */
+import { readdirSync, readFileSync } from 'node:fs';
 import type { ChatPostMessageArguments } from '@slack/web-api';
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest';
 import type { SlackMessage } from '../../src/core/blocks.ts';
