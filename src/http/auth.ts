@@ -23,8 +23,8 @@ export interface Asking {
 export interface Auth {
   /** The caller by the key in the request's headers. Throws Problem: unauthenticated, too-many-requests. */
   caller(request: Asking, options: { basic: boolean }): Promise<Caller>;
-  /** Another kind of proof, whose failures are throttled alike; throws as `caller` does where it returns a refusal. */
-  prove(request: Asking, check: () => string | undefined): void;
+  /** Another kind of proof, whose failures are throttled alike; rejects as `caller` does where it returns a refusal. */
+  prove(request: Asking, check: () => string | undefined | Promise<string | undefined>): Promise<void>;
   /** Counts a request of nobody we know against its address; throws Problem (too-many-requests) where there were too many. */
   visit(request: Asking): void;
   /** Nothing is remembered any more: a key was made or revoked. */
@@ -140,8 +140,8 @@ export function createAuth({
       if (counts) failed.refund(address);
       return caller;
     },
-    prove(request, check) {
-      if (check() === undefined) return;
+    async prove(request, check) {
+      if ((await check()) === undefined) return;
       // Only failures count: a neighbour with a wrong token must not keep out who has the right one.
       attempt(addressOf(request.socket));
       throw unauthenticated(true);

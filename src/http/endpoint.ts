@@ -47,7 +47,9 @@ type Takes<Body extends z.ZodType> =
     };
 
 /** Why a request is not from who it should be; undefined where it is. */
-type Check = (arrived: Pick<Arrived, 'raw' | 'headers' | 'query' | 'now'>) => string | undefined;
+type Check = (
+  arrived: Pick<Arrived, 'raw' | 'headers' | 'query' | 'now'>,
+) => string | undefined | Promise<string | undefined>;
 
 interface Described {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete' | 'options';

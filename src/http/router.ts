@@ -89,7 +89,7 @@ function handlerOf(
     const at = now();
     const query = request.query as Record<string, unknown>;
     if (check) {
-      auth.prove(request, () => check({ raw, headers: request.headers, query, now: at }));
+      await auth.prove(request, () => check({ raw, headers: request.headers, query, now: at }));
       count(); // Not before: else anybody could use up what its true sender may send.
     }
 

@@ -19,6 +19,8 @@ const EVENTS_MAX = 10_000;
 /** What a source reads from its address, and a token for senders who can show it nowhere else: no two have the same names. */
 const Asked = z.looseObject({});
 
+type Proof = Pick<Arrived, 'raw' | 'headers' | 'query' | 'now'>;
+
 interface Named {
   name: string;
   source: AnySource;
@@ -36,8 +38,9 @@ const GIVES_UP_AT_429 = new Set(['alertmanager', 'grafana', 'datadog']);
 const FOLLOWED_HOSTS = '.amazonaws.com';
 /** Amazon SNS waits 15 seconds for our answer (docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html). */
 const FOLLOW_MS = 10_000;
-/** SNS repeats a confirmation after 20 seconds (same page). */
-const FOLLOW_AGAIN_S = 20;
+/** SNS repeats a confirmation, and whatever else it could not deliver, after 20 seconds (same page). */
+const AGAIN = { headers: { 'retry-after': '20' } };
+const NO_WAY_OUT: typeof globalThis.fetch = () => Promise.reject(new Error('there is no way out'));
 
 /** A sender's name as the handshake gives it: a DNS expression (CloudEvents, http-webhook.md 4.1.2). */
 const ORIGIN = /^[\w.*-]{1,253}$/;
@@ -60,11 +63,22 @@ export const sources = ({
     return parsed.success ? { name, source, config: parsed.data } : undefined;
   };
 
+  /** Why this is not from who it should be; rejects with a Problem (unavailable) where that cannot be known now. */
+  const refusalOf = async ({ name, source, config }: Named, { raw, headers, query, now }: Proof) => {
+    const refusal = source.verify(raw, headers, config, now, query);
+    if (refusal !== undefined || !source.authenticate) return refusal;
+    const fetch = egress?.fetch ?? NO_WAY_OUT;
+    const stranger = await source.authenticate(raw, config, { now, fetch }).catch((error: unknown) => {
+      log.warn({ source: name, problem: problemIn(error) }, 'a message could not be checked');
+      throw new Problem('unavailable', 'what the message is checked with cannot be had now: send it again', AGAIN);
+    });
+    // Only who has the token comes so far: this one may be told to its operators.
+    if (stranger !== undefined) log.warn({ source: name, problem: stranger }, 'a message was refused');
+    return stranger;
+  };
+
   const proofOf = (found: Named | undefined) =>
-    found && provesItself(found)
-      ? ({ raw, headers, query, now }: Pick<Arrived, 'raw' | 'headers' | 'query' | 'now'>) =>
-          found.source.verify(raw, headers, found.config, now, query)
-      : undefined;
+    found && provesItself(found) ? (arrived: Proof) => refusalOf(found, arrived) : undefined;
 
   /** Asks for the address once; throws Problem (unavailable), so that the sender sends it again, where it gives no answer. */
   const follow = async (address: string, name: string): Promise<void> => {
@@ -87,7 +101,7 @@ export const sources = ({
     throw new Problem(
       'unavailable',
       'the subscription could not be confirmed: its address does not answer as it should',
-      { headers: { 'retry-after': String(FOLLOW_AGAIN_S) } },
+      AGAIN,
     );
   };
 
@@ -145,7 +159,7 @@ export const sources = ({
       async handle({ params: { name }, raw, headers, query, now }) {
         const found = named(name);
         if (!found) throw new Problem('not-found', NO_SOURCE);
-        if (!provesItself(found) && found.source.verify(raw, headers, found.config, now, query) !== undefined) {
+        if (!provesItself(found) && (await refusalOf(found, { raw, headers, query, now })) !== undefined) {
           throw new Problem('unauthenticated', 'the request is not from who it should be');
         }
         const reads = found.source.reads?.(raw, headers) ?? 'json';
@@ -189,6 +203,12 @@ export function mayFollow(address: string): boolean {
   const url = URL.parse(address);
   return url?.protocol === 'https:' && url.hostname.endsWith(FOLLOWED_HOSTS);
 }
+
+/** What went wrong, with what it came from where that says more: `fetch failed` says nothing. */
+const problemIn = (error: unknown): string =>
+  error instanceof Error
+    ? [error.message, error.cause instanceof Error && error.cause.message].filter(Boolean).join(': ')
+    : 'failed';
 
 /** Whether a secret is configured that its senders show or sign with. */
 const provesItself = ({ source, config }: Named): boolean =>

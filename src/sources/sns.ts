@@ -1,6 +1,7 @@
 /** Amazon SNS over HTTPS, and CloudWatch's alarms in it: https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html */
 import { z } from 'zod';
 import { type Event, type Json, type Labels, type Link, SEVERITIES } from '../core/event.ts';
+import { refuseUnlessSigned } from './sns/signature.ts';
 import {
   addressTokenField,
   defineSource,
@@ -25,6 +26,11 @@ const config = z.strictObject({
     description: 'The ARNs of the topics that may send here; absent: any topic whose subscriber shows the token.',
   }),
   token: addressTokenField().optional(),
+  verify: z.boolean().default(true).meta({
+    title: 'Verify',
+    description:
+      'Whether a message has to be signed by Amazon. Off for senders that only speak like SNS (LocalStack), and for subscriptions with raw delivery, which nobody signs: then the token is all that proves a message.',
+  }),
 });
 type Config = z.output<typeof config>;
 
@@ -73,24 +79,33 @@ export const sns = defineSource({
   id: 'sns',
   name: 'Amazon SNS (CloudWatch alarms)',
   setup:
-    'Subscribe this source to the topic by HTTPS, with a token of its own in the address (?token=…); the subscription is confirmed by itself. The token is the proof: the signature of a message is not checked, since that needs a certificate from Amazon.',
+    'Subscribe this source to the topic by HTTPS, with a token of its own in the address (?token=…) and without raw delivery; the subscription is confirmed by itself. Messages are checked against the certificate of Amazon that they name, which is fetched from it.',
   config,
 
-  verify(raw, headers, { token, topics }, now, query) {
+  verify(raw, headers, { token, topics, verify }, now, query) {
     const refusal = refuseWithoutToken(headers, token, query);
     if (refusal !== undefined) return refusal;
     const allows = (topic: string): boolean => topics === undefined || topics.includes(topic);
-    if (isRaw(headers)) return allows(headerOf(headers, 'x-amz-sns-topic-arn')) ? undefined : 'not one of the topics';
-    const envelope = Envelope.safeParse(parsed(raw.toString('utf8')));
+    if (isRaw(headers)) {
+      // Else whoever has the token could leave the signature out by saying so.
+      if (verify) return 'what is delivered raw is not signed: subscribe without raw delivery, or set verify: false';
+      return allows(headerOf(headers, 'x-amz-sns-topic-arn')) ? undefined : 'not one of the topics';
+    }
+    const envelope = Envelope.safeParse(messageIn(raw));
     // Whatever is no message of SNS is told so by who reads it.
     if (!envelope.success) return undefined;
     const { TopicArn, Timestamp, SigningCertURL } = envelope.data;
     if (!allows(TopicArn)) return 'not one of the topics';
-    const signer = httpsUrl(SigningCertURL);
-    if (!signer || !SNS_SIGNER.test(signer.hostname) || !signer.pathname.endsWith('.pem'))
-      return 'the certificate it is said to be signed with is not of SNS';
+    if (verify && !isSigner(SigningCertURL)) return 'the certificate it is said to be signed with is not of SNS';
     const age_ms = now.getTime() - Date.parse(timeOf(Timestamp) ?? '');
     return age_ms <= OLD_MS && age_ms >= -AHEAD_MS ? undefined : 'the message is too old, or of no time';
+  },
+
+  async authenticate(raw, { verify }, at) {
+    const message = messageIn(raw);
+    const envelope = Envelope.safeParse(message);
+    if (!verify || !envelope.success) return undefined;
+    return refuseUnlessSigned(message as Record<string, unknown>, envelope.data.SigningCertURL, at);
   },
 
   /** With raw delivery the body is what was published, which may be no JSON. */
@@ -140,6 +155,22 @@ function parsed(json: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** As the body is read once it is believed (src/http/body.ts): what is nothing here must not be a message there. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function messageIn(raw: Buffer): unknown {
+  try {
+    return JSON.parse(utf8.decode(raw));
+  } catch {
+    return undefined;
+  }
+}
+
+function isSigner(address: string): boolean {
+  const url = httpsUrl(address);
+  return url !== undefined && SNS_SIGNER.test(url.hostname) && url.pathname.endsWith('.pem');
 }
 
 function httpsUrl(address: string): URL | undefined {

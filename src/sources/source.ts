@@ -9,6 +9,7 @@ export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 /** As the address gives it: a text, or a list of them where a name is given twice. */
 export type Query = Readonly<Record<string, unknown>>;
 
+type Asking = { now: Date; fetch: typeof globalThis.fetch };
 interface Rejected {
   /** Which entry of the payload, from 0. */
   index: number;
@@ -43,6 +44,8 @@ export interface Source<
     now: Date,
     query?: Query | undefined,
   ): string | undefined;
+  /** The rest of the proof, where something has to be fetched for it: as `verify`; rejects where that cannot be had now. */
+  authenticate?(raw: Buffer, config: z.output<Schema>, at: Asking): Promise<string | undefined>;
   /** How much its senders may send at once, where that is not the usual 5 MB. */
   max_bytes?: number;
   /** The JSON within the body, for senders that may wrap it; never throws. Absent: the body is the JSON. */

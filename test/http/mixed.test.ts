@@ -16,7 +16,7 @@ import { chance } from '../support/chance.ts';
 import { type Doors, heartbeatsYaml, listenersYaml, openDoors } from '../support/doors.ts';
 import { claimAll } from '../support/ledger.ts';
 import { hasRedis, type Redis, startRedis } from '../support/redis.ts';
-import { POSTING, type Sender, serviceOf, sourcesYaml, troubleIn } from '../support/senders.ts';
+import { egress, POSTING, type Sender, serviceOf, sourcesYaml, troubleIn } from '../support/senders.ts';
 import { until } from '../support/until.ts';
 import { type Api, startApi } from './harness.ts';
 
@@ -106,7 +106,7 @@ beforeAll(async () => {
     running.push(redis.close);
   }
   config = configWith(redis?.url);
-  api = await startApi({ config });
+  api = await startApi({ config, egress });
   running.push(api.stop);
   running.push((await openForHeartbeats(api.ledger, config.heartbeats, api.deps.log)).stop);
   doors = await listen(redis?.url);

@@ -8,6 +8,7 @@ import { digest } from '../../src/ledger/identity.ts';
 import { sources } from '../../src/sources/index.ts';
 import { claimAll, holdsNowhere } from '../support/ledger.ts';
 import {
+  egress,
   LISTENED,
   type Message,
   otherThan,
@@ -37,7 +38,7 @@ let api: Api;
 let full: Pick<Api, 'call' | 'stop'>[];
 beforeAll(async () => {
   // They all have one address here, and more wrong proofs than it may show.
-  api = await startApi({ config, limits: { attempts: { per_second: 1_000, burst: 1_000 } } });
+  api = await startApi({ config, egress, limits: { attempts: { per_second: 1_000, burst: 1_000 } } });
   full = await Promise.all([{ held_bytes: 10 }, { waiting: 0 }].map((limits) => api.beside({ limits })));
 });
 afterAll(async () => {
@@ -193,7 +194,7 @@ describe.each(POSTING)('%s', (id, sender) => {
 describe('while the ledger is away', () => {
   let down: Api;
   beforeAll(async () => {
-    down = await startApi({ config });
+    down = await startApi({ config, egress });
     await down.ledger.close();
   });
   afterAll(() => down.stop());

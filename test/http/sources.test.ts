@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { channels, writers } from '../../src/channels/index.ts';
 import { fromText } from '../../src/config/load.ts';
+import { createEgress, type Egress } from '../../src/egress/guard.ts';
 import { mayFollow } from '../../src/http/sources.ts';
 import { sources } from '../../src/sources/index.ts';
 import incident from '../samples/gcp-monitoring/open-1.2.json' with { type: 'json' };
@@ -11,6 +12,7 @@ import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
 import alarm from '../samples/sns/cloudwatch-alarm.json' with { type: 'json' };
 import confirmation from '../samples/sns/subscription-confirmation.json' with { type: 'json' };
 import { type FakeSns, startFakeSns } from '../support/fakes/sns.ts';
+import { createSnsSigner, type SnsSigner } from '../support/sns-signer.ts';
 import { type Api, pick, startApi } from './harness.ts';
 
 let api: Api;
@@ -271,6 +273,7 @@ default: { notify: [terminal] }
 sources:
   azure: { type: cloudevents, token: a-token-of-cloudevents }
   aws: { type: sns, token: a-token-of-the-topics }
+  localstack: { type: sns, token: a-token-of-the-topics, verify: false }
   gcp: { type: gcp-monitoring, token: a-token-of-google }
 `;
 const cloudConfig = () => fromText(CLOUDS, 'the tests', {}, { channels, writers, sources });
@@ -369,33 +372,48 @@ describe('the handshake of CloudEvents', () => {
 describe('Amazon SNS', () => {
   let aws: FakeSns;
   let clouds: Api;
+  let signer: SnsSigner;
+  /** The real way out; it may go to this machine, where the stand-in is. */
+  let guard: Egress;
   let confirming: Awaited<ReturnType<Api['beside']>>;
   beforeAll(async () => {
     clouds = await startApi({ config: cloudConfig() });
+    signer = await createSnsSigner();
+    guard = createEgress({ allow: ['127.0.0.1'] });
   });
-  afterAll(() => clouds.stop());
+  afterAll(async () => {
+    await guard.close();
+    await clouds.stop();
+  });
   beforeEach(async () => {
-    aws = await startFakeSns({ topic: confirmation.TopicArn, token: confirmation.Token });
-    const resolve = () => Promise.reject(new Error('nothing is looked up'));
-    confirming = await clouds.beside({ egress: { fetch: aws.fetch, resolve } });
+    const { pem } = signer;
+    aws = await startFakeSns({ topic: confirmation.TopicArn, token: confirmation.Token, pem, by: guard.fetch });
+    confirming = await clouds.beside({ egress: { fetch: aws.fetch, resolve: guard.resolve } });
   });
   afterEach(async () => {
     await confirming.stop();
     await aws.close();
   });
-  const now = () => new Date().toISOString();
-  const send = (body: unknown, { query = '?token=a-token-of-the-topics', headers = {} } = {}) =>
-    confirming.call('POST', `/v1/sources/aws${query}`, {
+  const fresh = <Message extends object>(message: Message, version: '1' | '2' = '1') =>
+    signer.sign({ ...message, Timestamp: clouds.clock.now.toISOString() }, version);
+  const send = (
+    body: unknown,
+    { query = '?token=a-token-of-the-topics', headers = {}, to = 'aws', by = confirming } = {},
+  ) =>
+    by.call('POST', `/v1/sources/${to}${query}`, {
       body,
       headers: { 'content-type': 'text/plain; charset=UTF-8', ...headers },
     });
+  const kept = async (id: string) =>
+    (await clouds.ledger.query(`select 1 from events where event->>'id' = $1`, [id])).length;
 
-  it('has its subscription confirmed, by whoever has the token', async () => {
-    expect((await send({ ...confirmation, Timestamp: now() }, { query: '' })).status).toBe(401);
+  it('has its subscription confirmed, by whoever has the token and the signature', async () => {
+    expect((await send(fresh(confirmation), { query: '' })).status).toBe(401);
     expect(aws.asked).toEqual([]);
-    const { status, body } = await send({ ...confirmation, Timestamp: now() });
+    const { status, body } = await send(fresh(confirmation));
     expect([status, body]).toEqual([202, { accepted: [], duplicates: [], rejected: [] }]);
-    expect([aws.asked, aws.confirmed]).toEqual([[confirmation.SubscribeURL], [confirmation.TopicArn]]);
+    expect(aws.asked).toEqual([confirmation.SigningCertURL, confirmation.SubscribeURL]);
+    expect(aws.confirmed).toEqual([confirmation.TopicArn]);
     expect(clouds.logged.join('\n')).not.toContain(confirmation.Token);
   });
 
@@ -404,33 +422,101 @@ describe('Amazon SNS', () => {
     ['leads elsewhere', { status: 302, headers: { location: 'http://169.254.169.254/' } }],
     ['breaks off', { reset: true as const }],
   ])('is told to send the confirmation again where its address %s', async (_, answer) => {
+    await send(fresh({ ...alarm, MessageId: 'first' })); // Its certificate is known from here on.
+    const certified = { ...confirmation, SigningCertURL: alarm.SigningCertURL };
     aws.script([answer]);
-    const failed = await send({ ...confirmation, Timestamp: now() });
+    const failed = await send(fresh(certified));
     expect([failed.status, failed.headers.get('retry-after'), aws.confirmed]).toEqual([503, '20', []]);
-    expect((await send({ ...confirmation, Timestamp: now() })).status).toBe(202);
+    expect((await send(fresh(certified))).status).toBe(202);
     expect(aws.confirmed).toHaveLength(1);
   });
 
   it('makes nobody call another host', async () => {
     const SubscribeURL = confirmation.SubscribeURL.replace('amazonaws.com', 'amazonaws.com.evil.example');
-    const { status, body } = await send({ ...confirmation, SubscribeURL, Timestamp: now() });
-    expect([status, (pick(body, 'rejected') as unknown[]).length, aws.asked]).toEqual([202, 1, []]);
+    const { status, body } = await send(fresh({ ...confirmation, SubscribeURL }));
+    expect([status, (pick(body, 'rejected') as unknown[]).length]).toEqual([202, 1]);
+    expect(aws.asked).toEqual([confirmation.SigningCertURL]);
   });
 
-  it('has its alarms kept once, however often they come', async () => {
-    const fresh = { ...alarm, Timestamp: now() };
-    expect(pick((await send(fresh)).body, 'accepted')).toEqual([{ id: alarm.MessageId }]);
-    expect(pick((await send(fresh)).body, 'duplicates')).toEqual([{ id: alarm.MessageId }]);
-    expect((await send(alarm)).status).toBe(401); // From 2019.
+  it('whose name leads into our own network is not called, for a certificate or a confirmation', async () => {
+    const inside = createEgress({ allow: [], resolveHost: async () => ['10.0.0.1'] });
+    const api = await clouds.beside({ egress: inside });
+    expect((await send(fresh(alarm), { by: api })).status).toBe(503);
+    expect((await send(fresh(confirmation), { by: api, to: 'localstack' })).status).toBe(503);
+    const said = clouds.logged.filter((line) => line.includes('egress rules') || line.includes('EgressBlocked'));
+    expect(said).toHaveLength(2);
+    await api.stop();
+    await inside.close();
+  });
+
+  it('has its alarms kept once, however often they come, in either version of its signature', async () => {
+    const message = fresh(alarm);
+    expect(pick((await send(message)).body, 'accepted')).toEqual([{ id: alarm.MessageId }]);
+    expect(pick((await send(message)).body, 'duplicates')).toEqual([{ id: alarm.MessageId }]);
+    expect(pick((await send(fresh(alarm, '2'))).body, 'duplicates')).toEqual([{ id: alarm.MessageId }]);
+    expect(aws.asked).toEqual([alarm.SigningCertURL]);
+    expect((await send(signer.sign(alarm))).status).toBe(401); // From 2019.
     expect((await send('no message')).status).toBe(202);
-    const bare = { 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-message-id': 'm-1' };
-    expect(pick((await send('The budget is spent', { headers: bare })).body, 'accepted')).toEqual([{ id: 'm-1' }]);
   });
 
-  it('whose confirmation cannot be asked for is told nothing but thanks: asking again would change nothing', async () => {
-    const { status } = await clouds.call('POST', '/v1/sources/aws?token=a-token-of-the-topics', {
-      body: { ...confirmation, Timestamp: now() },
-    });
+  it('is nobody without a signature that fits, and is told no more than that; the log says why', async () => {
+    const message = fresh({ ...alarm, MessageId: 'forged' });
+    const forgeries: [object, RegExp][] = [
+      [{ ...message, Signature: 'AAAA' }, /does not fit/],
+      [{ ...message, Message: 'The disk is fine' }, /does not fit/],
+      [{ ...message, SignatureVersion: '2' }, /does not fit/],
+      [{ ...message, Signature: undefined }, /not signed/],
+    ];
+    for (const [forgery, why] of forgeries) {
+      clouds.logged.length = 0;
+      expect((await send(forgery)).status).toBe(401);
+      expect(clouds.logged.filter((line) => why.test(line))).toHaveLength(1);
+    }
+    aws.asked.length = 0;
+    const elsewhere = fresh({ ...alarm, SigningCertURL: 'https://sns.eu-west-1.amazonaws.com.evil.example/x.pem' });
+    const bare = { 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-message-id': 'forged' };
+    expect((await send(elsewhere)).status).toBe(401);
+    expect((await send('The disk is fine', { headers: bare })).status).toBe(401);
+    expect([aws.asked, await kept('forged')]).toEqual([[], 0]);
+  });
+
+  it('is nobody with a certificate that is not in force', async () => {
+    const before = clouds.clock.now;
+    clouds.clock.now = new Date(before.getTime() + 10 * 24 * 3_600_000);
+    expect((await send(fresh({ ...alarm, MessageId: 'late' }))).status).toBe(401);
+    clouds.clock.now = before;
+    expect(await kept('late')).toBe(0);
+  });
+
+  it.each([
+    ['is not there', { status: 404, text: 'no' }],
+    ['leads elsewhere', { status: 302, headers: { location: 'http://169.254.169.254/' } }],
+    ['is none', { status: 200, text: 'no certificate' }],
+    ['is as long as a book', { status: 200, text: 'x'.repeat(2_000_000) }],
+    ['breaks off', { reset: true as const }],
+  ])('is told to come again where its certificate %s', async (_, answer) => {
+    const message = fresh({ ...alarm, MessageId: crypto.randomUUID() });
+    aws.script([answer]);
+    const failed = await send(message);
+    expect([failed.status, failed.headers.get('retry-after')]).toEqual([503, '20']);
+    expect(await kept(message.MessageId)).toBe(0);
+    expect((await send(message)).status).toBe(202);
+    expect(await kept(message.MessageId)).toBe(1);
+  });
+
+  it('needs no signature where the configuration says so, as for LocalStack, and may be delivered raw', async () => {
+    const unsigned = { ...alarm, MessageId: 'unsigned', Timestamp: clouds.clock.now.toISOString() };
+    expect(pick((await send(unsigned, { to: 'localstack' })).body, 'accepted')).toEqual([{ id: 'unsigned' }]);
+    const headers = { 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-message-id': 'm-1' };
+    const bare = await send('The budget is spent', { to: 'localstack', headers });
+    expect(pick(bare.body, 'accepted')).toEqual([{ id: 'm-1' }]);
+    expect(aws.asked).toEqual([]);
+  });
+
+  it('is told to come again where there is no way out, and nothing but thanks where its confirmation may not be asked for', async () => {
+    expect((await send(fresh(alarm), { by: clouds })).status).toBe(503);
+    const now = clouds.clock.now.toISOString();
+    const { status } = await send({ ...confirmation, Timestamp: now }, { by: clouds, to: 'localstack' });
     expect(status).toBe(202);
     expect(clouds.logged.some((line) => line.includes('was not confirmed'))).toBe(true);
   });

@@ -4,6 +4,7 @@ import alarm from '../samples/sns/cloudwatch-alarm.json' with { type: 'json' };
 import unknown from '../samples/sns/cloudwatch-insufficient-data.json' with { type: 'json' };
 import okay from '../samples/sns/cloudwatch-ok.json' with { type: 'json' };
 import confirmation from '../samples/sns/subscription-confirmation.json' with { type: 'json' };
+import { createSnsSigner } from '../support/sns-signer.ts';
 
 const TOPIC = 'arn:aws:sns:eu-west-1:1234567890:alerta-test';
 const TOKEN = 'a-token-of-some-length';
@@ -224,11 +225,126 @@ describe('a message of SNS', () => {
     expect(verify(alarm, { config: { topics: [TOPIC] } })).toBeUndefined();
     expect(verify(alarm, { config: { topics: [`${TOPIC}2`] } })).toBe('not one of the topics');
     const headers = { 'x-amz-sns-rawdelivery': 'true', 'x-amz-sns-topic-arn': TOPIC };
-    expect(verify('bare', { headers, config: { topics: [TOPIC] } })).toBeUndefined();
-    expect(verify('bare', { headers, config: { topics: [`${TOPIC}2`] } })).toBe('not one of the topics');
+    expect(verify('bare', { headers, config: { verify: false, topics: [TOPIC] } })).toBeUndefined();
+    expect(verify('bare', { headers, config: { verify: false, topics: [`${TOPIC}2`] } })).toBe('not one of the topics');
+  });
+
+  it('is refused when it is delivered raw, which would leave its signature out', () => {
+    const headers = { 'x-amz-sns-rawdelivery': 'TRUE', 'x-amz-sns-topic-arn': TOPIC };
+    expect(verify('bare', { headers })).toMatch(/raw is not signed.*verify: false/);
+    expect(verify(alarm, { headers })).toMatch(/raw is not signed/);
+  });
+
+  it('may be of nobody’s certificate where signatures are not looked at', () => {
+    const config = { verify: false };
+    expect(verify({ ...alarm, SigningCertURL: 'http://localstack:4566/x.pem' }, { config })).toBeUndefined();
+    expect(verify({ ...alarm, Timestamp: undefined }, { config })).toMatch(/of no time/);
   });
 
   it('that is none is left to who reads it', () => {
     for (const body of ['', '{', '{}', 'null', '[]']) expect(verify(body)).toBeUndefined();
+  });
+});
+
+describe('the signature of a message', async () => {
+  const signer = await createSnsSigner();
+  const asked: string[] = [];
+  const noting: typeof globalThis.fetch = (target, init) => {
+    asked.push(String(target));
+    return signer.fetch(target, init);
+  };
+  const authenticate = (body: unknown, { config = {}, now = THEN, fetch = noting } = {}) =>
+    sns.authenticate?.(
+      Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)),
+      sns.config.parse({ token: TOKEN, ...config }),
+      { now, fetch },
+    );
+
+  it.each([
+    ['a notice', alarm],
+    ['a notice without a subject', { ...alarm, Subject: undefined }],
+    ['a notice whose subject is null', { ...alarm, Subject: null }],
+    ['a notice with spaces at its ends', { ...alarm, Subject: ' x ', Message: ' \n y' }],
+    ['a confirmation', confirmation],
+    ['the end of a subscription', { ...confirmation, Type: 'UnsubscribeConfirmation' }],
+  ])('is right on %s, in either version', async (_, message) => {
+    expect(await authenticate(signer.sign(message))).toBeUndefined();
+    expect(await authenticate(signer.sign(message, '2'))).toBeUndefined();
+  });
+
+  it.each(['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn'])(
+    'is wrong where %s was changed on the way',
+    async (name) => {
+      for (const version of ['1', '2'] as const) {
+        const message: Record<string, unknown> = signer.sign(alarm, version);
+        const altered = { ...message, [name]: `${message[name]}x` };
+        expect(await authenticate(altered)).toBe('the signature does not fit the message');
+      }
+    },
+  );
+
+  it('is wrong where a confirmation’s address or token was changed, or it calls itself something else', async () => {
+    const message = signer.sign(confirmation);
+    for (const altered of [
+      { ...message, SubscribeURL: `${message.SubscribeURL}&x=1` },
+      { ...message, Token: 'x' },
+      { ...message, Type: 'UnsubscribeConfirmation' },
+      { ...message, Type: 'Notification' },
+    ])
+      expect(await authenticate(altered)).toBe('the signature does not fit the message');
+  });
+
+  it('is wrong where it is of another key, another version, or none', async () => {
+    const message = signer.sign(alarm);
+    const other = await createSnsSigner();
+    expect(await authenticate(other.sign(alarm))).toBe('the signature does not fit the message');
+    expect(await authenticate({ ...message, SignatureVersion: '2' })).toBe('the signature does not fit the message');
+    for (const SignatureVersion of [undefined, '3', 1, 'constructor'])
+      expect(await authenticate({ ...message, SignatureVersion })).toMatch(/no SignatureVersion/);
+    for (const Signature of [undefined, '', 4])
+      expect(await authenticate({ ...message, Signature })).toMatch(/not signed/);
+    for (const Signature of ['x', 'REMOVED', message.Signature.slice(4)])
+      expect(await authenticate({ ...message, Signature })).toMatch(/does not fit/);
+  });
+
+  it('is wrong where its certificate is not in force, yet or any more', async () => {
+    const now = THEN;
+    const over = await createSnsSigner({ until: new Date(now.getTime() - 1_000) });
+    const early = await createSnsSigner({ from: new Date(now.getTime() + 1_000) });
+    for (const { sign, fetch } of [over, early])
+      expect(await authenticate(sign(alarm), { fetch })).toBe('the certificate it is signed with is not in force');
+  });
+
+  it('needs its certificate once for each address, and asks again where it could not be had', async () => {
+    const answers = [
+      new Response('no', { status: 500 }),
+      new Response('no certificate'),
+      new Response('x'.repeat(99_999)),
+    ];
+    const fetch: typeof globalThis.fetch = (target, init) => {
+      const answer = answers.shift();
+      return answer ? Promise.resolve(answer) : noting(target, init);
+    };
+    const message = signer.sign(alarm);
+    for (const problem of [/answers 500/, /PEM/i, /longer than/])
+      await expect(authenticate(message, { fetch })).rejects.toThrow(problem);
+    asked.length = 0;
+    await Promise.all([1, 2, 3].map(() => authenticate(message, { fetch })));
+    await authenticate(message, { fetch });
+    const elsewhere = signer.sign({ ...alarm, SigningCertURL: 'https://sns.us-east-1.amazonaws.com/other.pem' });
+    await authenticate(elsewhere, { fetch });
+    expect(asked).toEqual([alarm.SigningCertURL, elsewhere.SigningCertURL]);
+  });
+
+  it('is not looked for where nobody wants it, or where there is no message', async () => {
+    const fetch = () => Promise.reject(new Error('nothing is to be asked'));
+    expect(await authenticate(alarm, { config: { verify: false }, fetch })).toBeUndefined();
+    for (const body of ['', '{', '{}', 'null', '[]']) expect(await authenticate(body, { fetch })).toBeUndefined();
+  });
+
+  it('is looked for behind a byte order mark as well, since who reads the message takes that off', async () => {
+    expect(await authenticate(`\u{feff}${JSON.stringify({ ...signer.sign(alarm), Message: 'x' })}`)).toMatch(
+      /does not fit/,
+    );
   });
 });

@@ -14,6 +14,15 @@ import pagerduty from '../samples/pagerduty/alertmanager-trigger.json' with { ty
 import sentry from '../samples/sentry/event-alert.json' with { type: 'json' };
 import sns from '../samples/sns/cloudwatch-alarm.json' with { type: 'json' };
 
+import { createSnsSigner } from './sns-signer.ts';
+
+/** Whoever takes the messages of SNS has to reach its certificate: this is the way out to it. */
+const snsSigner = await createSnsSigner();
+export const egress = {
+  fetch: snsSigner.fetch,
+  resolve: (host: string) => Promise.reject(new Error(`nothing is at ${host}`)),
+};
+
 const pytest = readFileSync(new URL('../samples/junit/pytest.xml', import.meta.url));
 
 export interface Message {
@@ -417,21 +426,22 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
     message: ([trouble = 0], now) =>
       json('/v1/sources/sns', snsMessage(trouble, now), { 'content-type': 'text/plain; charset=UTF-8' }),
     prove: inAddress('token'),
-    nothing: (now) => json('/v1/sources/sns', { ...snsMessage(0, now), Type: 'UnsubscribeConfirmation' }),
+    nothing: (now) => json('/v1/sources/sns', snsMessage(0, now, 'UnsubscribeConfirmation')),
     stale_min: 66,
     busy: usual,
   },
 };
 
-function snsMessage(trouble: number, now: Date): object {
+function snsMessage(trouble: number, now: Date, Type = sns.Type): object {
   const alarm = JSON.parse(sns.Message) as { Trigger: object };
   const Trigger = { ...alarm.Trigger, Namespace: serviceOf(trouble) };
-  return {
+  return snsSigner.sign({
     ...sns,
+    Type,
     MessageId: nameOf(trouble),
     Timestamp: now.toISOString(),
     Message: JSON.stringify({ ...alarm, AlarmName: nameOf(trouble), Trigger }),
-  };
+  });
 }
 
 /** Those who post, by the source of their events. */

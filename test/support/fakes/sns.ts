@@ -1,4 +1,4 @@
-/** Amazon SNS as its subscribers meet it: confirms a subscription by the token it gave out, and by no other. */
+/** Amazon SNS as its subscribers meet it: gives its certificate, and confirms a subscription by the token it gave out, and by no other. */
 import { type Answer, type Hit, type Recorder, type Reply, startHttpFake } from './recorder.ts';
 
 export interface FakeSns {
@@ -14,7 +14,19 @@ export interface FakeSns {
 }
 
 /** https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html */
-export async function startFakeSns({ topic, token }: { topic: string; token: string }): Promise<FakeSns> {
+export async function startFakeSns({
+  topic,
+  token,
+  pem,
+  by = globalThis.fetch,
+}: {
+  topic: string;
+  token: string;
+  /** The certificate at every address that ends in .pem. */
+  pem: string;
+  /** What carries requests here. */
+  by?: typeof globalThis.fetch;
+}): Promise<FakeSns> {
   const confirmed: string[] = [];
   const asked: string[] = [];
   const refused = (code: string): Reply => ({
@@ -22,6 +34,7 @@ export async function startFakeSns({ topic, token }: { topic: string; token: str
     text: `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code></Error></ErrorResponse>`,
   });
   const { url, requests, script, close } = await startHttpFake('Amazon SNS', ({ method, path, query }) => {
+    if (method === 'GET' && path.endsWith('.pem')) return { status: 200, text: pem };
     if (method !== 'GET' || path !== '/' || query.get('Action') !== 'ConfirmSubscription')
       return refused('InvalidAction');
     if (query.get('TopicArn') !== topic || query.get('Token') !== token) return refused('InvalidParameter');
@@ -40,7 +53,7 @@ export async function startFakeSns({ topic, token }: { topic: string; token: str
     fetch: (target, init) => {
       asked.push(String(target));
       const { pathname, search } = new URL(String(target));
-      return fetch(`${url}${pathname}${search}`, init);
+      return by(`${url}${pathname}${search}`, init);
     },
   };
 }
