@@ -145,7 +145,7 @@ function problemWith(path: string, { from, typeOnly }: Import): string | undefin
 }
 
 /**
- * Channels and sources share the contract alone, and only the list knows them all. A large one has parts in a folder of
+ * Channels and sources share the contract alone (and its parts), and only the list knows them all. A large one has parts in a folder of
  * its name; `notion` and `notion-database` are one vendor's and may share the vendor's folder.
  */
 const CONTRACTS: Readonly<Record<string, string>> = { channels: 'channel', sources: 'source' };
@@ -154,6 +154,7 @@ const knowsSibling = (room: string, name: string, target: string): boolean =>
   CONTRACTS[room] !== undefined &&
   name !== 'index' &&
   target !== CONTRACTS[room] &&
+  !target.startsWith(`${CONTRACTS[room]}/`) &&
   !(target.includes('/') && ownerOf(target) === ownerOf(name));
 
 interface Source {

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { Event } from '../core/event.ts';
 import { evaluate } from './jsonata/evaluate.ts';
 import { eventIn } from './jsonata/event.ts';
-import { failedEvent, worksEvent } from './jsonata/failing.ts';
 import { PlanFields, planOf } from './jsonata/plan.ts';
+import { withTidings } from './source/failing.ts';
 import { addressTokenField, defineSlowSource, duration, refuseWithoutToken } from './source.ts';
 
 const config = z.strictObject({
@@ -15,12 +15,6 @@ const config = z.strictObject({
     description: 'A firing alert not heard of again for so long counts as resolved. Absent: never.',
   }),
 });
-
-/** Reasons that one event tells; the rest are like them. */
-const PROBLEMS_MAX = 10;
-
-/** Mappings known to work since this process began: of any other it is not known what operators were told. */
-const working = new WeakSet<object>();
 
 export const jsonata = defineSlowSource({
   id: 'jsonata',
@@ -41,15 +35,6 @@ export const jsonata = defineSlowSource({
       if (typeof event === 'string') rejected.push({ index: entry.index, problem: event });
       else events.push(event);
     }
-    if (rejected.length > 0) {
-      working.delete(config);
-      const problems = [...new Set(rejected.map((one) => one.problem))].slice(0, PROBLEMS_MAX);
-      return { events: [...events, failedEvent(name, problems, text, now)], rejected };
-    }
-    if (events.length > 0 && !working.has(config)) {
-      working.add(config);
-      events.push(worksEvent(name, now));
-    }
-    return { events, rejected };
+    return withTidings({ events, rejected }, { name, config, text, now });
   },
 });

@@ -1,6 +1,7 @@
 /** Any JSON as events, by a mapping in the configuration: paths and templates, and nothing that could run. */
 import { z } from 'zod';
 import { type Event, type Json, SEVERITIES, type Severity, severityOf } from '../core/event.ts';
+import { withTidings } from './source/failing.ts';
 import { defineSource, duration, fitted, LIMITS, refuseWithoutToken, tidied, timeOf, tokenField } from './source.ts';
 
 type Path = { root: boolean; steps: (string | number)[] };
@@ -75,23 +76,27 @@ type Config = z.output<typeof config>;
 export const mapping = defineSource({
   id: 'mapping',
   name: 'Mapping',
-  setup: 'Say for each field of an event where it is found in what the sender posts.',
+  setup:
+    'Say for each field of an event where it is found in what the sender posts. A payload on which the mapping fails is kept, and told as mapping_failed.',
   config,
   verify: (_raw, headers, { token }) => refuseWithoutToken(headers, token),
 
-  normalise(payload, { name, config, now }) {
+  normalise(payload, { name, config, now, raw }) {
+    const posted = { name, config, text: raw?.toString('utf8') ?? JSON.stringify(payload) ?? 'null', now };
     const entries = config.each ? read(config.each, payload, payload) : [payload];
-    if (!Array.isArray(entries))
-      return { events: [], rejected: [{ index: 0, problem: 'the path in each does not lead to a list' }] };
     const events: Event[] = [];
     const rejected: { index: number; problem: string }[] = [];
+    if (!Array.isArray(entries)) {
+      rejected.push({ index: 0, problem: 'the path in each does not lead to a list' });
+      return withTidings({ events, rejected }, posted);
+    }
     entries.forEach((entry: unknown, index) => {
       if (!(config.when ?? []).every((condition) => holds(condition, payload, entry))) return;
       const event = eventOf(payload, entry, config, config.source ?? name, now);
       if (typeof event === 'string') rejected.push({ index, problem: event });
       else events.push(event);
     });
-    return { events, rejected };
+    return withTidings({ events, rejected }, posted);
   },
 });
 

@@ -103,25 +103,33 @@ describe('POST /v1/sources/{name}', () => {
   });
 });
 
-describe('a source of type jsonata', () => {
-  it('keeps what its mapping cannot read, tells of it once, and ends that when it can', async () => {
-    const text = `sources:\n  ci: { type: jsonata, each: { type: '"build"', title: name } }\n`;
+describe.each([
+  ['jsonata', `{ type: jsonata, each: { type: '"build"', title: name } }`, 'each.title gives nothing'],
+  ['mapping', '{ type: mapping, event_type: { text: build }, title: name }', 'the mapping finds no title'],
+])('a source of type %s', (type, entry, problem) => {
+  it('keeps all of what its mapping cannot read, tells of it once, and ends that when it can', async () => {
+    const text = `sources:\n  ci-${type}: ${entry}\n`;
     const config = fromText(text, 'the tests', {}, { channels, writers, sources });
     const mapped = await api.beside({ config });
-    const send = (body: unknown) => mapped.call('POST', '/v1/sources/ci', { key: api.keys.ingest, body });
+    const send = (body: unknown) => mapped.call('POST', `/v1/sources/ci-${type}`, { key: api.keys.ingest, body });
     const failing = () =>
-      api.ledger.query(`select a.status, (select count(*)::int from events where event->>'dedup_key' = 'mapping/ci') as kept,
-          (select event->'context'->>'payload' from events where event->>'dedup_key' = 'mapping/ci' order by seq limit 1) as payload
-        from alerts a where a.event in (select seq from events where event->>'dedup_key' = 'mapping/ci')`);
+      api.ledger.query(
+        `with own as (select seq, event from events where event->>'dedup_key' = $1)
+          select a.status, (select count(*)::int from own) as kept,
+            (select string_agg(event->'context'->>'payload', '' order by seq) from own) as payload
+          from alerts a where a.event in (select seq from own)`,
+        [`mapping/ci-${type}`],
+      );
+    const large = JSON.stringify({ nam: 'x'.repeat(40_000) });
     try {
       expect(await send({ nam: 'x' })).toMatchObject({
         status: 202,
-        body: { rejected: [{ index: 0, problem: 'each.title gives nothing' }] },
+        body: { rejected: [{ index: 0, problem }] },
       });
-      await send({ nam: 'y' });
-      expect(await failing()).toMatchObject([{ status: 'firing', kept: 2, payload: '{"nam":"x"}' }]);
+      await send(JSON.parse(large));
+      expect(await failing()).toEqual([{ status: 'firing', kept: 4, payload: `{"nam":"x"}${large}` }]);
       expect((await send({ name: 'z' })).body).toMatchObject({ rejected: [] });
-      expect(await failing()).toMatchObject([{ status: 'resolved', kept: 3 }]);
+      expect(await failing()).toMatchObject([{ status: 'resolved', kept: 5 }]);
     } finally {
       await mapped.stop();
     }

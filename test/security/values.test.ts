@@ -213,6 +213,8 @@ describe('a source that is read tolerantly', () => {
     ];
     const told = await api.call('POST', '/v1/sources/alertmanager', { key: api.keys.ingest, body: { alerts } });
     expect([told.status, (pick(told.body, 'accepted') as unknown[]).length]).toEqual([202, 3]);
+    // The first that it can read says besides that the mapping works.
+    await api.call('POST', '/v1/sources/builds', { key: api.keys.ingest, body: { kind: 'k', name: 'n' } });
     for (const at of [
       NUL,
       '0000-01-01',

@@ -224,10 +224,22 @@ describe('a mapping that would harm', () => {
     expect((await ask({ each: LEAST }, { name: 'x' })).events[0]).not.toHaveProperty('polluted');
   });
 
-  it('is given no payload over 1 MB, of which the beginning is kept', async () => {
-    const event = await told('name', { name: `"\\\u{1f514}${'x'.repeat(5_000_000)}` });
-    expect(event?.body).toMatch(/a payload of 50000\d\d bytes is more than the 1048576 that are mapped/);
-    expect(event?.context).toMatchObject({ bytes: expect.any(Number), payload: expect.stringContaining('xxx') });
-    expect(bytesOf(JSON.stringify(event?.context))).toBeLessThanOrEqual(LIMITS.contextBytes);
+  it('is given no payload over 1 MB, which is kept all the same: whole, in as many events as it needs', async () => {
+    const payload = { name: `"\\\u{1f514}${'x'.repeat(1_200_000)}${'\u{1f514}'.repeat(20_000)}` };
+    const { own } = await ask({ each: LEAST }, payload);
+    const text = JSON.stringify(payload);
+    const contexts = own.map(
+      ({ context }) => context as { payload: string; part: number; parts: number; bytes: number },
+    );
+    expect(contexts.map(({ payload }) => payload).join('')).toBe(text);
+    expect(contexts.map(({ part }) => part)).toEqual(own.map((_, at) => at + 1));
+    expect(new Set(contexts.map(({ parts, bytes }) => `${parts} ${bytes}`))).toEqual(
+      new Set([`${own.length} ${bytesOf(text)}`]),
+    );
+    for (const { context } of own) expect(bytesOf(JSON.stringify(context))).toBeLessThanOrEqual(LIMITS.contextBytes);
+    expect(own[0]?.body).toMatch(/a payload of 12\d{5} bytes is more than the 1048576 that are mapped/);
+    const [, id] = /is in the events (\S+)\.1 to /.exec(own[0]?.body ?? '') ?? [];
+    expect(own.map((event) => event.id)).toEqual(own.map((_, at) => `${id}.${at + 1}`));
+    expect(new Set(own.map(({ dedup_key }) => dedup_key))).toEqual(new Set(['mapping/builds']));
   });
 });

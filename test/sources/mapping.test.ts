@@ -1,10 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Event } from '../../src/core/event.ts';
+import { OWN_SOURCE } from '../../src/core/health.ts';
 import { mapping } from '../../src/sources/mapping.ts';
 
 const NOW = new Date('2026-11-20T12:00:00Z');
-const normalise = (payload: unknown, config: object) =>
-  mapping.normalise(payload, { name: 'builds', config: mapping.config.parse(config), now: NOW });
+const normalise = (payload: unknown, config: object) => {
+  const made = mapping.normalise(payload, { name: 'builds', config: mapping.config.parse(config), now: NOW });
+  const isOwn = ({ source }: Event) => source === OWN_SOURCE;
+  return { ...made, events: made.events.filter((event) => !isOwn(event)), own: made.events.filter(isOwn) };
+};
 const least = { event_type: { text: 'build' }, title: 'name' };
 
 const payload = {
@@ -73,6 +78,22 @@ describe('a mapping', () => {
     expect(normalise({ runs: 1 }, { ...least, each: 'runs' }).rejected).toEqual([
       { index: 0, problem: 'the path in each does not lead to a list' },
     ]);
+  });
+
+  it('that fails keeps what was posted in an event of its own, and the events of the other entries', () => {
+    const posted = { runs: [{ name: 'good' }, { nam: 'x' }] };
+    const { events, own } = normalise(posted, { ...least, each: 'runs' });
+    expect(events.map(({ title }) => title)).toEqual(['good']);
+    expect(own).toMatchObject([
+      {
+        type: 'mapping_failed',
+        status: 'firing',
+        dedup_key: 'mapping/builds',
+        body: 'the mapping finds no title',
+        context: { payload: JSON.stringify(posted) },
+      },
+    ]);
+    expect(normalise({ name: 'x' }, least).own).toMatchObject([{ status: 'resolved', dedup_key: 'mapping/builds' }]);
   });
 
   it('reaches no prototype, length or method', () => {

@@ -342,12 +342,12 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
   mail: { listens: 'letters come by SMTP', entry: 'address: alerts@example.com, password: the-password-of-mail' },
   mapping: {
     ...posted,
-    entry: `token: ${TOKEN('mapping')}, each: alerts, id: fingerprint, dedup_key: fingerprint, event_type: labels.alertname, title: annotations.summary, service: labels.service`,
+    entry: `token: ${TOKEN('mapping')}, each: alerts, when: [{ path: labels.service }], id: fingerprint, dedup_key: fingerprint, event_type: labels.alertname, title: annotations.summary, service: labels.service`,
     secret: TOKEN('mapping'),
     batch: 50,
     message: mapped('/v1/sources/mapping'),
     prove: bearer,
-    nothing: () => json('/v1/sources/mapping', { hello: 'world' }),
+    nothing: () => json('/v1/sources/mapping', { alerts: [{ labels: {} }] }),
     busy: usual,
   },
   'redis-stream': {
