@@ -653,6 +653,12 @@ export interface paths {
       requestBody: { content: { '*/*': unknown } };
       responses: { 202: Json<EventsAnswer>; default: Refused };
     };
+    /** The same, for senders that are set to PUT */
+    put: {
+      parameters: { path: { name: string } };
+      requestBody: { content: { '*/*': unknown } };
+      responses: { 202: Json<EventsAnswer>; default: Refused };
+    };
   };
   '/v1/heartbeats/{name}': {
     /** Say that something is alive */

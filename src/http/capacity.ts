@@ -24,6 +24,10 @@ export const overloaded = (): Problem =>
 /** Whether it is that: some senders are better told 429 than 503. */
 export const isOverload = ({ kind, message }: Problem): boolean => kind === 'unavailable' && message === FULL;
 
+/** The same, for senders that are told so by 429. */
+export const askedLater = ({ message, headers }: Problem): Problem =>
+  new Problem('too-many-requests', message, { headers });
+
 export function createCapacity(max = HELD_MAX_BYTES): Capacity {
   let held = 0;
   return {

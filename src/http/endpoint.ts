@@ -69,6 +69,8 @@ interface Described {
   proof?: (params: Record<string, string>) => Check | undefined | Promise<Check | undefined>;
   /** How senders of this endpoint are told to come back later; 429 unless it says otherwise. */
   overload?: (params: Record<string, string>) => 429 | 503;
+  /** The same where more has arrived, from all together, than can be kept; 503 unless it says otherwise. */
+  full?: (params: Record<string, string>) => 429 | 503;
   /**
    * How problems are told where the endpoint is of somebody else's API, whose clients read their own. Its path is described
    * by them: our OpenAPI document leaves it out.

@@ -10,7 +10,7 @@ import { statusClass } from '../observe/metrics.ts';
 import { type Auth, type Caller, forbidden, scopeAllows } from './auth.ts';
 import { bodyReader, requireJson } from './body.ts';
 import { type Buckets, createBuckets, type Rate } from './bucket.ts';
-import { type Capacity, createCapacity } from './capacity.ts';
+import { askedLater, type Capacity, createCapacity, isOverload } from './capacity.ts';
 import type { Deps } from './deps.ts';
 import type { Answer, Arrived, Dialect, Endpoint } from './endpoint.ts';
 import { documentOf, PROBLEM_MEDIA_TYPE, Problem, problemOf, tooMany } from './problem.ts';
@@ -74,6 +74,7 @@ function handlerOf(
     });
 
     const params = paramsOf(request);
+    response.locals.full = endpoint.full?.(params);
     const check = await endpoint.proof?.(params);
     const caller = check
       ? { ...NOBODY, id: `proof:${request.path}` }
@@ -146,7 +147,8 @@ export const notFound =
 export const problems =
   (log: Deps['log']): ErrorRequestHandler =>
   (error: unknown, request, response, _next) => {
-    const problem = problemOf(error);
+    const found = problemOf(error);
+    const problem = response.locals.full === 429 && isOverload(found) ? askedLater(found) : found;
     const document = documentOf(problem, requestIdOf(response));
     const where = {
       request_id: document.request_id,

@@ -30,7 +30,8 @@ interface Named {
 /**
  * Alertmanager repeats a message after 5xx and gives it up after 429, so this is how it is told to come back later
  * (prometheus/alertmanager, notify/webhook). Grafana came from it and repeats either at its next group interval.
- * Datadog repeats after 5xx alone (https://docs.datadoghq.com/integrations/webhooks/).
+ * Datadog repeats after 5xx alone (https://docs.datadoghq.com/integrations/webhooks/). CloudEvents knows one word for all
+ * of this, 429 with Retry-After, also where it is not the sender who sends too much (http-webhook.md 2.2).
  */
 const GIVES_UP_AT_429 = new Set(['alertmanager', 'grafana', 'datadog']);
 
@@ -41,6 +42,9 @@ const FOLLOW_MS = 10_000;
 /** SNS repeats a confirmation, and whatever else it could not deliver, after 20 seconds (same page). */
 const AGAIN = { headers: { 'retry-after': '20' } };
 const NO_WAY_OUT: typeof globalThis.fetch = () => Promise.reject(new Error('there is no way out'));
+
+/** Grafana's contact points may be set to either; what is posted is the same. */
+const METHODS = ['post', 'put'] as const;
 
 /** A sender's name as the handshake gives it: a DNS expression (CloudEvents, http-webhook.md 4.1.2). */
 const ORIGIN = /^[\w.*-]{1,253}$/;
@@ -53,6 +57,8 @@ export const sources = ({
   log,
   egress,
 }: Pick<Deps, 'door' | 'config' | 'metrics' | 'limits' | 'log' | 'egress'>): Endpoint[] => {
+  const typeOf = (name: string): string => config.sources.get(name)?.type ?? name;
+
   /** The configured source of this name; else the built-in one, where it needs no configuration. */
   const named = (name: string): Named | undefined => {
     const entry = config.sources.get(name);
@@ -122,7 +128,7 @@ export const sources = ({
         const found = named(name);
         if (!found) throw new Problem('not-found', NO_SOURCE);
         if (!found.source.handshake)
-          throw new Problem('method-not-allowed', 'here POST can be used', { headers: { allow: 'POST' } });
+          throw new Problem('method-not-allowed', 'here POST and PUT can be used', { headers: { allow: 'POST, PUT' } });
         const origin = headers['webhook-request-origin'];
         if (typeof origin !== 'string' || !ORIGIN.test(origin))
           throw new Problem('bad-request', 'a handshake has to name its sender in WebHook-Request-Origin');
@@ -137,64 +143,68 @@ export const sources = ({
         };
       },
     }),
-    endpoint({
-      method: 'post',
-      path: '/v1/sources/{name}',
-      access: 'ingest',
-      basic: true,
-      summary: "Send what another system's webhook says",
-      about:
-        'The name of a source in the configuration, or a built-in one such as alertmanager. A source with a token or a signing secret of its own needs no key. 202 means kept; what is authentic but maps to no event is listed as rejected, and is not an error.',
-      params: z.object({ name: word(64) }),
-      takes: {
-        kind: 'raw',
-        media: 'any',
-        limit: ({ name = '' }) => named(name)?.source.max_bytes ?? MANY_MAX_BYTES,
-        schema: z.unknown(),
-      },
-      query: Asked,
-      answers: { 202: { about: 'Kept', schema: EventsAnswer } },
-      overload: ({ name = '' }) => (GIVES_UP_AT_429.has(config.sources.get(name)?.type ?? name) ? 503 : 429),
-      proof: ({ name = '' }) => proofOf(named(name)),
-      async handle({ params: { name }, raw, headers, query, now }) {
-        const found = named(name);
-        if (!found) throw new Problem('not-found', NO_SOURCE);
-        if (!provesItself(found) && (await refusalOf(found, { raw, headers, query, now })) !== undefined) {
-          throw new Problem('unauthenticated', 'the request is not from who it should be');
-        }
-        const reads = found.source.reads?.(raw, headers) ?? 'json';
-        if (reads === 'unknown')
-          throw new Problem('media-type', `this is no format that ${found.source.name} is read in`);
-        if (raw.length === 0 && reads === 'json') throw new Problem('bad-request', 'a JSON body is needed');
-        const json = reads === 'json' ? (found.source.unwrap?.(raw, headers) ?? raw) : raw;
-        const {
-          events,
-          rejected,
-          follow: address,
-          refused,
-        } = await found.source.normalise(reads === 'bytes' ? raw : parseJson(json, { tolerant: true }), {
-          name,
-          config: found.config,
-          now,
-          headers,
-          query,
-          raw: json,
-        });
-        if (refused !== undefined) throw new Problem('bad-request', refused);
-        if (events.length + rejected.length > EVENTS_MAX)
-          throw new Problem(
-            'too-large',
-            `a message has at most ${EVENTS_MAX} events, this one has ${events.length + rejected.length}`,
-          );
-        metrics.eventsAccepted.inc({ source: found.source.id, outcome: 'rejected' }, rejected.length);
-        const kept = await keep(events, found.source.id, { door, metrics, limits });
-        if (address !== undefined) await follow(address, name);
-        return {
-          status: 202,
-          body: { ...kept, rejected: rejected.map(({ index, problem }) => ({ index, field: '', problem })) },
-        };
-      },
-    }),
+    ...METHODS.map((method) =>
+      endpoint({
+        method,
+        path: '/v1/sources/{name}',
+        access: 'ingest',
+        basic: true,
+        summary:
+          method === 'post' ? "Send what another system's webhook says" : 'The same, for senders that are set to PUT',
+        about:
+          'The name of a source in the configuration, or a built-in one such as alertmanager. A source with a token or a signing secret of its own needs no key. 202 means kept; what is authentic but maps to no event is listed as rejected, and is not an error.',
+        params: z.object({ name: word(64) }),
+        takes: {
+          kind: 'raw',
+          media: 'any',
+          limit: ({ name = '' }) => named(name)?.source.max_bytes ?? MANY_MAX_BYTES,
+          schema: z.unknown(),
+        },
+        query: Asked,
+        answers: { 202: { about: 'Kept', schema: EventsAnswer } },
+        full: ({ name = '' }) => (typeOf(name) === 'cloudevents' ? 429 : 503),
+        overload: ({ name = '' }) => (GIVES_UP_AT_429.has(typeOf(name)) ? 503 : 429),
+        proof: ({ name = '' }) => proofOf(named(name)),
+        async handle({ params: { name }, raw, headers, query, now }) {
+          const found = named(name);
+          if (!found) throw new Problem('not-found', NO_SOURCE);
+          if (!provesItself(found) && (await refusalOf(found, { raw, headers, query, now })) !== undefined) {
+            throw new Problem('unauthenticated', 'the request is not from who it should be');
+          }
+          const reads = found.source.reads?.(raw, headers) ?? 'json';
+          if (reads === 'unknown')
+            throw new Problem('media-type', `this is no format that ${found.source.name} is read in`);
+          if (raw.length === 0 && reads === 'json') throw new Problem('bad-request', 'a JSON body is needed');
+          const json = reads === 'json' ? (found.source.unwrap?.(raw, headers) ?? raw) : raw;
+          const {
+            events,
+            rejected,
+            follow: address,
+            refused,
+          } = await found.source.normalise(reads === 'bytes' ? raw : parseJson(json, { tolerant: true }), {
+            name,
+            config: found.config,
+            now,
+            headers,
+            query,
+            raw: json,
+          });
+          if (refused !== undefined) throw new Problem('bad-request', refused);
+          if (events.length + rejected.length > EVENTS_MAX)
+            throw new Problem(
+              'too-large',
+              `a message has at most ${EVENTS_MAX} events, this one has ${events.length + rejected.length}`,
+            );
+          metrics.eventsAccepted.inc({ source: found.source.id, outcome: 'rejected' }, rejected.length);
+          const kept = await keep(events, found.source.id, { door, metrics, limits });
+          if (address !== undefined) await follow(address, name);
+          return {
+            status: 202,
+            body: { ...kept, rejected: rejected.map(({ index, problem }) => ({ index, field: '', problem })) },
+          };
+        },
+      }),
+    ),
   ];
 };
 

@@ -72,7 +72,7 @@ export const grafana = defineSource({
   id: 'grafana',
   name: 'Grafana',
   setup:
-    'Add a contact point of the kind Webhook with POST, whose URL is this source and whose authorization credentials are an API key; or give it an HMAC secret and the same here.',
+    'Add a contact point of the kind Webhook, with POST or PUT, whose URL is this source and whose authorization credentials are an API key; or give it an HMAC secret and the same here.',
   config,
   verify: (raw, headers, config, now) =>
     refuseWithoutToken(headers, config.token) ?? refuseUnlessSigned(raw, headers, config, now),

@@ -58,6 +58,16 @@ const bytes = (name: string) => Buffer.from(JSON.stringify(bodies[name]));
 const status = async (name: string, raw: Buffer, headers?: Record<string, string>) =>
   (await send(name, raw, headers)).status;
 
+it('Grafana may be set to PUT as well, with the same proof; and nothing else is taken', async () => {
+  const raw = Buffer.from(JSON.stringify({ ...grafana, externalURL: 'https://put.example.com/' }));
+  const put = (headers: Record<string, string>) => api.call('PUT', '/v1/sources/dashboards', { raw, headers });
+  expect((await put({})).status).toBe(401);
+  const { status, body } = await put(proofs.dashboards?.(raw) ?? {});
+  expect([status, (pick(body, 'accepted') as unknown[]).length]).toEqual([202, 3]);
+  expect(pick((await send('dashboards', raw)).body, 'duplicates')).toEqual(pick(body, 'accepted'));
+  expect((await api.call('PATCH', '/v1/sources/dashboards', { raw })).status).toBe(405);
+});
+
 describe.each(NAMES)('the source %s', (name) => {
   it('keeps what it sends without any key, and knows it when it is sent again', async () => {
     const first = await send(name, bytes(name));

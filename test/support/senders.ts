@@ -119,7 +119,7 @@ const posted = { again: 'same event', plain: 202, most: MANY, says: 'problem' } 
 /** They give a message up at 429, and send it again after 503. */
 const givesUpAt429 = { own: 503, all: 503 } as const;
 const usual = { own: 429, all: 503 } as const;
-/** Clients of these APIs repeat after 429 by their own patience. */
+/** Clients of these APIs repeat after 429 by their own patience, or by Retry-After. */
 const repeatsAt429 = { own: 429, all: 429 } as const;
 
 const alertmanagerAlert = (trouble: number) => {
@@ -201,7 +201,7 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
     prove: inAddress('access_token'),
     nothing: () => json('/v1/sources/cloudevents', { ...first(cloudevents.valid).event, specversion: '0.3' }),
     plain: 415,
-    busy: usual,
+    busy: repeatsAt429,
   },
   datadog: {
     ...posted,
