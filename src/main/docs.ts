@@ -18,12 +18,32 @@ const table = (head: string[], rows: string[][]): string =>
 /** Every generated part by the name it has in the README's marks. */
 export const tables = (): Record<string, string> => ({
   channels: table(
-    ['type', 'what', 'threads', 'edits', 'timeout', 'attempts', 'waits', 'before it works'],
+    [
+      'type',
+      'what',
+      'threads',
+      'edits',
+      'answers',
+      'check',
+      'look-up',
+      'receipts',
+      'rate',
+      'timeout',
+      'attempts',
+      'waits',
+      'before it works',
+    ],
     channels.map((channel: Channel) => [
       `\`${channel.id}\``,
       channel.name,
-      channel.can.thread ? 'yes' : 'no',
-      channel.can.update ? 'yes' : 'no',
+      yesOrNo(channel.can.thread),
+      yesOrNo(channel.can.update),
+      yesOrNo(channel.can.answer),
+      yesOrNo(channel.check),
+      // Who knows a message when it comes again needs no look-up.
+      channel.recognises ? 'not needed' : yesOrNo(channel.find),
+      receiptsOf(channel),
+      rateOf(channel.rate),
       inWords(channel.patience.timeout_ms),
       String(channel.patience.max_attempts),
       waitsOf(channel.patience),
@@ -47,6 +67,13 @@ export const tables = (): Record<string, string> => ({
   ),
   metrics: metricsTable(),
 });
+
+const yesOrNo = (has: unknown): string => (has ? 'yes' : 'no');
+
+/** What a provider only passes on is `sent`, and stays so where nobody tells what became of it. */
+const receiptsOf = ({ arrives, ears }: Channel): string => (arrives ? (ears ? 'yes' : 'no: stays `sent`') : 'no');
+
+const rateOf = (rate: Channel['rate']): string => (rate ? `${rate.count} in ${inWords(rate.per_ms)}` : '');
 
 const waitsOf = ({ max_attempts, backoff_ms }: Channel['patience']): string =>
   Array.from({ length: max_attempts - 1 }, (_, n) => inWords(backoff_ms * 2 ** n)).join(', ');
