@@ -2,15 +2,18 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { sources } from '../../src/sources/index.ts';
-import alertmanager from '../samples/alertmanager/firing-and-resolved.json' with { type: 'json' };
+import alertmanager from '../samples/alertmanager/recorded-firing.json' with { type: 'json' };
 import cloudevents from '../samples/cloudevents/conformance.json' with { type: 'json' };
 import datadog from '../samples/datadog/triggered.json' with { type: 'json' };
 import gcp from '../samples/gcp-monitoring/open-1.2.json' with { type: 'json' };
 import workflowRun from '../samples/github/workflow_run.completed.json' with { type: 'json' };
 import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
 import grafana from '../samples/grafana/firing-and-resolved.json' with { type: 'json' };
+import builds from '../samples/mapping/builds.json' with { type: 'json' };
 import opsgenie from '../samples/opsgenie/alertmanager-create.json' with { type: 'json' };
+import ownEvent from '../samples/own/event.json' with { type: 'json' };
 import pagerduty from '../samples/pagerduty/alertmanager-trigger.json' with { type: 'json' };
+import prometheus from '../samples/prometheus/firing.json' with { type: 'json' };
 import sentry from '../samples/sentry/event-alert.json' with { type: 'json' };
 import sns from '../samples/sns/cloudwatch-alarm.json' with { type: 'json' };
 
@@ -126,10 +129,16 @@ const alertmanagerAlert = (trouble: number) => {
   const alert = first(alertmanager.alerts);
   return { ...alert, labels: { ...alert.labels, service: serviceOf(trouble) }, fingerprint: nameOf(trouble) };
 };
-/** Any JSON may come to a mapping: here it is Alertmanager's. */
-const mapped = (path: string) => (troubles: readonly number[]) =>
-  json(path, { alerts: troubles.map(alertmanagerAlert) });
-const startedBy = (now: Date) => new Date(now.getTime() - 60_000).toISOString();
+const mapped = (path: string) => (troubles: readonly number[]) => {
+  const run = (trouble: number) => ({
+    ...first(builds.runs),
+    id: nameOf(trouble),
+    name: nameOf(trouble),
+    service: serviceOf(trouble),
+  });
+  return json(path, { ...builds, runs: troubles.map(run) });
+};
+const minutesFrom = (now: Date, minutes: number) => new Date(now.getTime() + minutes * 60_000).toISOString();
 
 export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'prometheus', Sender | Listener> = {
   /** The event door. */
@@ -140,11 +149,10 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
       json(
         '/v1/events',
         troubles.map((trouble) => ({
+          ...ownEvent,
           id: nameOf(trouble),
           dedup_key: nameOf(trouble),
           source: 'events',
-          type: 'job_failed',
-          message: 'A job failed',
           severity: trouble % 5 === 0 ? 'critical' : 'error',
           service: serviceOf(trouble),
         })),
@@ -161,8 +169,10 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
       json(
         '/api/v2/alerts',
         troubles.map((trouble) => ({
-          labels: { alertname: 'HighCPU', severity: 'warning', service: serviceOf(trouble), instance: nameOf(trouble) },
-          startsAt: startedBy(now),
+          ...first(prometheus),
+          labels: { ...first(prometheus).labels, service: serviceOf(trouble), instance: nameOf(trouble) },
+          startsAt: minutesFrom(now, -1),
+          endsAt: minutesFrom(now, 4),
         })),
       ),
     prove: basic,
@@ -313,12 +323,12 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
   },
   jsonata: {
     ...posted,
-    entry: `token: ${TOKEN('jsonata')}, items: alerts, when: labels.service, each: { id: fingerprint, dedup_key: fingerprint, type: labels.alertname, title: annotations.summary, service: labels.service }`,
+    entry: `token: ${TOKEN('jsonata')}, items: runs, when: service, each: { id: id, dedup_key: id, type: '"build_" & state', title: name, service: service }`,
     secret: TOKEN('jsonata'),
     batch: 20,
     message: mapped('/v1/sources/jsonata'),
     prove: inAddress('token'),
-    nothing: () => json('/v1/sources/jsonata', { alerts: [{ labels: {} }] }),
+    nothing: () => json('/v1/sources/jsonata', { ...builds, runs: [{}] }),
     busy: usual,
   },
   junit: {
@@ -342,12 +352,12 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
   mail: { listens: 'letters come by SMTP', entry: 'address: alerts@example.com, password: the-password-of-mail' },
   mapping: {
     ...posted,
-    entry: `token: ${TOKEN('mapping')}, each: alerts, when: [{ path: labels.service }], id: fingerprint, dedup_key: fingerprint, event_type: labels.alertname, title: annotations.summary, service: labels.service`,
+    entry: `token: ${TOKEN('mapping')}, each: runs, when: [{ path: service }], id: id, dedup_key: id, event_type: 'build_{state}', title: name, service: service`,
     secret: TOKEN('mapping'),
     batch: 50,
     message: mapped('/v1/sources/mapping'),
     prove: bearer,
-    nothing: () => json('/v1/sources/mapping', { alerts: [{ labels: {} }] }),
+    nothing: () => json('/v1/sources/mapping', { ...builds, runs: [{}] }),
     busy: usual,
   },
   'redis-stream': {
