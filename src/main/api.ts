@@ -7,7 +7,6 @@ import { KEY_RATE } from '../http/router.ts';
 import { createDoor } from '../ledger/door.ts';
 import { createWaits } from '../ledger/outcomes.ts';
 import { requestSend } from '../ledger/sends.ts';
-import { startGrpc } from '../listeners/grpc.ts';
 import { startListeners } from '../listeners/index.ts';
 import type { ListenerDeps } from '../listeners/listener.ts';
 import { openForHeartbeats } from '../relay/heartbeats.ts';
@@ -75,9 +74,12 @@ export async function startApi(
   };
   try {
     running.push(await startListeners({ config, ledger, log, metrics, now, keep: keepEvents }));
-    const called = grpc && (await startGrpc(grpc, { ledger, log, now, keep: keepEvents, prefix, ...shared }));
-    if (called) running.push(called);
-    return { url, ...(called && { grpc: called.where }), stop };
+    if (!grpc) return { url, stop };
+    // Loaded where it is wanted: its libraries take 15 MB.
+    const { startGrpc } = await import('../listeners/grpc.ts');
+    const called = await startGrpc(grpc, { ledger, log, now, keep: keepEvents, prefix, ...shared });
+    running.push(called);
+    return { url, grpc: called.where, stop };
   } catch (error) {
     await stop();
     throw error;

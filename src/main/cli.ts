@@ -3,14 +3,11 @@ import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
 import { createRules } from '../egress/rules.ts';
 import { firstKey } from '../ledger/keys.ts';
-import { startApi } from './api.ts';
 import { auditCommand } from './audit.ts';
-import { writeDocs } from './docs.ts';
 import { layFoundation, setting, version } from './foundation.ts';
-import { startHands } from './hands.ts';
 import { importCommand } from './import.ts';
 import { secretsCommand } from './secrets.ts';
-import { type Running, start } from './start.ts';
+import type { Running } from './start.ts';
 
 const USAGE = `tocsin ${version}
 
@@ -53,14 +50,17 @@ async function main(): Promise<void> {
   const [command, part] = positionals;
   if (values.help || command === undefined) return say(USAGE);
   switch (command) {
+    // Each loads only what it needs: the worker's part of Temporal alone takes 40 MB of an API.
     case 'start':
       return untilStopped(async () => {
+        const { start } = await import('./start.ts');
         const running = await start({ env, configPath: values.config, say, print });
         welcome(running);
         return running;
       });
     case 'api':
       return untilStopped(async () => {
+        const { startApi } = await import('./api.ts');
         const foundation = await layFoundation({ env, configPath: values.config, ledger: postgres(), level: 'info' });
         const key = await firstKey(foundation.ledger, setting(env, 'TOCSIN_API_KEY'));
         const api = await startApi(foundation);
@@ -74,6 +74,7 @@ async function main(): Promise<void> {
       });
     case 'worker':
       return untilStopped(async () => {
+        const { startHands } = await import('./hands.ts');
         const foundation = await layFoundation({ env, configPath: values.config, ledger: postgres(), level: 'info' });
         const hands = await startHands(foundation, { print, isOurs: false });
         foundation.log.info('the worker works');
@@ -103,8 +104,10 @@ async function main(): Promise<void> {
     case 'secrets':
       process.exitCode = await secretsCommand(part, { env, say });
       return;
-    case 'docs':
+    case 'docs': {
+      const { writeDocs } = await import('./docs.ts');
       return say(writeDocs(values.write));
+    }
     default:
       throw new Error(`there is no command ${JSON.stringify(command)}\n\n${USAGE}`);
   }
