@@ -123,7 +123,7 @@ function postgres(): { url: string } {
 }
 
 function welcome({ url, grpc, temporalUi, key }: Running): void {
-  const shown = key ?? '$TOCSIN_KEY';
+  const shown = key ?? '$TOCSIN_API_KEY';
   say('');
   say(`Tocsin ${version} is running.`);
   say(`  API          ${url}   (${url}/docs)`);
