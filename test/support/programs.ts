@@ -25,6 +25,7 @@ const found = {
   prometheus: onPath('prometheus'),
   alertmanager: onPath('prometheus-alertmanager', 'alertmanager'),
   amtool: onPath('amtool'),
+  'alertmanager-irc-relay': onPath('alertmanager-irc-relay'),
 };
 export type Program = keyof typeof found;
 
@@ -37,7 +38,7 @@ export function pathOf(program: Program): string {
   const path = found[program];
   if (path !== undefined) return path;
   throw new Error(
-    `${program} is not on PATH: \`apt-get install prometheus prometheus-alertmanager\`, or unset TOCSIN_REQUIRE_PROMETHEUS`,
+    `${program} is not on PATH: \`apt-get install prometheus prometheus-alertmanager alertmanager-irc-relay\`, or unset TOCSIN_REQUIRE_PROMETHEUS`,
   );
 }
 
