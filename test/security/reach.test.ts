@@ -97,6 +97,8 @@ function problemsWith(id: string, fields: Record<string, unknown>, egress = '{}'
 integrations:
   it: ${JSON.stringify({ type: id, ...fields }).replaceAll('$', '$$$$')}
   terminal: { type: stdout }
+  # The sample of a mail names it.
+  oncall-sms: ${JSON.stringify({ type: 'sms', ...sampleOf('sms'), enabled: false })}
 default: { notify: [${target}] }
 egress: ${egress}`;
   try {
