@@ -361,7 +361,7 @@ describe('the handshake of CloudEvents', () => {
         expect.toSatisfy((status) => [400, 401, 403, 404, 405].includes(status)),
         null,
       ]);
-    expect((await ask('alertmanager', { key: clouds.keys.ingest })).headers.get('allow')).toBe('POST');
+    expect((await ask('alertmanager', { key: clouds.keys.ingest })).headers.get('allow')).toBe('POST, PUT');
   });
 
   it('is followed by deliveries with the same token in the address', async () => {

@@ -11,7 +11,7 @@ import type { WebhookHit } from '../support/fakes/webhook-receiver.ts';
 import { type Harness, harness } from '../support/harness.ts';
 import { freeLowPort } from '../support/ports.ts';
 import { hasRedis, type Redis, startRedis } from '../support/redis.ts';
-import { POSTING, sourcesYaml } from '../support/senders.ts';
+import { egress, POSTING, sourcesYaml } from '../support/senders.ts';
 import { until } from '../support/until.ts';
 
 /** Of each sender and each door. */
@@ -58,7 +58,10 @@ beforeAll(async () => {
   if (hasRedis()) redis = await startRedis();
   const mail = await freeLowPort();
   const config = configWith({ mail, redis: redis?.url });
-  h = await harness({ config, address: server.address, env: { GRPC_PORT: '0' } });
+  h = await harness({
+    ...{ config, address: server.address, env: { GRPC_PORT: '0' } },
+    egress: { ...egress, check: () => undefined, close: async () => undefined },
+  });
   const { body } = await h.call('POST', '/v1/keys', { name: 'senders', scopes: ['ingest'] });
   key = (body as MadeKey).secret;
   doors = await openDoors({ url: h.url, key, mail, grpc: h.grpc ?? 'nowhere', redis: redis?.url });

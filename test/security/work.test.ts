@@ -315,7 +315,8 @@ describe('a message of megabytes', () => {
         made = mapping.normalise({ repo, runs }, { name: 'builds', config, now: NOW }).events;
       });
       expect(spent).toBeLessThan(MUCH_MS * 5);
-      expect(made).toHaveLength(ENTRIES);
+      // The first time with one of ours: that the mapping works.
+      expect(made.filter(({ title }) => title.startsWith('run '))).toHaveLength(ENTRIES);
       expect(made[7]?.title).toMatch(/^run 7 of \{"name":"x/);
       expect(made[7]?.context).toEqual({ omitted: expect.stringMatching(/bytes are more than/) });
     }

@@ -7,6 +7,7 @@ import { Client, Connection } from '@temporalio/client';
 import { inject } from 'vitest';
 import type { Incident } from '../../src/core/incident.ts';
 import { nextStep } from '../../src/core/plan.ts';
+import type { Egress } from '../../src/egress/guard.ts';
 import { type Command, command } from '../../src/ledger/answers.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { firstKey } from '../../src/ledger/keys.ts';
@@ -71,12 +72,20 @@ export interface HarnessInput {
   address?: string;
   /** A namespace of its own (namespace.ts). */
   namespace?: string;
+  /** What the API calls others by, where it is not to be the guard. */
+  egress?: Egress;
 }
 
 const SETTLE_MS = 15_000;
 const STATUS_CODE_ACCEPTED = 202;
 
-export async function harness({ config, env = {}, address, namespace = 'default' }: HarnessInput): Promise<Harness> {
+export async function harness({
+  config,
+  env = {},
+  address,
+  namespace = 'default',
+  egress,
+}: HarnessInput): Promise<Harness> {
   const shared = inject('temporal');
   const name = randomBytes(4).toString('hex');
   const key = `key-${randomBytes(12).toString('hex')}`;
@@ -103,7 +112,7 @@ export async function harness({ config, env = {}, address, namespace = 'default'
   });
   const { ledger } = foundation;
   await firstKey(ledger, key);
-  const api = await startApi(foundation);
+  const api = await startApi(egress ? { ...foundation, egress } : foundation);
   const begin = (bundlePath = shared.bundlePath) =>
     startHands(foundation, { print: () => undefined, isOurs: true, bundlePath });
   let hands = await begin();
