@@ -169,6 +169,12 @@ export function batchOf(opening: Opening, number: number, more: Partial<Batch> =
 export async function record(name: string, handle: WorkflowHandle): Promise<void> {
   if (!process.env.RECORD) return;
   const path = new URL(`../histories/${name}.json`, import.meta.url);
-  const withoutHost = (key: string, value: unknown): unknown => (key === 'identity' ? 'tests' : value);
-  writeFileSync(path, `${JSON.stringify(plain(await handle.fetchHistory()), withoutHost)}\n`);
+  writeFileSync(path, `${JSON.stringify(plain(await handle.fetchHistory()), withoutPlace)}\n`);
+}
+
+/** Without the machine that it ran on: its name, in identities and in the names of sticky queues, and its folders. */
+function withoutPlace(name: string, value: unknown): unknown {
+  if (name === 'identity') return 'tests';
+  if (name === 'stackTrace') return '';
+  return typeof value === 'string' ? value.replace(/^\d+@[\w.-]+$/, '1@worker') : value;
 }
