@@ -1,5 +1,6 @@
 /** The rooms of the house: who may import whom and what, read from the imports themselves. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, posix, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -362,5 +363,30 @@ describe('a test', () => {
     'const fetch: typeof globalThis.fetch = async () => new Response();',
   ])('may do: %s', (line) => {
     expect(mockIn(line)).toBeUndefined();
+  });
+});
+
+/** The largest are the lock and README.md, some 200 KB each. */
+const FILE_MAX_BYTES = 500_000;
+const AT_THE_TOP =
+  '.ci .dockerignore .gitignore CHANGELOG.md LICENSE README.md activities biome.json deploy docker-compose.yml knip.json package-lock.json package.json src test tsconfig.json vitest.config.ts vitest.postgres.config.ts workflows';
+
+describe('what is kept in the repository', () => {
+  const listed = spawnSync('git', ['ls-files', '-z'], { cwd: ROOT, encoding: 'utf8' });
+  const kept = listed.stdout?.split('\0').filter((path) => path !== '' && existsSync(join(ROOT, path))) ?? [];
+
+  it.runIf(listed.status === 0)('is what was meant to be: known names at the top, and nothing in bulk', () => {
+    expect([...new Set(kept.map((path) => path.split('/')[0]))].sort().join(' ')).toBe(AT_THE_TOP);
+    expect(kept.filter((path) => statSync(join(ROOT, path)).size > FILE_MAX_BYTES)).toEqual([]);
+  });
+
+  it('names in its histories neither the machine that they were recorded on nor its folders', () => {
+    const folder = join(ROOT, 'test/histories');
+    const telling = readdirSync(folder).filter((name) =>
+      /node_modules|\d+@(?!worker")|"stackTrace":"[^"]/.test(
+        readFileSync(join(folder, name), 'utf8').replace(/@temporalio\/[\w+.-]+/g, ''),
+      ),
+    );
+    expect(telling).toEqual([]);
   });
 });
