@@ -184,7 +184,10 @@ export async function toldLines(): Promise<Line[]> {
     const { line, bare } = await throughput(world, raw);
     isRawOn = false;
     await raw.end();
-    return [...lines, line, await burst(world, bare), await failover(world), ...(await actionLines(world))];
+    const storm = await burst(world, bare);
+    const actions = await actionLines(world);
+    // Last: what it leaves hanging is on its way for a while, and nothing is drained then.
+    return [...lines, line, storm, ...actions, await failover(world)];
   } finally {
     if (isRawOn) await raw.end();
     await world.remove();
