@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { besidesProblems, withBesidesOf } from '../../src/config/besides.ts';
 import { fromText, REGISTRY } from '../../src/config/load.ts';
-import { ConfigError } from '../../src/config/problems.ts';
 import { checkNames } from '../../src/config/stored.ts';
+import { problemsIn } from '../support/problems.ts';
 
 const mail = (template: string, more = '') =>
   `  mail: { type: email, host: h.example.com, from: a@example.com, to: [b@example.com]${more}, templates: { productionOutage: ${template} } }\n`;
@@ -17,15 +17,7 @@ const load = (text: string, stored: readonly string[] | 'later' = []) =>
     REGISTRY,
     stored,
   );
-const problems = (text: string): string[] => {
-  try {
-    load(text);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  throw new Error('expected problems, found none');
-};
+const problems = (text: string): string[] => problemsIn(() => load(text));
 const OUTAGE = new Map([
   ['mail', [{ kind: 'productionOutage', to: 'phone', patience: { timeout_ms: 15_000, backoff_ms: 10_000 } }]],
 ]);

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Registry } from '../../src/config/integrations.ts';
 import { type Config, fromText, loadConfig } from '../../src/config/load.ts';
-import { ConfigError } from '../../src/config/problems.ts';
 import type { Event } from '../../src/core/event.ts';
 import { decide } from '../../src/core/route.ts';
 import { sources } from '../../src/sources/index.ts';
+import { problemsIn } from '../support/problems.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -35,15 +35,7 @@ const registry: Registry = {
   sources,
 };
 const load = (text: string, env: Record<string, string> = {}): Config => fromText(text, 'tocsin.yaml', env, registry);
-const problems = (text: string, env: Record<string, string> = {}): string[] => {
-  try {
-    load(text, env);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  throw new Error('expected problems, found none');
-};
+const problems = (text: string, env: Record<string, string> = {}): string[] => problemsIn(() => load(text, env));
 const post =
   "integrations:\n  ops: { type: post, url: 'https://x.example/secret-path' }\n  mail: { type: post, url: 'https://y.example/' }\n";
 

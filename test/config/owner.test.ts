@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { Registry } from '../../src/config/integrations.ts';
 import { fromText } from '../../src/config/load.ts';
-import { ConfigError } from '../../src/config/problems.ts';
 import { checkNames, createIntegrations } from '../../src/config/stored.ts';
 import type { StoredIntegration } from '../../src/core/stored.ts';
 import { createRedactor } from '../../src/observe/redact.ts';
+import { problemsIn } from '../support/problems.ts';
 
 const registry: Registry = {
   channels: [
@@ -25,15 +25,7 @@ const FILE = `integrations:
   ana-diary: { type: diary, token: t, owner: ana }
 `;
 const load = (text: string) => fromText(FILE + text, 'tocsin.yaml', {}, registry);
-const problems = (text: string): string[] => {
-  try {
-    load(text);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  throw new Error('expected problems, found none');
-};
+const problems = (text: string): string[] => problemsIn(() => load(text));
 
 describe('owner in tocsin.yaml', () => {
   it('is a word of notify, of the default route too, and needs no integration of that name', () => {

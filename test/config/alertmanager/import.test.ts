@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { type Imported, importAlertmanager } from '../../../src/config/alertmanager/import.ts';
 import { type Config, fromText, REGISTRY } from '../../../src/config/load.ts';
-import { ConfigError } from '../../../src/config/problems.ts';
 import type { Labels } from '../../../src/core/event.ts';
 import { decide, type FiringAlert } from '../../../src/core/route.ts';
 import { createRules } from '../../../src/egress/rules.ts';
 import { alertEvent } from '../../support/alert-event.ts';
 import { amtoolOn, hasAmtool } from '../../support/amtool.ts';
+import { problemsIn } from '../../support/problems.ts';
 
 const SAMPLES = new URL('../../samples/alertmanager-config/', import.meta.url);
 const GOLDEN = new URL('../../golden/alertmanager-config/', import.meta.url);
@@ -40,15 +40,7 @@ function taken(labels: Labels, { routing }: Config, { now = NOON, firing = [] as
 }
 const told = (labels: Labels, config: Config, now = NOON): string[][] =>
   taken(labels, config, { now }).flatMap((one) => (one.outcome === 'join' ? [one.policy.notify] : []));
-const problemsOf = (written: object | string): string[] => {
-  try {
-    imported(written);
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
-    throw error;
-  }
-  throw new Error('expected problems, found none');
-};
+const problemsOf = (written: object | string): string[] => problemsIn(() => imported(written));
 
 /** A receiver `a` is the one integration `a`. */
 const HOOKS = ['a', 'b', 'c', 'd'].map((name) => ({
