@@ -34,6 +34,7 @@ import {
   noticeOf,
   sampleNotice,
 } from '../support/notices.ts';
+import { LATE_MS } from '../support/until.ts';
 import type { Class, Vendor } from './vendors/vendor.ts';
 
 type Render = (notice: Notice, config: Record<string, unknown>) => unknown;
@@ -207,7 +208,7 @@ describe.each(all)('the channel $id', (channel) => {
     const outcome = await channel.send(
       callOf(channel, { ...channel.sample, ...at?.(url) }, { signal: AbortSignal.timeout(50) }),
     );
-    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect(performance.now() - begun).toBeLessThan(LATE_MS);
     if (at) expect(outcome).toMatchObject({ kind: 'retry', reason: 'timeout', ambiguous: true });
     expectNoSecret(channel, outcome);
     silent.close();
@@ -319,8 +320,6 @@ describe('messages that are edited one after the other', () => {
 /** What only a deadline ends; it comes so long after the answer has begun. */
 const ENDLESS: ReadonlySet<Spoilt> = new Set(['silence', 'stall', 'drip']);
 const PATIENCE_MS = 25;
-/** How long after its deadline an attempt may go on, on a busy machine. */
-const AFTERWARDS_MS = 2_000;
 
 describe.each(overHttp)('$id, where the message was taken and the answer is spoilt,', (channel) => {
   const vendor = vendorOf(channel);
@@ -363,7 +362,7 @@ describe.each(overHttp)('$id, where the message was taken and the answer is spoi
         now,
       }),
     );
-    if (ended > 0) expect(performance.now() - ended).toBeLessThan(AFTERWARDS_MS);
+    if (ended > 0) expect(performance.now() - ended).toBeLessThan(LATE_MS);
     expect(world.effects().length, 'nothing was taken').toBeGreaterThan(channel.id === 'github' ? 0 : before);
     const text = JSON.stringify(outcome);
     for (const path of secretPaths(channel.config)) {

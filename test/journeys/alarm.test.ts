@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Harness, harness } from '../support/harness.ts';
 import { readable } from '../support/histories.ts';
+import { LATE_MS } from '../support/until.ts';
 
 const CONFIG = `
 integrations:
@@ -48,7 +49,7 @@ describe('an alarm', () => {
     const started = performance.now();
     await h.post({ title: 'The ledger is down', severity: 'critical', service: 'at-once' });
     const message = await h.slack.expects(/The ledger is down/);
-    expect(h.slack.at(message) - started).toBeLessThan(1_500);
+    expect(h.slack.at(message) - started).toBeLessThan(LATE_MS);
     const { id } = await h.incidentOf('at-once');
     await h.resolve(id, 'ada');
     await h.slack.expects(/Resolved by ada/);
@@ -60,7 +61,7 @@ describe('an alarm', () => {
     for (const shard of [1, 2, 3])
       await h.post({ title: `Shard ${shard} is slow`, severity: 'info', service: 'similar' });
     const message = await h.slack.expects(/3 similar alerts in similar/);
-    expect(h.slack.at(message) - started).toBeLessThan(5_000);
+    expect(h.slack.at(message) - started).toBeLessThan(LATE_MS);
     expect(message.all).toMatch(/Shard \S+ is slow/);
     expect(message.all).toContain('group_count');
     const { id } = await h.incidentOf('similar');
@@ -76,7 +77,7 @@ describe('an alarm', () => {
     const message = await h.slack.expects(/Disk at 80 %/);
     const waited = h.slack.at(message) - started;
     expect(waited).toBeGreaterThanOrEqual(1_450);
-    expect(waited).toBeLessThan(3_500);
+    expect(waited).toBeLessThan(1_500 + LATE_MS);
     const { id } = await h.incidentOf('window');
     await h.resolve(id);
     await h.slack.expects(/Resolved by/);

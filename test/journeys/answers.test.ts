@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { newSealingKey } from '../../src/ledger/sealing.ts';
 import type { WebhookHit } from '../support/fakes/webhook-receiver.ts';
 import { type Harness, harness } from '../support/harness.ts';
-import { until } from '../support/until.ts';
+import { LATE_MS, until } from '../support/until.ts';
 
 const LEVEL_WAIT_MS = 700;
 const EDGE_WAIT_MS = 2_000;
@@ -87,7 +87,7 @@ describe('nobody answers', () => {
     const [decided1 = 0, decided2 = 0, decided3 = 0] = await decidedAt(id, ['first', 'second', 'third']);
     expect(decided2 - decided1).toBeGreaterThanOrEqual(LEVEL_WAIT_MS);
     expect(decided3 - decided2).toBeGreaterThanOrEqual(LEVEL_WAIT_MS);
-    expect(h.hook.at(third) - h.hook.at(first)).toBeLessThan(2 * LEVEL_WAIT_MS + 1_500);
+    expect(h.hook.at(third) - h.hook.at(first)).toBeLessThan(2 * LEVEL_WAIT_MS + LATE_MS);
 
     expect(await h.ack(id, 'ada')).toMatchObject({ outcome: 'done', by: 'ada', incident: { status: 'acknowledged' } });
     await h.slack.expects(/Acknowledged by ada/);
@@ -211,7 +211,7 @@ describe('an acknowledgement', () => {
     const [paged = 0] = await decidedAt(id, ['first'], ['ack_timed_out']);
     const waited = paged - Date.parse(incident.answered_at ?? '');
     expect(waited).toBeGreaterThanOrEqual(ACK_TIMEOUT_MS);
-    expect(waited).toBeLessThan(ACK_TIMEOUT_MS + 1_500);
+    expect(waited).toBeLessThan(ACK_TIMEOUT_MS + LATE_MS);
     expect(await h.incident(id)).toMatchObject({ status: 'open', answered_by: 'tocsin' });
     await resolved(id, ['first']);
   });
@@ -229,7 +229,7 @@ describe('a snooze', () => {
     await told(id, 'first', 'snooze_ended');
     const [paged = 0] = await decidedAt(id, ['first'], ['snooze_ended']);
     expect(paged - Date.parse(snoozed_until)).toBeGreaterThanOrEqual(0);
-    expect(paged - Date.parse(snoozed_until)).toBeLessThan(1_500);
+    expect(paged - Date.parse(snoozed_until)).toBeLessThan(LATE_MS);
     await h.slack.expects(/The snooze has ended/);
     await resolved(id, ['first'], true);
   });

@@ -16,13 +16,13 @@ import {
   temporalPidIn,
 } from '../support/child.ts';
 import { startFakes, watch } from '../support/expected.ts';
-import { until } from '../support/until.ts';
+import { LATE_MS, until } from '../support/until.ts';
 
-/** Longer than a restart takes on an idle machine, so that what is due lies behind it. */
+/** Longer than half of it and a restart take on an idle machine, so that what is due lies behind both. */
 const WAIT_MS = 15_000;
+/** How far the waits are when Tocsin is killed: one that began anew would be later than LATE_MS. */
+const MIDDLE_MS = LATE_MS + 2_000;
 const SNOOZE_MS = 60_000;
-/** How late a page may be after it was due, or after Tocsin is up again where that is later. */
-const LATE_MS = 1_500;
 const TOLD_MS = 90_000;
 
 const CONFIG = `
@@ -93,14 +93,11 @@ const timeOf = (message: Awaited<ReturnType<typeof told>>): number =>
 /** Five incidents, each in the middle of another kind of wait, and what each waits for: when, where and why. */
 async function inTheMiddle(round: string): Promise<{ service: string; target: string; reason: string; due: number }[]> {
   const service = (kind: string): string => `${kind}-${round}`;
-  vendors.fakes.hook.script([
-    { status: 503, path: '/flaky' },
-    { hang: true, path: '/slow' },
-  ]);
-  const kinds = ['climbing', 'forgetful', 'flaky', 'slow'];
+  vendors.fakes.hook.script([{ status: 503, path: '/flaky' }]);
+  const alarm = (type: string) => ({ type, title: `Waits: ${type}`, service: service(type) });
   await post([
     { type: 'window', title: 'Waits for the window', severity: 'warning', service: service('window') },
-    ...kinds.map((type) => ({ type, title: `Waits: ${type}`, service: service(type) })),
+    ...['climbing', 'forgetful', 'flaky'].map(alarm),
   ]);
   const { opened_at } = await incidentOf(service('window'));
   const climbing = timeOf(await told('hook', 'group_now', service('climbing')));
@@ -108,19 +105,22 @@ async function inTheMiddle(round: string): Promise<{ service: string; target: st
   const { id } = await incidentOf(service('forgetful'));
   const { incident } = await api().taken<{ incident: IncidentView }>('POST', `/v1/incidents/${id}/ack`, { by: 'ada' });
   await told('hook', 'acknowledged', service('forgetful'));
-  const { requests } = vendors.fakes.hook;
-  const tried = (path: string) =>
-    requests.items.filter((hit) => hit.path === path && hit.raw.includes(service(path.slice(1))));
-  const [failed, hanging] = await until('the attempts that fail', () => {
-    const found = [tried('/flaky')[0], tried('/slow')[0]];
-    return found[0] && found[1] ? ([found[0], found[1]] as const) : undefined;
-  });
-  const timeOfHit = (hit: typeof failed): number => performance.timeOrigin + arrivedAt(hit);
+  const attemptAt = async (target: string): Promise<number> => {
+    const hit = await until(`an attempt at ${target}`, () =>
+      vendors.fakes.hook.requests.items.find(({ path, raw }) => path === `/${target}` && raw.includes(service(target))),
+    );
+    return performance.timeOrigin + arrivedAt(hit);
+  };
+  const failed = await attemptAt('flaky');
   const flaky = await incidentOf(service('flaky'));
   await until('the failure to be recorded', async () => {
     const { deliveries } = await api().taken<IncidentDetail>('GET', `/v1/incidents/${flaky.id}`);
     return deliveries[0]?.status === 'failed' ? true : undefined;
   });
+  await until('the middle of the waits', () => Date.now() - failed > MIDDLE_MS || undefined);
+  vendors.fakes.hook.script([{ hang: true, path: '/slow' }]);
+  await post([alarm('slow')]);
+  const hanging = await attemptAt('slow');
   return [
     { service: service('window'), target: 'hook', reason: 'group_wait', due: Date.parse(opened_at) + WAIT_MS },
     { service: service('climbing'), target: 'next', reason: 'escalated', due: climbing + WAIT_MS },
@@ -130,9 +130,9 @@ async function inTheMiddle(round: string): Promise<{ service: string; target: st
       reason: 'ack_timed_out',
       due: Date.parse(incident.answered_at ?? '') + WAIT_MS,
     },
-    { service: service('flaky'), target: 'flaky', reason: 'group_now', due: timeOfHit(failed) + WAIT_MS },
+    { service: service('flaky'), target: 'flaky', reason: 'group_now', due: failed + WAIT_MS },
     // Nobody heard how this attempt ended: Temporal waits for its time to pass (3 s and a margin of 5), then for the backoff.
-    { service: service('slow'), target: 'slow', reason: 'group_now', due: timeOfHit(hanging) + 9_000 },
+    { service: service('slow'), target: 'slow', reason: 'group_now', due: hanging + 9_000 },
   ];
 }
 
