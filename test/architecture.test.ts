@@ -5,6 +5,8 @@ import { builtinModules } from 'node:module';
 import { dirname, join, posix, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { sources } from '../src/sources/index.ts';
+import type { AnySource } from '../src/sources/source.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -25,7 +27,7 @@ const PAGES: Room = {
 /** A room may always import itself, except that channels and sources do not know their siblings. */
 const TABLE: Readonly<Record<string, Room>> = {
   core: { rooms: [], packages: [], node: false },
-  sources: { rooms: ['core'], packages: ['zod', 'fast-xml-parser', 'jsonata', 're2js'], node: true },
+  sources: { rooms: ['core'], packages: ['zod', 'fast-xml-parser', 'jsonata', 're2js', '@redis/client'], node: true },
   channels: {
     rooms: ['core'],
     packages: [
@@ -72,7 +74,6 @@ const TABLE: Readonly<Record<string, Room>> = {
     rooms: ['core', 'sources', 'ledger', 'config', 'observe', 'http/auth', 'http/bucket', 'http/problem'],
     packages: [
       'zod',
-      '@redis/client',
       'smtp-server',
       'postal-mime',
       '@grpc/grpc-js',
@@ -202,6 +203,20 @@ describe('the rooms', () => {
       .filter((target) => target.startsWith(`src/${WIRING}/`));
     expect(imported).toEqual([]);
   });
+});
+
+describe('a channel or a source', () => {
+  /** Where its name may stand: its own file with the parts of it, and the list. */
+  const isOwn = (room: string, id: string, path: string): boolean =>
+    path === `src/${room}/index.ts` || path === `src/${room}/${id}.ts` || path.startsWith(`src/${room}/${id}/`);
+
+  it.each(sources.filter(({ consume }: AnySource) => consume))(
+    'that is read from a broker is one file and one line: $id',
+    ({ id }) => {
+      const knowing = house.filter(({ path, text }) => text.includes(`${id}`) && !isOwn('sources', id, path));
+      expect(knowing.map(({ path }) => path)).toEqual([]);
+    },
+  );
 });
 
 describe('what workflows are made of', () => {

@@ -1,25 +1,30 @@
-/** Every listener, and how all that the configuration names are begun and stopped together. */
+/** Every other way in than HTTP posts that the configuration names, begun and stopped together: mail, and what waits at brokers. */
+import type { ConfiguredSource } from '../config/integrations.ts';
+import { Problem } from '../http/problem.ts';
+import { isAway } from '../ledger/away.ts';
+import { sourceOf } from '../sources/index.ts';
+import { mail } from '../sources/mail.ts';
+import type { AnySource } from '../sources/source.ts';
+import type { ListenerDeps, Listening } from './listener.ts';
+import { listenForMail } from './mail.ts';
 
-import type { Listener, ListenerDeps, Listening } from './listener.ts';
-import { mailListener } from './mail.ts';
-import { redisStream } from './redis-stream.ts';
-
-const listeners: readonly Listener[] = [mailListener, redisStream];
-
-/** Begins one listener for each source that needs one. Throws what one of them throws, and leaves none running then. */
+/**
+ * Begins one for each source that is not posted. Throws what one of them throws, and leaves none running then.
+ * @param kindOf the kind of a source by its type.
+ */
 export async function startListeners(
   deps: ListenerDeps,
+  kindOf: (type: string) => AnySource | undefined = sourceOf,
 ): Promise<{ all: readonly Listening[]; stop(): Promise<void> }> {
   const all: Listening[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(all.splice(0).map((one) => one.stop()));
   };
   try {
-    for (const [name, source] of deps.config.sources) {
-      const listener = listeners.find(({ type }) => type === source.type);
-      if (!listener) continue;
-      const listening = await listener.listen(name, source, deps);
-      deps.log.info({ source: name, where: listening.where }, 'listening');
+    for (const source of deps.config.sources.values()) {
+      const listening = await begin(source, kindOf(source.type), deps);
+      if (!listening) continue;
+      deps.log.info({ source: source.name, where: listening.where }, 'listening');
       all.push(listening);
     }
   } catch (error) {
@@ -28,3 +33,28 @@ export async function startListeners(
   }
   return { all: [...all], stop };
 }
+
+/** Listens for letters, or reads what waits at a broker; undefined for a source that is posted. */
+async function begin(
+  source: ConfiguredSource,
+  kind: AnySource | undefined,
+  deps: ListenerDeps,
+): Promise<Listening | undefined> {
+  const { name, type, config } = source;
+  if (type === mail.id) return listenForMail(source, deps);
+  return kind?.consume?.({
+    ...{ name, config, log: deps.log, now: deps.now },
+    async keep(events) {
+      try {
+        await deps.keep(events, type);
+        return 'kept';
+      } catch (error) {
+        if (isBusy(error)) return 'later';
+        throw error;
+      }
+    },
+  });
+}
+
+/** The ledger is away, or too many wait for it: what it refuses now it may take later. */
+const isBusy = (error: unknown): boolean => isAway(error) || (error instanceof Problem && error.kind === 'unavailable');

@@ -1,10 +1,10 @@
-/** The contract of a listener: another way in than HTTP posts, and what it is given to bring events onto the same path. */
-import type { ConfiguredSource } from '../config/integrations.ts';
+/** What a listener, another way in than HTTP posts, is given to bring events onto the same path. */
 import type { Config } from '../config/load.ts';
 import type { Event } from '../core/event.ts';
 import type { Ledger } from '../ledger/db.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { Consumer } from '../sources/source/consuming.ts';
 
 export interface ListenerDeps {
   config: Config;
@@ -19,18 +19,5 @@ export interface ListenerDeps {
   keep(events: Event[], source: string): Promise<{ accepted: { id: string }[]; duplicates: { id: string }[] }>;
 }
 
-/** A listener that runs. */
-export interface Listening {
-  /** Where it listens or what it reads from, for people: `smtp://127.0.0.1:2525`. Without any secret. */
-  where: string;
-  /** Takes nothing more; resolves when what was begun has ended. */
-  stop(): Promise<void>;
-}
-
-/** A kind of listener, by the type of source it belongs to. */
-export interface Listener {
-  /** The `type` of the sources in tocsin.yaml that it listens for. */
-  type: string;
-  /** Begins to listen for one source. Throws with what is wrong, where it can never listen so. */
-  listen(name: string, source: ConfiguredSource, deps: ListenerDeps): Promise<Listening>;
-}
+/** A listener that runs: where it listens or what it reads from, and how it ends. */
+export type Listening = Consumer;

@@ -3,10 +3,11 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
+import type { ConfiguredSource } from '../config/integrations.ts';
 import { createBuckets, type Rate } from '../http/bucket.ts';
 import { dedupKeyOf } from '../ledger/reading.ts';
 import { type MailConfig, mail } from '../sources/mail.ts';
-import type { Listener, ListenerDeps, Listening } from './listener.ts';
+import type { ListenerDeps, Listening } from './listener.ts';
 import { letterIn } from './mail/letter.ts';
 
 /** Alerts are short; what is larger brings a report, of which nobody is told more than the beginning. */
@@ -39,46 +40,45 @@ interface Office {
 /** By those who wired them: two installations in one process, as in tests, share nothing. */
 const officesOf = new WeakMap<ListenerDeps, Map<string, Office>>();
 
-export const mailListener: Listener = {
-  type: 'mail',
-  async listen(name, source, deps): Promise<Listening> {
-    const config = source.config as MailConfig;
-    const problem = problemWith(config);
-    if (problem !== undefined) throw new Error(`the source ${name} cannot listen for mail: ${problem}`);
-    const offices = officesOf.get(deps) ?? new Map<string, Office>();
-    officesOf.set(deps, offices);
-    const place = `${config.host} ${config.port}`;
-    const tls = `${config.tls_cert ?? ''} ${config.tls_key ?? ''}`;
-    const box: Mailbox = { name, config };
-    let office = offices.get(place);
-    if (office && office.tls !== tls)
-      throw new Error(
-        `the source ${name} cannot listen for mail: others at port ${config.port} have another certificate`,
-      );
-    const taken = office?.boxes.get(config.address);
-    if (taken) throw new Error(`the sources ${taken.name} and ${name} have one address, ${config.address}`);
-    if (!office) {
-      const boxes = new Map([[config.address, box]]);
-      office = { boxes, tls, began: begin(boxes, config, deps) };
-      offices.set(place, office);
-    }
-    const { boxes, began } = office;
-    boxes.set(config.address, box);
-    const { where, close } = await began.catch((error: unknown) => {
+/** Listens for one source. Throws with what is wrong, where it can never listen so. */
+export async function listenForMail(source: ConfiguredSource, deps: ListenerDeps): Promise<Listening> {
+  const name = source.name;
+  const config = source.config as MailConfig;
+  const problem = problemWith(config);
+  if (problem !== undefined) throw new Error(`the source ${name} cannot listen for mail: ${problem}`);
+  const offices = officesOf.get(deps) ?? new Map<string, Office>();
+  officesOf.set(deps, offices);
+  const place = `${config.host} ${config.port}`;
+  const tls = `${config.tls_cert ?? ''} ${config.tls_key ?? ''}`;
+  const box: Mailbox = { name, config };
+  let office = offices.get(place);
+  if (office && office.tls !== tls)
+    throw new Error(
+      `the source ${name} cannot listen for mail: others at port ${config.port} have another certificate`,
+    );
+  const taken = office?.boxes.get(config.address);
+  if (taken) throw new Error(`the sources ${taken.name} and ${name} have one address, ${config.address}`);
+  if (!office) {
+    const boxes = new Map([[config.address, box]]);
+    office = { boxes, tls, began: begin(boxes, config, deps) };
+    offices.set(place, office);
+  }
+  const { boxes, began } = office;
+  boxes.set(config.address, box);
+  const { where, close } = await began.catch((error: unknown) => {
+    offices.delete(place);
+    throw new Error(`the source ${name} cannot listen for mail: ${error instanceof Error ? error.message : error}`);
+  });
+  return {
+    where,
+    async stop() {
+      boxes.delete(config.address);
+      if (boxes.size > 0) return;
       offices.delete(place);
-      throw new Error(`the source ${name} cannot listen for mail: ${error instanceof Error ? error.message : error}`);
-    });
-    return {
-      where,
-      async stop() {
-        boxes.delete(config.address);
-        if (boxes.size > 0) return;
-        offices.delete(place);
-        await close();
-      },
-    };
-  },
-};
+      await close();
+    },
+  };
+}
 
 function problemWith({ host, username, password, tls_cert, tls_key }: MailConfig): string | undefined {
   if ((tls_cert === undefined) !== (tls_key === undefined)) return 'tls_cert and tls_key are needed together';

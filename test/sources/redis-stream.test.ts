@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Event } from '../../src/core/event.ts';
-import { gatheredEvent, redisStream } from '../../src/sources/redis-stream.ts';
+import { gatheredEvent } from '../../src/sources/redis-stream/entries.ts';
+import { redisStream } from '../../src/sources/redis-stream.ts';
 
 const NOW = new Date('2026-11-20T09:00:00Z');
 const config = redisStream.config.parse({ url: 'redis://127.0.0.1:6379' });

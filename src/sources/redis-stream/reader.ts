@@ -2,15 +2,9 @@
 import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createClient } from '@redis/client';
-import { Problem } from '../http/problem.ts';
-import { isAway } from '../ledger/away.ts';
-import {
-  type Gathered,
-  gatheredEvent,
-  type RedisStreamConfig,
-  redisStream as source,
-} from '../sources/redis-stream.ts';
-import type { Listener, ListenerDeps } from './listener.ts';
+import type { Consumer, Consuming } from '../source/consuming.ts';
+import type { RedisStreamConfig } from './config.ts';
+import { eventOf, type Gathered, gatheredEvent } from './entries.ts';
 
 /** How long one read waits for an entry: a stop is never later than this, and a connection never silent for longer. */
 const BLOCK_MS = 2_000;
@@ -34,36 +28,31 @@ interface Entry {
 /** An entry whose fields were deleted from the stream while it was pending comes back without them. */
 type Read = { id: string; message: Record<string, string> } | null;
 
-export const redisStream: Listener = {
-  type: source.id,
-
-  async listen(name, { config }, deps) {
-    const settings = config as RedisStreamConfig;
-    const client = clientAt(settings.url);
-    const stopped = new AbortController();
-    const { host, pathname } = new URL(settings.url);
-    const where = `redis://${host}${pathname} ${settings.stream}`;
-    client.on('error', (error: unknown) => {
-      if (!stopped.signal.aborted) deps.log.warn({ source: name, err: error }, 'Redis does not answer; tried again');
-    });
-    const reader = createReader(name, settings, client, deps, stopped.signal);
-    const running = (async () => {
-      await client.connect();
-      await reader();
-    })().catch((error: unknown) => {
-      if (!stopped.signal.aborted) deps.log.error({ source: name, err: error }, 'the stream is not read any more');
-    });
-    return {
-      where,
-      async stop() {
-        stopped.abort();
-        // Ends a read that waits, and a connection that is being made; what was being kept is kept, and claimed again unacknowledged.
-        client.destroy();
-        await running;
-      },
-    };
-  },
-};
+/** Begins to read; resolves at once: a Redis that is away is tried again until it is there. */
+export async function readStream({ name, config, log, now, keep }: Consuming<RedisStreamConfig>): Promise<Consumer> {
+  const client = clientAt(config.url);
+  const stopped = new AbortController();
+  const { host, pathname } = new URL(config.url);
+  client.on('error', (error: unknown) => {
+    if (!stopped.signal.aborted) log.warn({ source: name, err: error }, 'Redis does not answer; tried again');
+  });
+  const reader = createReader(client, { name, config, log, now, keep }, stopped.signal);
+  const running = (async () => {
+    await client.connect();
+    await reader();
+  })().catch((error: unknown) => {
+    if (!stopped.signal.aborted) log.error({ source: name, err: error }, 'the stream is not read any more');
+  });
+  return {
+    where: `redis://${host}${pathname} ${config.stream}`,
+    async stop() {
+      stopped.abort();
+      // Ends a read that waits, and a connection that is being made; what was being kept is kept, and claimed again unacknowledged.
+      client.destroy();
+      await running;
+    },
+  };
+}
 
 const clientAt = (url: string) =>
   createClient({
@@ -77,18 +66,13 @@ const clientAt = (url: string) =>
 type Client = ReturnType<typeof clientAt>;
 
 /** Reads until it is stopped. What goes wrong on the way is told and tried again. */
-function createReader(
-  name: string,
-  settings: RedisStreamConfig,
-  client: Client,
-  deps: ListenerDeps,
-  stopped: AbortSignal,
-): () => Promise<void> {
-  const { stream, group, claim_after } = settings;
+function createReader(client: Client, given: Consuming<RedisStreamConfig>, stopped: AbortSignal): () => Promise<void> {
+  const { name, config, log, keep } = given;
+  const { stream, group, claim_after } = config;
   // One for each machine, not for each process: the names of those that are gone would stay in the group for ever. Those who
   // share it do not take each other's entries: new ones go to one of them, and pending ones wait for `claim_after`.
   const consumer = `tocsin-${hostname()}`;
-  const dead = createDeadLetters(name, settings, client, deps);
+  const dead = createDeadLetters(client, given);
   let claimFrom = '0-0';
   let claimAt = 0;
 
@@ -103,15 +87,14 @@ function createReader(
   /** Keeps them, then acknowledges them; what the ledger refuses by itself ends as a dead letter. */
   const take = async (entries: Entry[], tries = 1): Promise<void> => {
     if (entries.length === 0 || stopped.aborted) return;
-    const { events } = source.normalise({ entries }, { name, config: settings, now: deps.now() });
     try {
-      await deps.keep(events, source.id);
-    } catch (error) {
-      if (isBusy(error)) {
-        deps.log.warn({ source: name, waiting: entries.length }, 'the ledger takes nothing now; the entries wait');
+      if ((await keep(entries.map((entry) => eventOf(entry, config, name)))) === 'later') {
+        log.warn({ source: name, waiting: entries.length }, 'the ledger takes nothing now; the entries wait');
         await pause(RETRY_MS, undefined, { signal: stopped });
         return take(entries, tries);
       }
+    } catch (error) {
+      if (stopped.aborted) return;
       if (entries.length > 1) {
         for (const entry of entries) await take([entry]);
         return;
@@ -160,7 +143,7 @@ function createReader(
         isReady = false;
         claimAt = 0;
         if (stopped.aborted) return;
-        deps.log.warn({ source: name, err: error }, 'the stream could not be read; tried again');
+        log.warn({ source: name, err: error }, 'the stream could not be read; tried again');
         await pause(RETRY_MS, undefined, { signal: stopped }).catch(() => undefined);
       }
     }
@@ -170,15 +153,16 @@ function createReader(
 const entriesOf = (read: Read[]): Entry[] =>
   read.flatMap((entry) => (entry ? [{ id: entry.id, fields: { ...entry.message } }] : []));
 
-/** The ledger is away, or too many wait for it: what it refuses now it may take later. */
-const isBusy = (error: unknown): boolean => isAway(error) || (error instanceof Problem && error.kind === 'unavailable');
-
 /** What nobody could work on: ours is put there, and what grows is an event. */
 function createDeadLetters(
-  name: string,
-  { stream, group, dead_letters, persistent_after, source: own }: RedisStreamConfig,
   client: Client,
-  { keep, log, now }: ListenerDeps,
+  {
+    name,
+    config: { stream, group, dead_letters, persistent_after, source: own },
+    keep,
+    log,
+    now,
+  }: Consuming<RedisStreamConfig>,
 ): { put(entry: Entry, error: unknown): Promise<void>; look(): Promise<void> } {
   const ours = `${stream}.dead`;
   const watched = new Set([ours, ...(dead_letters ?? [`${stream}.dlq`])]);
@@ -214,7 +198,7 @@ function createDeadLetters(
           isPersistent: now().getTime() - since.getTime() >= persistent_after,
         };
         const isTold = length > (before?.length ?? 0) || (length === 0 && (before?.length ?? 0) > 0);
-        if (isTold) await keep([gatheredEvent(own ?? name, found)], source.id);
+        if (isTold && (await keep([gatheredEvent(own ?? name, found)])) === 'later') return;
         seen.set(key, found);
       }
     },
