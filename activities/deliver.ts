@@ -15,6 +15,7 @@ import {
   beginAttempt,
   buryDelivery,
   hasBegun,
+  type NotBegun,
   recordAttempt,
   skipDelivery,
 } from '../src/ledger/deliveries.ts';
@@ -122,7 +123,7 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
         'delivery is dead: its integration is disabled',
       );
     }
-    if (begun.outcome !== 'go') return before(begun.outcome);
+    if (begun.outcome !== 'go') return before(begun);
     announce('attempt.begun');
     if (begun.attempts === 1) deps.metrics.notices.inc({ reason: out.reason });
     const notice = await noticeOf(deps, toldBy(input, begun.attempts));
@@ -304,19 +305,19 @@ const toldBy = ({ incident, out }: DeliverInput, attempt: number): Told => ({
 const giveUpOf = ({ type }: Integration): number => (type === 'webhook' ? GIVE_UP_WEBHOOK_MS : GIVE_UP_MS);
 
 /** What a repeated activity finds already decided. */
-function before(outcome: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'stale' | 'closed'): Ended {
-  switch (outcome) {
+function before(begun: NotBegun): Ended {
+  switch (begun.outcome) {
     case 'delivered':
     case 'skipped':
     case 'closed':
-    case 'stale':
-      return { outcome };
+      return { outcome: begun.outcome };
     case 'superseded':
-      return { outcome: 'stale' };
+    case 'stale':
+      return { outcome: 'stale', ...(begun.unsure ? { unsure: true } : {}) };
     case 'dead':
       return { outcome: 'failed', dead: true };
     default:
-      return outcome satisfies never;
+      return begun satisfies never;
   }
 }
 

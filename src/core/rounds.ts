@@ -6,7 +6,9 @@ import { OVERTOOK_MAX } from './telling.ts';
 
 /** How a delivery's round ended, as the activity tells the workflow. `dead`: it will not be tried again. */
 export type Ended =
-  | { outcome: 'delivered' | 'skipped' | 'stale' | 'closed' }
+  | { outcome: 'delivered' | 'skipped' | 'closed' }
+  /** `unsure`: an attempt before the answer may have arrived. */
+  | { outcome: 'stale'; unsure?: true }
   | { outcome: 'failed'; dead: boolean; after_ms?: number };
 
 /** The incident with these deliveries on their way. */
@@ -77,6 +79,9 @@ export function withEnded(incident: Incident, name: string, key: string, ended: 
     case 'skipped':
       return set(heard({ skipped: true }));
     case 'stale':
+      // Whoever may have been asked to act is told how it went on.
+      if (ended.unsure) return set(heard());
+      return set({ ...rest, ...(next ? { current: next } : {}) });
     case 'closed':
       return set({ ...rest, ...(next ? { current: next } : {}) });
     case 'failed': {
@@ -103,6 +108,8 @@ export interface Known {
   status: 'delivered' | 'skipped' | 'dead' | 'superseded' | 'sending' | 'retrying';
   round: number;
   next_at?: number;
+  /** An attempt of it may have arrived. */
+  unsure?: true;
 }
 
 /** The incident out of a snapshot: no delivery is on its way, and each stands as the ledger knows it. */
@@ -119,7 +126,10 @@ export function asLoaded(incident: Incident, known: Record<string, Known>, now: 
     if (row?.status === 'dead') loaded = withEnded(loaded, name, key, { outcome: 'failed', dead: true }, now);
     else if (row?.status === 'delivered' || row?.status === 'skipped')
       loaded = withEnded(loaded, name, key, { outcome: row.status }, now);
-    else if (row?.status === 'superseded') loaded = withEnded(loaded, name, key, { outcome: 'stale' }, now);
+    else if (row?.status === 'superseded') {
+      const stale: Ended = { outcome: 'stale', ...(row.unsure ? { unsure: true } : {}) };
+      loaded = withEnded(loaded, name, key, stale, now);
+    }
   }
   return loaded;
 }

@@ -34,9 +34,14 @@ export type Begun =
       /** What earlier attempts of this delivery have achieved. */
       so_far?: { [key: string]: Json };
     }
-  | { outcome: 'delivered' | 'skipped' | 'superseded' | 'stale' | 'closed' }
+  | { outcome: 'delivered' | 'skipped' | 'closed' }
+  /** `unsure`: an earlier attempt may have arrived all the same. */
+  | { outcome: 'superseded' | 'stale'; unsure?: true }
   /** `because`: it has ended just now, without an attempt. */
   | { outcome: 'dead'; because?: Death; words?: string };
+
+/** How it stands where no attempt begins. */
+export type NotBegun = Exclude<Begun, { outcome: 'go' }>;
 
 /** While a delivery is on its way the incident is not overdue: a round takes at most five minutes. */
 export const SENDING_DUE = '6 minutes';
@@ -73,12 +78,14 @@ export const beginAttempt = procedure(
     );
     if (!found || found.closed_at) return { outcome: 'closed' };
     const delivery = await deliveryOf(tx, incident, target, channel, out);
+    if (delivery.status === 'superseded') return { outcome: 'superseded', ...(await unsure(tx, out.key)) };
     if (delivery.status !== 'sending' && delivery.status !== 'retrying')
       return { outcome: delivery.status as 'delivered' };
     await supersede(tx, incident, target, out);
     if (isPage(out.reason) && found.answer_rev !== out.answer_rev) {
+      await loseOpenAttempts(tx, [out.key]);
       await endDelivery(tx, out.key, 'superseded', 'answered before it was sent');
-      return { outcome: 'stale' };
+      return { outcome: 'stale', ...(await unsure(tx, out.key)) };
     }
     if (found.health === 'disabled' && !(await takeProbe(tx, target))) {
       const words = whyDisabled(target, found);
@@ -185,6 +192,15 @@ async function supersede(tx: Queryable, incident: string, target: string, out: O
     [out.overtook, incident, target, out.key],
   );
   await loseOpenAttempts(tx, out.overtook);
+}
+
+/** SQL: whether an attempt of this delivery may have arrived although nobody was told so. */
+export const mayHaveArrived = (key: string): string =>
+  `exists (select 1 from attempts a where a.delivery = ${key} and (a.outcome = 'lost' or a.doubt = 'lost'))`;
+
+async function unsure(tx: Queryable, key: string): Promise<{ unsure?: true }> {
+  const [row] = await tx.query<{ unsure: boolean }>(`select ${mayHaveArrived('$1')} as unsure`, [key]);
+  return row?.unsure ? { unsure: true } : {};
 }
 
 /** Ends the attempts of these deliveries that nobody recorded the end of, as lost; gives one row for each. */
@@ -318,11 +334,12 @@ export const buryDelivery = procedure(
     { incident, target, channel, out }: Omit<Begin, 'snapshot'>,
     failure: 'config' | 'timeout',
     detail: string,
-  ): Promise<Exclude<Begun['outcome'], 'go'>> => {
+  ): Promise<NotBegun> => {
     const { status } = await deliveryOf(tx, incident, target, channel, out);
-    if (status !== 'sending' && status !== 'retrying') return status as 'delivered';
+    if (status === 'superseded') return { outcome: status, ...(await unsure(tx, out.key)) };
+    if (status !== 'sending' && status !== 'retrying') return { outcome: status as 'delivered' };
     await supersede(tx, incident, target, out);
     await endDelivery(tx, out.key, 'dead', detail, failure);
-    return 'dead';
+    return { outcome: 'dead' };
   },
 );

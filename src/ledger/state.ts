@@ -5,7 +5,7 @@ import { nextDeadline } from '../core/plan.ts';
 import type { Policy } from '../core/policy.ts';
 import { asLoaded, type Known } from '../core/rounds.ts';
 import type { Queryable } from './db.ts';
-import { SENDING_DUE } from './deliveries.ts';
+import { mayHaveArrived, SENDING_DUE } from './deliveries.ts';
 import { lockKeys } from './identity.ts';
 import { procedure } from './procedure.ts';
 import { announce } from './steps.ts';
@@ -65,14 +65,20 @@ async function rebuild(tx: Queryable, id: string, row: StateRow, now: number): P
   );
   for (const { batch } of batches) incident = withBatch(incident, { ...batch, epoch: row.epoch });
   const keys = Object.values(incident.targets).flatMap(({ current }) => (current ? [current.key] : []));
-  const rows = await tx.query<{ key: string; status: Known['status']; round: number; next_at: Date | null }>(
-    'select key, status, round, next_at from deliveries where key = any($1::text[])',
+  const rows = await tx.query<{
+    key: string;
+    status: Known['status'];
+    round: number;
+    next_at: Date | null;
+    unsure: boolean;
+  }>(
+    `select key, status, round, next_at, ${mayHaveArrived('d.key')} as unsure from deliveries d where key = any($1::text[])`,
     [keys],
   );
   const known = Object.fromEntries(
-    rows.map(({ key, status, round, next_at }): [string, Known] => [
+    rows.map(({ key, status, round, next_at, unsure }): [string, Known] => [
       key,
-      { status, round, ...(next_at ? { next_at: next_at.getTime() } : {}) },
+      { status, round, ...(next_at ? { next_at: next_at.getTime() } : {}), ...(unsure ? { unsure: true } : {}) },
     ]),
   );
   incident = asLoaded(incident, known, now);

@@ -127,6 +127,19 @@ describe('a target', () => {
     const running = withRunning(told(opened(), 'group_now'), ['chat']);
     expect(withEnded(running, 'chat', current(running).key, { outcome: 'stale' }, START).targets.chat).toEqual({});
   });
+
+  it('has heard of a page that was stale, where an attempt of it may have arrived', () => {
+    const running = withRunning(told(opened(), 'group_now'), ['chat']);
+    const stale = { outcome: 'stale', unsure: true } as const;
+    const { chat } = withEnded(running, 'chat', current(running).key, stale, START).targets;
+    expect(chat).toMatchObject({ told: { reason: 'group_now', status: 'open' } });
+    const loaded = asLoaded(
+      running,
+      { [current(running).key]: { status: 'superseded', round: 0, unsure: true } },
+      START,
+    );
+    expect(loaded.targets.chat).toEqual(chat);
+  });
 });
 
 describe('rounds', () => {

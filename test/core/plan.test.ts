@@ -321,6 +321,21 @@ describe('the end', () => {
     }
   });
 
+  it('is told to whoever may have been paged, though nobody knows it and the page was overtaken by an answer', () => {
+    const incident = walk({ levels: [{ notify: ['phone'], wait_ms: HOUR }] }, (name, { reason }) =>
+      name === 'phone' && reason === 'group_now' ? 'hangs' : DELIVERED,
+    )
+      .fires('critical')
+      .acks();
+    incident.ended('phone', { outcome: 'stale', unsure: true });
+    incident.ends();
+    expect(incident.told.filter((one) => one.endsWith('phone'))).toEqual([
+      'group_now L1 phone',
+      'acknowledged phone',
+      'resolved phone',
+    ]);
+  });
+
   it('waits for the delivery of its own firing, which it never overtakes', () => {
     const incident = walk({}, (_, { reason }) => (reason === 'group_now' ? 'hangs' : DELIVERED))
       .fires('critical')

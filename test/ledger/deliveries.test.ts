@@ -106,6 +106,27 @@ describe('the beginning of an attempt', () => {
     expect(await ledger.query('select 1 from attempts')).toEqual([]);
   });
 
+  it('of a page that was answered after an attempt whose end nobody recorded says that it may have arrived; the attempt is lost', async () => {
+    const claim = await opened(ledger);
+    const sent = sending(claim);
+    expect(await begin(claim, sent)).toMatchObject({ outcome: 'go' });
+    await command(ledger, claim.batch.incident, { kind: 'ack' }, ana);
+    expect(await begin(claim, sent)).toEqual({ outcome: 'stale', unsure: true });
+    expect(await one(ledger, 'select outcome, ended_at is not null as ended from attempts')).toEqual({
+      outcome: 'lost',
+      ended: true,
+    });
+    expect(await begin(claim, sent), 'again').toEqual({ outcome: 'superseded', unsure: true });
+  });
+
+  it('of a page that was answered after an attempt that was refused is simply overtaken', async () => {
+    const claim = await opened(ledger);
+    const { out, snapshot, end } = await begun(claim);
+    await end({ status: 'retrying', reason: 'server' });
+    await command(ledger, claim.batch.incident, { kind: 'ack' }, ana);
+    expect(await begin(claim, { out, snapshot })).toEqual({ outcome: 'stale' });
+  });
+
   it('of a page decided before an unack is refused too: the revision counts, not the status', async () => {
     const claim = await opened(ledger);
     const sent = sending(claim);
@@ -339,7 +360,7 @@ describe('a notice that is not sent', () => {
     const claim = await opened(ledger);
     const { out } = sending(claim);
     const begin = { incident: claim.batch.incident, target: 'gone', channel: '', out };
-    expect(await buryDelivery(ledger, begin, 'config', 'no integration named gone')).toBe('dead');
+    expect(await buryDelivery(ledger, begin, 'config', 'no integration named gone')).toEqual({ outcome: 'dead' });
     expect(await deliveryRow(out.key)).toMatchObject({ status: 'dead', detail: 'no integration named gone' });
   });
 
@@ -348,7 +369,7 @@ describe('a notice that is not sent', () => {
     const { out } = sending(claim);
     const begin = { incident: claim.batch.incident, target: 'chat', channel: 'chat', out };
     await skipDelivery(ledger, begin, 'switched off');
-    expect(await buryDelivery(ledger, begin, 'timeout', 'tried for long enough')).toBe('skipped');
+    expect(await buryDelivery(ledger, begin, 'timeout', 'tried for long enough')).toEqual({ outcome: 'skipped' });
     expect(await deliveryRow(out.key)).toMatchObject({ status: 'skipped', detail: 'switched off' });
   });
 });

@@ -224,6 +224,17 @@ function wrongArrivals(world: World): string[] {
   return wrong;
 }
 
+/** Whoever was asked to act, and was never told that it is over: neither did it arrive there, nor is it dead with a reason. */
+async function neverToldTheEnd({ arrivals }: World): Promise<string[]> {
+  const ends = await ledger.query<{ incident: string; target: string }>(
+    `select incident, target from deliveries where reason in ('resolved', 'story') and status in ('delivered', 'dead')`,
+  );
+  return arrivals
+    .filter(({ reason }) => isPage(reason))
+    .filter(({ incident, target }) => !ends.some((one) => one.incident === incident && one.target === target))
+    .map(({ key }) => `${key} arrived, and its target never heard that it was over`);
+}
+
 async function leftOver(): Promise<string[]> {
   const rows = await ledger.query<{ what: string }>(
     `select 'row ' || seq || ' waits in the inbox' as what from inbox where batch is null
@@ -267,6 +278,7 @@ async function run(seed: number, broken: Broken = {}): Promise<World> {
     ...wrongArrivals(world),
     ...(await leftOver()),
     ...(await unheard(world, 'all')),
+    ...(await neverToldTheEnd(world)),
     ...open.map(({ id }) => `${id} never closed`),
   ]);
   return world;

@@ -304,8 +304,8 @@ export async function createWorld(ledger: Ledger, broken: Broken = {}) {
     if (begun.outcome !== 'go') {
       activity.phase = 'ended';
       activity.ended =
-        begun.outcome === 'superseded'
-          ? { outcome: 'stale' }
+        begun.outcome === 'superseded' || begun.outcome === 'stale'
+          ? { outcome: 'stale', ...(begun.unsure ? { unsure: true } : {}) }
           : begun.outcome === 'dead'
             ? { outcome: 'failed', dead: true }
             : { outcome: begun.outcome };
