@@ -60,6 +60,7 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 10_000 } }, // A busy machine stands still for longer than the second that is usual.
     reporters: ['default', 'test/support/tally.ts'],
     globalSetup: ['test/support/global-setup.ts'],
   },
