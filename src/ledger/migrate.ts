@@ -31,12 +31,26 @@ export async function migrate(ledger: Ledger, through = Number.POSITIVE_INFINITY
       );
     }
     for (const { number, file } of known.filter((one) => one.number > present && one.number <= through)) {
-      for (const statement of statementsOf(readFileSync(new URL(file, folder), 'utf8'))) await tx.query(statement);
+      for (const statement of statementsOf(readFileSync(new URL(file, folder), 'utf8')))
+        await tx.query(statement).catch((error: unknown) => {
+          throw mayNot(error, present, newest);
+        });
       await setMeta(tx, 'schema', String(number));
     }
     if ((await meta(tx, 'epoch')) === undefined) await setMeta(tx, 'epoch', randomUUID());
   });
 }
+
+/** SQLSTATE insufficient_privilege (https://www.postgresql.org/docs/current/errcodes-appendix.html). */
+const NO_RIGHT = '42501';
+
+const mayNot = (error: unknown, present: number, newest: number): unknown =>
+  error instanceof Error && (error as { code?: unknown }).code === NO_RIGHT
+    ? new Error(
+        `the ledger has schema ${present}, this version needs ${newest}, and this role may not change it: run tocsin migrate as the role that owns its tables (${error.message})`,
+        { cause: error },
+      )
+    : error;
 
 /** Throws where the ledger is not at the schema of this version: for who only reads, and must not migrate. */
 export async function checkSchema(ledger: Queryable): Promise<void> {

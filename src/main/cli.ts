@@ -14,6 +14,8 @@ const USAGE = `tocsin ${version}
   tocsin start           everything in one process, with a Temporal of its own
   tocsin api             the HTTP API; needs DATABASE_URL
   tocsin worker          relay and worker; needs DATABASE_URL and TEMPORAL_ADDRESS
+  tocsin migrate         brings the ledger of DATABASE_URL to this version's schema and ends (--for ROLE grants a role
+                         that owns nothing what the API and the worker need)
   tocsin check           reads the configuration and says what is wrong with it (--stored NAME for an integration that
                          is in the ledger, not in the file)
   tocsin import FILE     makes a tocsin.yaml of an alertmanager.yml and says what differs (--write FILE, --secrets FILE
@@ -43,6 +45,7 @@ async function main(): Promise<void> {
       file: { type: 'string' },
       head: { type: 'string', multiple: true },
       stored: { type: 'string', multiple: true },
+      for: { type: 'string' },
       'public-key': { type: 'string', multiple: true },
       help: { type: 'boolean', short: 'h' },
     },
@@ -84,6 +87,10 @@ async function main(): Promise<void> {
         };
         return { stop };
       });
+    case 'migrate': {
+      const { migrateCommand } = await import('./migrate.ts');
+      return migrateCommand(postgres(), values.for, say);
+    }
     case 'check': {
       const config = await loadConfig({
         path: values.config,

@@ -6,12 +6,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { openLedger } from '../../src/ledger/db.ts';
+import { grantTo } from '../../src/ledger/grants.ts';
+import { migrate } from '../../src/ledger/migrate.ts';
 import { findTemporal } from '../../src/temporal/binary.ts';
 import { startDevServer } from '../../src/temporal/dev-server.ts';
 import { isRunning } from '../../src/temporal/process.ts';
 import { begin, type Command, type Part } from './child.ts';
 import { freePort } from './ports.ts';
-import { startPostgres } from './postgres.ts';
+import { createRole, startPostgres } from './postgres.ts';
 import { type Line, startLine } from './tcp-proxy.ts';
 
 export const PARTS = ['api-1', 'api-2', 'worker-1', 'worker-2', 'postgres', 'temporal'] as const;
@@ -65,7 +68,13 @@ export async function startCluster(input: {
   const outputs: { part: string; output(): string }[] = [];
   let temporal: Awaited<ReturnType<typeof startDevServer>> | undefined;
 
-  const ledgerAt = (port: number): string => postgres.url.replace(`:${postgres.port}/`, `:${port}/`);
+  // As whoever is careful runs it: the processes' role owns nothing of the ledger.
+  const url = await createRole(postgres.url, 'tocsin_app');
+  const owner = await openLedger({ url: postgres.url });
+  await migrate(owner);
+  await grantTo(owner, 'tocsin_app');
+  await owner.close();
+  const ledgerAt = (port: number): string => url.replace(`:${postgres.port}/`, `:${port}/`);
   const envOf = (part: OursName): Record<string, string> => ({
     LOG_LEVEL: 'info',
     TOCSIN_API_KEY: key,
@@ -74,7 +83,7 @@ export async function startCluster(input: {
         ? ledgerAt(lines['ledger-api'].port)
         : part === 'worker-1'
           ? ledgerAt(lines['ledger-worker'].port)
-          : postgres.url,
+          : url,
     ...(part === 'api-1' || part === 'api-2'
       ? { PORT: String(portOf[part]) }
       : {

@@ -105,6 +105,17 @@ export async function createDatabase(url: string, { owner }: { owner?: string } 
   return address.href;
 }
 
+/** A new role that may log in to the database at `url` and owns nothing. Returns its address, as that role. */
+export async function createRole(url: string, role: string): Promise<string> {
+  const admin = new pg.Client({ connectionString: url });
+  await admin.connect();
+  await admin.query(`create role ${role} login`);
+  await admin.end();
+  const address = new URL(url);
+  address.username = role;
+  return address.href;
+}
+
 async function answers(url: string): Promise<'answers' | undefined> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
   try {
