@@ -1,13 +1,11 @@
 /** Whether it lives, whether it can take events, and its figures. */
 import { z } from 'zod';
+import { isReady } from '../ledger/away.ts';
 import { stats } from '../ledger/reading.ts';
 import { SPOKEN_VERSION_METRIC } from './alertmanager/dialect.ts';
 import type { Deps } from './deps.ts';
 import { type Endpoint, endpoint, ok } from './endpoint.ts';
 import { Problem } from './problem.ts';
-
-/** A probe that waits longer is as good as refused. */
-const READY_WAIT_MS = 2_000;
 
 export const health = ({
   ledger,
@@ -64,16 +62,3 @@ export const health = ({
     }),
   }),
 ];
-
-/** Whether the ledger answers in time and has a schema. */
-export async function isReady(ledger: Deps['ledger']): Promise<boolean> {
-  const asked = ledger
-    .query<{ value: string }>(`select value from meta where name = 'schema'`)
-    .then((rows) => Number(rows[0]?.value) > 0)
-    .catch(() => false);
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), READY_WAIT_MS);
-  });
-  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
-}

@@ -1,6 +1,6 @@
 /** Whether an error says that the ledger itself is out of reach, or that one question to it was wrong; and the wait for one that is away. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Ledger } from './db.ts';
+import type { Ledger, Queryable } from './db.ts';
 import { migrate } from './migrate.ts';
 
 /** Classes of SQLSTATE that say the database cannot work, whatever was asked: https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -53,4 +53,20 @@ export async function whenItAnswers(ledger: Ledger, waits: (why: string) => void
     }
     await pause(AGAIN_MS);
   }
+}
+
+/** A probe that waits longer is as good as refused. */
+const READY_WAIT_MS = 2_000;
+
+/** Whether the ledger answers in time and has a schema. */
+export async function isReady(ledger: Queryable): Promise<boolean> {
+  const asked = ledger
+    .query<{ value: string }>(`select value from meta where name = 'schema'`)
+    .then((rows) => Number(rows[0]?.value) > 0)
+    .catch(() => false);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), READY_WAIT_MS);
+  });
+  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
 }

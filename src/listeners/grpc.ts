@@ -16,6 +16,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { type Auth, type Caller, forbidden, scopeAllows } from '../http/auth.ts';
 import type { Buckets } from '../http/bucket.ts';
 import { problemOf, tooMany } from '../http/problem.ts';
+import { isReady } from '../ledger/away.ts';
 import type { Log } from '../observe/log.ts';
 import { type Call, type CallDeps, callsOf, type Message } from './grpc/calls.ts';
 import { statusOf } from './grpc/status.ts';
@@ -36,6 +37,8 @@ export interface GrpcSettings {
   tls?: { cert: string; key: string };
   /** Over the usual one, for tests. */
   connections?: number;
+  /** The same between two looks at the ledger. */
+  look_ms?: number;
 }
 
 const SERVICE = 'tocsin.v1.IncidentService';
@@ -49,6 +52,8 @@ const STREAMS_MAX = 100;
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 const IDLE_MS = 5 * 60_000;
+/** How old the health may be that is told: Kubernetes asks every 10 s by itself (its documentation of gRPC liveness probes). */
+const LOOK_MS = 5_000;
 /** A client has so long to show its certificate's questions and its first frame. */
 const HANDSHAKE_MS = 10_000;
 /** Calls that are being answered may end, as over HTTP; once the answers have left, who only watches is hung up on. */
@@ -59,7 +64,7 @@ const REQUEST_ID = /^[\w.-]{1,64}$/;
 
 /** Begins to listen. Rejects where the address cannot be listened on, or the certificate cannot be used. */
 export async function startGrpc(
-  { host, port, tls, connections = CONNECTIONS_MAX }: GrpcSettings,
+  { host, port, tls, connections = CONNECTIONS_MAX, look_ms = LOOK_MS }: GrpcSettings,
   deps: GrpcDeps,
 ): Promise<Listening> {
   const definition = loadSync(fileURLToPath(new URL('./grpc/tocsin.proto', import.meta.url)), {
@@ -79,6 +84,9 @@ export async function startGrpc(
   );
   server.addService(definition[SERVICE] as ServiceDefinition, Object.fromEntries(handlers));
   const health = new HealthImplementation({ '': 'SERVING', [SERVICE]: 'SERVING' });
+  const serves = (status: 'SERVING' | 'NOT_SERVING'): void => {
+    for (const service of ['', SERVICE]) health.setStatus(service, status);
+  };
   health.addToServer(server);
   new ReflectionService(definition, { services: [SERVICE] }).addToServer(server);
 
@@ -102,10 +110,19 @@ export async function startGrpc(
   const { address, family, port: chosen } = sockets.address() as AddressInfo;
   const where = `${tls ? 'grpcs' : 'grpc'}://${family === 'IPv6' ? `[${address}]` : address}:${chosen}`;
   deps.log.info({ where }, 'listening');
+  const ending = new AbortController();
+  let told = true;
+  void whileItLasts(ending.signal, look_ms, async () => {
+    const ready = await isReady(deps.ledger);
+    // Who watches is told of changes alone.
+    if (!ending.signal.aborted && ready !== told) serves(ready ? 'SERVING' : 'NOT_SERVING');
+    told = ready;
+  });
   return {
     where,
     async stop() {
-      for (const service of ['', SERVICE]) health.setStatus(service, 'NOT_SERVING');
+      ending.abort();
+      serves('NOT_SERVING');
       sockets.close();
       // It says too early that all is over: Node's own server has begun to close its sessions by then.
       server.tryShutdown(() => undefined);
@@ -118,6 +135,14 @@ export async function startGrpc(
       server.forceShutdown();
     },
   };
+}
+
+/** Does it again and again, `every_ms` after it was done; ends soon after the signal. */
+async function whileItLasts(signal: AbortSignal, every_ms: number, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    await work();
+    await pause(every_ms, undefined, { signal, ref: false }).catch(() => undefined);
+  }
 }
 
 /** Who connects and sends nothing does not stay. */

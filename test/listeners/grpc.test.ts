@@ -301,6 +301,20 @@ describe('what goes wrong', () => {
 describe('the server', () => {
   const Health = makeClientConstructor(healthService as never, 'grpc.health.v1.Health');
 
+  it('says that it does not serve while the ledger is away, and that it does again', async () => {
+    let isAway = true;
+    const query: Ledger['query'] = async (sql, params) => {
+      if (isAway) throw Object.assign(new Error('away'), { code: 'ECONNREFUSED' });
+      return ledger.query(sql, params);
+    };
+    const { clientOf } = await start({ ledger: { ...ledger, query } }, { look_ms: 10 });
+    const health = clientOf(Health);
+    const service = 'tocsin.v1.IncidentService';
+    await expect.poll(() => call(health, 'check', { service })).toEqual({ status: 'NOT_SERVING' });
+    isAway = false;
+    await expect.poll(() => call(health, 'check', { service })).toEqual({ status: 'SERVING' });
+  });
+
   it('says that it serves, and what: health and reflection need no key', async () => {
     const { clientOf } = await start();
     const health = clientOf(Health);

@@ -2,9 +2,9 @@
 
 import { alertmanagerYamlOf, receiverOf } from '../../config/alertmanager/export.ts';
 import { receiversOf } from '../../core/prometheus/view.ts';
+import { isReady } from '../../ledger/away.ts';
 import type { Deps } from '../deps.ts';
 import { type Endpoint, endpoint, ok } from '../endpoint.ts';
-import { isReady } from '../health.ts';
 import { Problem } from '../problem.ts';
 import { alertmanagerSays, SPOKEN_VERSION } from './dialect.ts';
 
