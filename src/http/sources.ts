@@ -1,6 +1,8 @@
 /** What other systems post in their own formats: proven, read tolerantly, kept before it is answered. */
 import { z } from 'zod';
 import { secretPaths, secretValues } from '../config/secrets.ts';
+import type { Event } from '../core/event.ts';
+import { OWN_SOURCE } from '../core/health.ts';
 import { sourceOf } from '../sources/index.ts';
 import type { AnySource } from '../sources/source.ts';
 import { MANY_MAX_BYTES, parseJson } from './body.ts';
@@ -197,16 +199,24 @@ export const sources = ({
             );
           metrics.eventsAccepted.inc({ source: found.source.id, outcome: 'rejected' }, rejected.length);
           const kept = await keep(events, found.source.id, { door, metrics, limits });
+          const tidings = new Set(events.filter(isTidings).map(({ id }) => id));
           if (address !== undefined) await follow(address, name);
           return {
             status: 202,
-            body: { ...kept, rejected: rejected.map(({ index, problem }) => ({ index, field: '', problem })) },
+            body: {
+              accepted: kept.accepted.filter(({ id }) => !tidings.has(id)),
+              duplicates: kept.duplicates,
+              rejected: rejected.map(({ index, problem }) => ({ index, field: '', problem })),
+            },
           };
         },
       }),
     ),
   ];
 };
+
+/** Whether an event is no sender's: that a mapping works again is ours to know. Where one fails, the event that keeps the payload is named. */
+const isTidings = ({ source, status }: Event): boolean => source === OWN_SOURCE && status === 'resolved';
 
 /** Whether an address that a source wants to be asked for is one of Amazon's, whatever the source thinks of it. */
 export function mayFollow(address: string): boolean {
