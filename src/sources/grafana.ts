@@ -1,7 +1,7 @@
 /** Grafana's webhook contact point: https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/ */
 import { z } from 'zod';
 import { type Alert, alertsIn, EXPIRE_MS, eventOf } from '../core/alert.ts';
-import { type Event, type Json, SEVERITIES } from '../core/event.ts';
+import { type Event, type Json, type Labels, SEVERITIES } from '../core/event.ts';
 import { objectIn, textIn, textsIn } from '../core/unchecked.ts';
 import {
   defineSource,
@@ -14,6 +14,7 @@ import {
   isSame,
   refuseUnlessFresh,
   refuseWithoutToken,
+  TEST_EXPIRE_MS,
   timeOf,
   tokenField,
 } from './source.ts';
@@ -50,9 +51,6 @@ const config = z.strictObject({
   }),
 });
 type Config = z.output<typeof config>;
-
-/** The button Test of a contact point fires an alert that nothing ever resolves: it ends by itself. */
-const TEST_EXPIRE_MS = 10 * 60_000;
 
 /** What Grafana sends instead of the rule's own alert where it could not evaluate it; the rule is in the label rulename. */
 const FAILED: Readonly<Record<string, string>> = {
@@ -132,7 +130,13 @@ function made(alert: Alert, place: string, config: Config, expire_ms: number | u
     const url = textIn(written[field]);
     if (url && !event.links.some((link) => link.url === url)) event.links.push({ title, url });
   }
-  const values = textsIn(written.values);
-  if (Object.keys(values).length > 0) event.context = { ...objectIn(event.context), values } as Json;
+  const values = valuesIn(written);
+  if (values !== undefined) event.context = { ...objectIn(event.context), values } as Json;
   return fitted(event);
+}
+
+/** What was measured; Grafana 8 and 9 say it in one text only. */
+function valuesIn({ values, valueString }: Record<string, unknown>): Labels | string | undefined {
+  const named = textsIn(values);
+  return Object.keys(named).length > 0 ? named : textIn(valueString) || undefined;
 }

@@ -217,6 +217,9 @@ export function headerOf(headers: Headers | undefined, name: string): string {
   return typeof value === 'string' ? value.trim() : '';
 }
 
+/** Whoever tries a sender out by its button Test fires an alert that nothing ever resolves: it ends by itself. */
+export const TEST_EXPIRE_MS = 10 * 60_000;
+
 /** How far a signed or stated time may be from ours: what is older may be a copy that somebody kept. */
 export const REPLAY_MS = 5 * 60_000;
 

@@ -2,63 +2,119 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { grafana } from '../../src/sources/grafana.ts';
 import sample from '../samples/grafana/firing-and-resolved.json' with { type: 'json' };
+import noData from '../samples/grafana/no-data.json' with { type: 'json' };
 import test from '../samples/grafana/test-button.json' with { type: 'json' };
+import nine from '../samples/grafana/v9-firing.json' with { type: 'json' };
+import nineOver from '../samples/grafana/v9-resolved.json' with { type: 'json' };
+import eleven from '../samples/grafana/v11-firing.json' with { type: 'json' };
 
 const NOW = new Date('2026-11-20T14:05:00Z');
 const normalise = (payload: unknown, config: object = {}) =>
   grafana.normalise(payload, { name: 'g', config: grafana.config.parse(config), now: NOW });
 
 describe('a Grafana message', () => {
-  it('becomes one event per alert, with everything it points to', () => {
+  it('becomes an event with everything that its alert points to', () => {
+    const { events, rejected } = normalise(eleven);
+    const [alert] = eleven.alerts;
+    expect(rejected).toEqual([]);
+    expect(events).toEqual([
+      {
+        id: `${events[0]?.dedup_key}/2024-03-01T02:09:00Z/firing/${Math.floor(NOW.getTime() / 3_600_000)}`,
+        source: 'grafana',
+        type: 'Memory (copy)',
+        title: 'High memory usage',
+        severity: 'warning',
+        components: [],
+        labels: alert?.labels,
+        assignees: [],
+        links: [
+          { title: 'Source of the alert', url: alert?.generatorURL },
+          { title: 'Panel', url: alert?.panelURL },
+          { title: 'Dashboard', url: alert?.dashboardURL },
+          { title: 'Silence in Grafana', url: alert?.silenceURL },
+          { title: 'Image', url: 'https://grafana.com/assets/img/blog/mixed_styles.png' },
+        ],
+        status: 'firing',
+        dedup_key: expect.stringMatching(/^[0-9a-f]{16}\/e6349a25f5ef0e9e$/),
+        occurred_at: '2024-03-01T02:09:00Z',
+        context: { values: { A: '2473545728', B: '0', C: '1', minute: '9' } },
+      },
+    ]);
+  });
+
+  it('becomes one event per alert, whether it fires or is over', () => {
     const { events, rejected } = normalise(sample);
     expect(rejected).toEqual([]);
-    const [slow, disk, missing] = events;
-    expect(slow).toEqual({
-      id: `${slow?.dedup_key}/2026-11-20T14:03:20Z/firing/${Math.floor(NOW.getTime() / 3_600_000)}`,
-      source: 'grafana',
-      type: 'Checkout latency',
-      title: 'Checkout is slow on shop-2',
-      body: 'The 99th percentile is over 2 s.',
-      severity: 'critical',
-      service: 'checkout',
-      components: ['shop-2'],
-      labels: sample.alerts[0]?.labels,
-      assignees: [],
-      links: [
-        { title: 'Source of the alert', url: sample.alerts[0]?.generatorURL },
-        { title: 'Runbook', url: 'https://runbooks.example.com/checkout-latency' },
-        { title: 'Panel', url: sample.alerts[0]?.panelURL },
-        { title: 'Dashboard', url: sample.alerts[0]?.dashboardURL },
-        { title: 'Silence in Grafana', url: sample.alerts[0]?.silenceURL },
-        { title: 'Image', url: 'https://storage.example.com/grafana/abc.png' },
-      ],
-      status: 'firing',
-      dedup_key: expect.stringMatching(/^[0-9a-f]{16}\/c6eadffa33fcdf37$/),
-      occurred_at: '2026-11-20T14:03:20Z',
-      context: {
-        annotations: { runbook_url: 'https://runbooks.example.com/checkout-latency' },
-        values: { A: '2.31', C: '1' },
+    expect(events).toMatchObject([
+      {
+        status: 'resolved',
+        title: 'This is a summary field, failure on badhost.example.com',
+        body: 'This is a description',
+        components: ['badhost.example.com'],
+        occurred_at: '2022-06-17T01:08:28.652747827Z',
       },
-    });
-    expect(disk).toMatchObject({
-      status: 'resolved',
-      title: 'Disk almost full',
-      severity: 'warning',
-      occurred_at: '2026-11-20T14:02:50Z',
-      context: { annotations: { grafana_state_reason: 'MissingSeries' } },
-    });
-    expect(missing).toMatchObject({ title: 'Orders per minute: no data', type: 'DatasourceNoData' });
+      { status: 'resolved', components: ['otherhost.example.com'] },
+      {
+        status: 'firing',
+        type: 'Second webhook test',
+        title: 'Testing **another** failing alert',
+        severity: 'warning',
+        occurred_at: '2022-06-17T01:03:00.782137894Z',
+        links: [
+          { title: 'Source of the alert', url: sample.alerts[2]?.generatorURL },
+          { title: 'Runbook', url: 'https://example.com/' },
+          { title: 'Silence in Grafana', url: sample.alerts[2]?.silenceURL },
+        ],
+        context: { annotations: { runbook_url: 'https://example.com/' }, values: sample.alerts[2]?.valueString },
+      },
+    ]);
+  });
+
+  it('about an alert that is over ends the one that fired', () => {
+    const [[firing], [resolved]] = [normalise(nine).events, normalise(nineOver).events];
+    expect([firing?.status, resolved?.status]).toEqual(['firing', 'resolved']);
+    expect(firing?.dedup_key).toMatch(/\/d8a21484c9c25a60$/);
+    expect(resolved).toMatchObject({ dedup_key: firing?.dedup_key, occurred_at: '2022-06-17T00:51:24.067337833Z' });
+  });
+
+  it('has the severity and the service that its labels name', () => {
+    const labels = { ...eleven.alerts[0]?.labels, severity: 'critical', service: 'checkout' };
+    expect(normalise({ ...eleven, alerts: [{ ...eleven.alerts[0], labels }] }).events).toMatchObject([
+      { severity: 'critical', service: 'checkout' },
+    ]);
+  });
+
+  it('of a rule without data is about the rule', () => {
+    expect(normalise(noData).events).toMatchObject([
+      {
+        type: 'DatasourceNoData',
+        title: 'viable/strict is broken: no data',
+        status: 'firing',
+        occurred_at: '2025-09-16T17:12:20Z',
+        context: {
+          annotations: { Priority: '1', Team: 'Team is us', runbook_url: 'https://hud.pytorch.org' },
+        },
+      },
+    ]);
+    expect(normalise(noData).events[0]?.context).not.toHaveProperty('values');
+    expect(normalise(noData).events[0]?.links.map(({ title }) => title)).toEqual([
+      'Source of the alert',
+      'Runbook',
+      'Panel',
+      'Dashboard',
+      'Silence in Grafana',
+    ]);
   });
 
   it('gives a firing and its resolve one key, and each state one id', () => {
     const resolved = {
       ...sample,
-      alerts: sample.alerts.map((alert) => ({ ...alert, status: 'resolved', endsAt: '2026-11-20T14:04:00Z' })),
+      alerts: sample.alerts.map((alert) => ({ ...alert, status: 'resolved', endsAt: '2022-06-17T01:09:00Z' })),
     };
     const [first, last] = [normalise(sample).events, normalise(resolved).events];
     expect(last.map(({ dedup_key }) => dedup_key)).toEqual(first.map(({ dedup_key }) => dedup_key));
     expect(normalise(structuredClone(sample)).events).toEqual(first);
-    expect(new Set([...first, ...last].map(({ id }) => id)).size).toBe(5);
+    expect(new Set([...first, ...last].map(({ id }) => id)).size).toBe(4);
   });
 
   it('is told from that of another Grafana, or of another organisation, with the same rules', () => {
@@ -69,9 +125,9 @@ describe('a Grafana message', () => {
   });
 
   it('that Max Alerts has cut makes its alerts expire, and so does expire in the configuration', () => {
-    expect(normalise(sample).events[0]).not.toHaveProperty('expires_at');
-    expect(normalise({ ...sample, truncatedAlerts: 2 }).events[0]?.expires_at).toBe('2026-11-21T14:05:00.000Z');
-    expect(normalise(sample, { expire: '6h' }).events[0]?.expires_at).toBe('2026-11-20T20:05:00.000Z');
+    expect(normalise(eleven).events[0]).not.toHaveProperty('expires_at');
+    expect(normalise({ ...eleven, truncatedAlerts: 2 }).events[0]?.expires_at).toBe('2026-11-21T14:05:00.000Z');
+    expect(normalise(eleven, { expire: '6h' }).events[0]?.expires_at).toBe('2026-11-20T20:05:00.000Z');
   });
 
   it('from the button Test wakes nobody for long', () => {

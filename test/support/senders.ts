@@ -8,7 +8,7 @@ import datadog from '../samples/datadog/triggered.json' with { type: 'json' };
 import gcp from '../samples/gcp-monitoring/open-1.2.json' with { type: 'json' };
 import workflowRun from '../samples/github/workflow_run.completed.json' with { type: 'json' };
 import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
-import grafana from '../samples/grafana/firing-and-resolved.json' with { type: 'json' };
+import grafana from '../samples/grafana/v11-firing.json' with { type: 'json' };
 import builds from '../samples/mapping/builds.json' with { type: 'json' };
 import opsgenie from '../samples/opsgenie/alertmanager-create.json' with { type: 'json' };
 import ownEvent from '../samples/own/event.json' with { type: 'json' };
