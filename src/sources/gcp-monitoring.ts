@@ -1,7 +1,15 @@
 /** Google Cloud Monitoring's webhook, versions 1.1 and 1.2: https://cloud.google.com/monitoring/support/notification-options#webhooks */
 import { z } from 'zod';
 import { type Event, type Link, SEVERITIES, type Severity, severityOf } from '../core/event.ts';
-import { addressTokenField, defineSource, fitted, refuseWithoutToken, textsIn, timeOf } from './source.ts';
+import {
+  addressTokenField,
+  defineSource,
+  fitted,
+  refuseWithoutToken,
+  TEST_EXPIRE_MS,
+  textsIn,
+  timeOf,
+} from './source.ts';
 
 const config = z.strictObject({
   source: z.string().min(1).max(128).default('gcp-monitoring').meta({
@@ -51,7 +59,7 @@ const Incident = z.object({
   url: text,
 });
 type Incident = z.output<typeof Incident>;
-const Payload = z.object({ incident: Incident });
+const Payload = z.object({ incident: Incident, version: text });
 
 const STATES: Readonly<Record<string, Event['status']>> = {
   open: 'firing',
@@ -71,12 +79,13 @@ export const gcpMonitoring = defineSource({
     const refused = (problem: string) => ({ events: [], rejected: [{ index: 0, problem }] });
     const message = Payload.safeParse(payload);
     if (!message.success) return refused('not a message of Cloud Monitoring: it has no object called incident');
-    const { incident } = message.data;
+    const { incident, version } = message.data;
     if (incident.incident_id === '') return refused('the incident has no incident_id: nothing would end it');
     const state = incident.state.toLowerCase();
     const status = Object.hasOwn(STATES, state) ? STATES[state] : undefined;
     if (status === undefined) return refused('the state of the incident is neither open nor closed');
-    return { events: [eventOf(incident, state, status, config, now)], rejected: [] };
+    const event = eventOf(incident, state, status, config, now);
+    return { events: [version === 'test' ? passing(event, now) : event], rejected: [] };
   },
 });
 
@@ -102,10 +111,7 @@ function eventOf(incident: Incident, state: string, status: Event['status'], con
     dedup_key: incident.incident_id,
   };
   if (word !== '' && word !== severity) event.severity_word = word;
-  const value = incident.observed_value;
-  const limit = incident.threshold_value;
-  const measured = [value && `Observed: ${value}`, limit && `threshold: ${limit}`].filter(Boolean).join(', ');
-  const body = [documentation.content, measured].filter(Boolean).join('\n\n');
+  const body = [documentation.content, measuredIn(incident)].filter(Boolean).join('\n\n');
   if (body) event.body = body;
   const own = { ...textsIn(metric.labels), ...textsIn(resource.labels) };
   const service = userLabels.service || own.service_name || own.service;
@@ -113,6 +119,19 @@ function eventOf(incident: Incident, state: string, status: Event['status'], con
   const occurred_at = status === 'resolved' ? timeOf(incident.ended_at) : started;
   if (occurred_at) event.occurred_at = occurred_at;
   return fitted(event);
+}
+
+/** What the button Send Test Notification sends: nothing ever closes it. */
+const passing = ({ severity_word, ...event }: Event, now: Date): Event => ({
+  ...event,
+  severity: 'info',
+  expires_at: new Date(now.getTime() + TEST_EXPIRE_MS).toISOString(),
+});
+
+/** In the place of the value stands why there is none, where the policy was changed while the incident was open. */
+function measuredIn({ observed_value: value, threshold_value: limit }: Incident): string {
+  if (value !== '' && Number.isNaN(Number(value))) return value;
+  return [value && `Observed: ${value}`, limit && `threshold: ${limit}`].filter(Boolean).join(', ');
 }
 
 /** `No severity` is what a policy without one says. */
