@@ -202,11 +202,13 @@ function otherEvent(
   const isJson = typeof message === 'object' && message !== null;
   const topic = TopicArn.split(':').at(-1) ?? '';
   const [line = ''] = Message.trimStart().slice(0, 1_000).split('\n');
+  // What comes by EventBridge, such as AWS Health, has no subject; this says what it is.
+  const kind = isJson ? textsIn(message)['detail-type'] : line.trim();
   const event: Event = {
     id: MessageId,
     source: config.source,
     type: 'sns_notification',
-    title: Subject || (isJson ? '' : line.trim()) || `A message of the topic ${topic}`,
+    title: Subject || kind || `A message of the topic ${topic}`,
     severity: 'info',
     components: [],
     labels: textsIn({ topic }),

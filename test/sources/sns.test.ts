@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { sns } from '../../src/sources/sns.ts';
 import alarm from '../samples/sns/cloudwatch-alarm.json' with { type: 'json' };
+import anomaly from '../samples/sns/cloudwatch-anomaly-ok.json' with { type: 'json' };
 import unknown from '../samples/sns/cloudwatch-insufficient-data.json' with { type: 'json' };
 import okay from '../samples/sns/cloudwatch-ok.json' with { type: 'json' };
+import health from '../samples/sns/health-event.json' with { type: 'json' };
+import rawAlarm from '../samples/sns/raw-alarm.json' with { type: 'json' };
 import confirmation from '../samples/sns/subscription-confirmation.json' with { type: 'json' };
 import { createSnsSigner } from '../support/sns-signer.ts';
 
@@ -53,10 +56,43 @@ describe('an alarm of CloudWatch', () => {
   });
 
   it('that is OK ends the one in ALARM', () => {
-    const [firing] = normalise(alarm).events;
+    const arn = 'arn:aws:cloudwatch:ap-northeast-1:257706363616:alarm:ec2CPUUtilization';
     const [resolved] = normalise(okay).events;
-    expect([resolved?.status, resolved?.dedup_key]).toEqual(['resolved', firing?.dedup_key]);
-    expect(resolved?.id).not.toBe(firing?.id);
+    expect(resolved).toMatchObject({
+      id: '20a65051-dd7d-5952-906e-09179028dc41',
+      status: 'resolved',
+      type: 'ec2CPUUtilization',
+      title: 'OK: "ec2CPUUtilization" in Asia Pacific (Tokyo)',
+      severity_word: 'OK',
+      service: 'AWS/EC2',
+      components: ['eks-6ebcce7e-400b-8a69-f0e9-d9e14bb635d2'],
+      labels: { region: 'ap-northeast-1', account: '257706363616', metric: 'CPUUtilization', topic: 'aws-sns-topic' },
+      links: [
+        {
+          title: 'Alarm',
+          url: 'https://console.aws.amazon.com/cloudwatch/home?region=ap-northeast-1#alarmsV2:alarm/ec2CPUUtilization',
+        },
+      ],
+      dedup_key: arn,
+      occurred_at: '2021-06-18T07:28:21.921+0000',
+    });
+    const again = { ...JSON.parse(okay.Message), NewStateValue: 'ALARM', OldStateValue: 'OK' };
+    const [firing] = normalise({ ...okay, MessageId: 'm-1', Message: JSON.stringify(again) }).events;
+    expect([firing?.status, firing?.dedup_key]).toEqual(['firing', arn]);
+  });
+
+  it('of a band of what is expected is about the metric that it is the band of', () => {
+    expect(normalise(anomaly).events).toMatchObject([
+      {
+        status: 'resolved',
+        title: 'OK: "ContainerInsight-pod_cpu_utilization" in Asia Pacific (Seoul)',
+        body: expect.stringMatching(/^Thresholds Crossed: /),
+        service: 'ContainerInsights',
+        components: ['cloudone-dev-v1-eks-cluster'],
+        labels: { metric: 'pod_cpu_utilization', namespace: 'ContainerInsights', ClusterName: expect.anything() },
+        dedup_key: 'arn:aws:cloudwatch:ap-northeast-2:257706363616:alarm:ContainerInsight-pod_cpu_utilization',
+      },
+    ]);
   });
 
   it('without data ends nothing, and is a warning', () => {
@@ -106,6 +142,13 @@ describe('what else comes over a topic', () => {
     expect(normalise({ ...alarm, Subject: '', Message: '' }).events[0]?.title).toBe(
       'A message of the topic alerta-test',
     );
+    expect(normalise(health).events[0]).toMatchObject({
+      title: 'AWS Health Abuse Event',
+      severity: 'info',
+      labels: { topic: 'phd-info-dev' },
+      context: { source: 'aws.health', detail: { eventTypeCategory: 'issue' } },
+      occurred_at: '2022-02-18T08:35:33.452Z',
+    });
   });
 
   it('comes bare with raw delivery, and is known by its headers', () => {
@@ -116,8 +159,21 @@ describe('what else comes over a topic', () => {
     };
     expect(sns.reads?.(Buffer.from('x'), headers)).toBe('bytes');
     expect(sns.reads?.(Buffer.from('x'), {})).toBe('json');
-    const [event] = normalise(Buffer.from(alarm.Message), {}, headers).events;
-    expect(event).toMatchObject({ id: 'm-1', type: 'bucketbytesAlarm', title: 'ALARM: bucketbytesAlarm' });
+    const [event] = normalise(Buffer.from(JSON.stringify(rawAlarm)), {}, headers).events;
+    expect(event).toMatchObject({
+      id: 'm-1',
+      type: '[TITLE-TEST-ALARM] Title of Broken Alarm',
+      title: 'ALARM: [TITLE-TEST-ALARM] Title of Broken Alarm',
+      body: expect.stringMatching(/^Body of alarm\.\nStats:\nTEAM=foobar\nPriority=P1\n\nThreshold Crossed: /),
+      service: 'gh-ci-scaleUp-dim',
+      components: ['pytorch', 'linux.2xlarge'],
+      labels: { region: 'us-east-1', Org: 'pytorch', RunnerType: 'linux.2xlarge' },
+      dedup_key: rawAlarm.AlarmArn,
+      occurred_at: '2025-09-16T16:59:17.131+0000',
+      links: [
+        { title: 'Alarm', url: expect.stringMatching(/alarm\/%5BTITLE-TEST-ALARM%5D%20Title%20of%20Broken%20Alarm$/) },
+      ],
+    });
     expect(normalise(Buffer.from('plain'), {}, headers).events[0]?.title).toBe('plain');
     expect(normalise(Buffer.from('plain'), {}, { 'x-amz-sns-rawdelivery': 'true' }).rejected).toHaveLength(1);
   });
