@@ -2,7 +2,16 @@
 import { z } from 'zod';
 import { type Event, type Labels, type Severity, severityOf } from '../core/event.ts';
 import { objectIn, textIn } from '../core/unchecked.ts';
-import { defineSource, digestOf, duration, fitted, refuseWithoutToken, timeOf, tokenField } from './source.ts';
+import {
+  defineSource,
+  digestOf,
+  duration,
+  fitted,
+  refuseWithoutToken,
+  TEST_EXPIRE_MS,
+  timeOf,
+  tokenField,
+} from './source.ts';
 
 const config = z.strictObject({
   source: z.string().min(1).max(128).default('datadog').meta({
@@ -51,7 +60,7 @@ export const datadog = defineSource({
 
 /**
  * The event, or why there is none. Datadog's own payload is understood as well as ours, but says neither which alert it is
- * nor its priority: those are taken from the title, as far as they are in it.
+ * nor its priority: those are taken from the title and the body, as far as they are in them.
  */
 function eventOf(message: Record<string, unknown>, config: Config, now: Date): Event | string {
   const say = (name: string): string => filledIn(message[name]);
@@ -61,13 +70,18 @@ function eventOf(message: Record<string, unknown>, config: Config, now: Date): E
   // Recovered, Warn Recovered, No Data Recovered: each says that it is over.
   const isResolved = /recovered/i.test(transition);
   const isNoData = /no data/i.test(transition) && !isResolved;
-  const scope = say('alert_scope');
+  const scope = say('alert_scope') || headingOf(say('title')).scope.slice(1, -1);
   const tags = { ...labelsIn(message.tags), ...labelsIn(scope) };
   const type = say('event_type') || 'alert';
-  const { severity, word } = severityIn(say('alert_priority') || heading.priority, say('alert_type'), transition);
-  const key = keyOf(message, heading.title + heading.scope, transition);
-  const date = say('date') || say('last_updated');
   const body = unmarked(say('body') || say('alert_status'));
+  const isTest = TESTED.title.test(heading.title) && TESTED.body.test(body);
+  const { severity, word } = isTest
+    ? ({ severity: 'info', word: '' } as const)
+    : severityIn(say('alert_priority') || heading.priority, say('alert_type'), transition);
+  // A test of the recovery must not end what the monitor really has found.
+  const key = isTest ? `test/${digestOf(heading.title)}` : keyOf(message, heading.title + heading.scope, transition);
+  const date = say('date') || say('last_updated');
+  const monitor = monitorIn(body);
   const organisation = objectIn(message.org);
   const event: Event = {
     id: idOf(say('id'), key, transition, date) ?? crypto.randomUUID(),
@@ -78,13 +92,13 @@ function eventOf(message: Record<string, unknown>, config: Config, now: Date): E
     components: say('hostname') ? [say('hostname')] : [],
     labels: withoutEmpty({
       ...tags,
-      monitor: say('alert_id'),
+      monitor: say('alert_id') || monitor.id,
       metric: say('alert_metric'),
       organization: filledIn(organisation.name),
     }),
     assignees: [],
     links: [
-      { title: 'Datadog', url: say('link') },
+      { title: 'Datadog', url: say('link') || monitor.url },
       { title: 'Snapshot', url: say('snapshot') },
     ],
     status: isResolved ? 'resolved' : 'firing',
@@ -95,9 +109,19 @@ function eventOf(message: Record<string, unknown>, config: Config, now: Date): E
   if (key !== undefined) event.dedup_key = key;
   const occurred_at = timeOf(date);
   if (occurred_at) event.occurred_at = occurred_at;
-  if (config.expire !== undefined && !isResolved)
-    event.expires_at = new Date(now.getTime() + config.expire).toISOString();
+  const expire_ms = isTest ? TEST_EXPIRE_MS : config.expire;
+  if (expire_ms !== undefined && !isResolved) event.expires_at = new Date(now.getTime() + expire_ms).toISOString();
   return event;
+}
+
+/** How Datadog marks what the button Test Notifications of a monitor sends; a monitor may be called so by its owner. */
+const TESTED = { title: /^\[TEST\]/, body: /^Test notification triggered by /m };
+
+/** The monitor that Datadog puts under each message about one; empty where it is about none. */
+function monitorIn(body: string): { id: string; url: string } {
+  const [, url = '', id = ''] =
+    /\[Monitor Status\]\((https:\/\/[\w.-]{1,100}\/monitors[#/](\d{1,20})[^)\s]{0,2000})\)/.exec(body) ?? [];
+  return { id, url };
 }
 
 /** A text; empty where Datadog had nothing to put in the place of a variable, or does not know the variable. */

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import template from '../../deploy/datadog-webhook.json' with { type: 'json' };
 import { datadog } from '../../src/sources/datadog.ts';
-import own from '../samples/datadog/own-payload.json' with { type: 'json' };
+import own from '../samples/datadog/default-test.json' with { type: 'json' };
+import recovered from '../samples/datadog/recorded-recovered.json' with { type: 'json' };
+import recorded from '../samples/datadog/recorded-triggered.json' with { type: 'json' };
 import triggered from '../samples/datadog/triggered.json' with { type: 'json' };
 import { LATE_MS } from '../support/until.ts';
 
@@ -87,19 +89,63 @@ describe('a message of Datadog', () => {
     expect(told('No Data Recovered')?.title).toBe('CPU is high');
   });
 
-  it("in Datadog's own payload is read from its title", () => {
-    const recovered = one(own);
-    expect(recovered).toMatchObject({
+  it('as it was recorded says what, where and since when, and ends', () => {
+    const [firing, over] = [one(recorded), one(recovered)];
+    expect(firing).toEqual({
+      id: expect.stringMatching(/^[0-9a-f]{16}$/),
+      source: 'datadog',
+      type: 'metric_alert_monitor',
+      title: 'Dock is almost out of memory...',
+      body: expect.stringMatching(/^restart docker\n[\s\S]*\/infrastructure\?hostname=i-3b93aafb\)\]$/),
+      severity: 'error',
+      components: [],
+      labels: { host: 'i-3b93aafb', monitor: '309811' },
+      assignees: [],
+      links: [{ title: 'Datadog', url: recorded.link }],
+      status: 'firing',
+      dedup_key: expect.stringMatching(/^title\/[0-9a-f]{16}$/),
+      occurred_at: '2015-11-25T07:12:10.000Z',
+    });
+    expect(over).toMatchObject({ status: 'resolved', title: firing?.title, severity: 'info', labels: firing?.labels });
+    expect([over?.dedup_key, over?.id === firing?.id]).toEqual([firing?.dedup_key, false]);
+  });
+
+  it("in Datadog's own payload is read from its title and its body", () => {
+    const body = own.body.replace('Test notification triggered by ana@example.com.', 'CPU of web-1 is over 90 %.');
+    const sent = { ...own, body };
+    const over = one({ ...sent, title: '[Recovered on {host:web-1}] CPU is high' });
+    expect(over).toMatchObject({
       title: 'CPU is high',
       status: 'resolved',
-      body: expect.stringMatching(/^CPU of web-1[\s\S]*ago\.$/),
-      labels: { organization: 'Acme' },
+      body: expect.stringMatching(/CPU of web-1[\s\S]*edit\)\]$/),
+      labels: { organization: 'Puppet', host: 'web-1', monitor: '18692904' },
+      links: [{ title: 'Datadog', url: 'https://app.datadoghq.com/monitors#18692904?' }],
+      occurred_at: '2020-06-03T20:43:05.000Z',
     });
-    const firing = one({ ...own, id: '1', title: '[P2] [Triggered on {host:web-1}] CPU is high' });
-    expect(firing).toMatchObject({ status: 'firing', severity: 'error', dedup_key: recovered?.dedup_key });
-    expect(one({ ...own, title: '[Triggered on {host:web-2}] CPU is high' })?.dedup_key).not.toBe(recovered?.dedup_key);
-    expect(one({ ...own, title: 'Somebody deployed' })).toMatchObject({ status: 'firing', severity: 'info' });
-    expect(one({ ...own, title: 'Somebody deployed' })).not.toHaveProperty('dedup_key');
+    const firing = one({ ...sent, id: '1', title: '[P2] [Triggered on {host:web-1}] CPU is high' });
+    expect(firing).toMatchObject({ status: 'firing', severity: 'error', dedup_key: over?.dedup_key });
+    expect(one({ ...sent, title: '[Triggered on {host:web-2}] CPU is high' })?.dedup_key).not.toBe(over?.dedup_key);
+    expect(one({ ...sent, title: 'Somebody deployed' })).toMatchObject({ status: 'firing', severity: 'info' });
+    expect(one({ ...sent, title: 'Somebody deployed' })).not.toHaveProperty('dedup_key');
+  });
+
+  it('of the button Test Notifications wakes nobody for long, and ends nothing that is true', () => {
+    expect(one(own)).toMatchObject({
+      type: 'service_check',
+      title: '[TEST] Host Cluster Alert',
+      status: 'firing',
+      severity: 'info',
+      expires_at: '2026-11-20T14:15:00.000Z',
+      occurred_at: '2020-06-03T20:43:05.000Z',
+    });
+    const tested = { ...triggered, alert_title: '[TEST] CPU is high', body: own.body };
+    expect(one(tested)).toMatchObject({ severity: 'info', dedup_key: expect.stringMatching(/^test\//) });
+    expect(one(tested)).not.toHaveProperty('severity_word');
+    expect(one({ ...tested, alert_transition: 'Recovered' })?.dedup_key).not.toBe(one(triggered)?.dedup_key);
+    expect(one({ ...triggered, alert_title: '[TEST] CPU is high' })).toMatchObject({
+      severity: 'critical',
+      dedup_key: one(triggered)?.dedup_key,
+    });
   });
 
   it('is recognised by the next best where there is no cycle', () => {
@@ -121,7 +167,7 @@ describe('a message of Datadog', () => {
   it('expires where the configuration says so, unless it resolves', () => {
     expect(one(triggered)).not.toHaveProperty('expires_at');
     expect(one(triggered, { expire: '2h' })?.expires_at).toBe('2026-11-20T16:05:00.000Z');
-    expect(one(own, { expire: '2h' })).not.toHaveProperty('expires_at');
+    expect(one(recovered, { expire: '2h' })).not.toHaveProperty('expires_at');
   });
 
   it('is read tolerantly, and what is none is named', () => {

@@ -7,9 +7,11 @@ import { opsgenie } from '../../src/sources/opsgenie.ts';
 import { pagerduty } from '../../src/sources/pagerduty.ts';
 import { sentry } from '../../src/sources/sentry.ts';
 import { bytesOf, isWebLink, LIMITS, lengthOf, type Source } from '../../src/sources/source.ts';
-import own from '../samples/datadog/own-payload.json' with { type: 'json' };
+import own from '../samples/datadog/default-test.json' with { type: 'json' };
+import recorded from '../samples/datadog/recorded-triggered.json' with { type: 'json' };
 import triggered from '../samples/datadog/triggered.json' with { type: 'json' };
 import alerts from '../samples/grafana/firing-and-resolved.json' with { type: 'json' };
+import alertWithValues from '../samples/grafana/v11-firing.json' with { type: 'json' };
 import opsgenieCreate from '../samples/opsgenie/alertmanager-create.json' with { type: 'json' };
 import pagerdutyResolve from '../samples/pagerduty/alertmanager-resolve.json' with { type: 'json' };
 import pagerdutyTrigger from '../samples/pagerduty/alertmanager-trigger.json' with { type: 'json' };
@@ -42,9 +44,9 @@ const anything = fc.oneof(
 );
 
 describe.each([
-  ['grafana', grafana as Source, {}, [alerts]],
+  ['grafana', grafana as Source, {}, [alerts, alertWithValues]],
   ['sentry', sentry as Source, { secret: 'a-secret-of-some-length' }, [sentryAlert, sentryIssue, sentryMetric]],
-  ['datadog', datadog as Source, {}, [triggered, own]],
+  ['datadog', datadog as Source, {}, [triggered, recorded, own]],
   ['pagerduty', pagerduty as Source, { routing_key: 'a'.repeat(32) }, [pagerdutyTrigger, pagerdutyResolve]],
   ['opsgenie', opsgenie as Source, { api_key: 'a-key-of-some-length' }, [opsgenieCreate]],
 ] as [string, Source, object, unknown[]][])('the source %s', (_, source, written, samples) => {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { sources } from '../../src/sources/index.ts';
 import alertmanager from '../samples/alertmanager/recorded-firing.json' with { type: 'json' };
 import cloudevents from '../samples/cloudevents/conformance.json' with { type: 'json' };
-import datadog from '../samples/datadog/triggered.json' with { type: 'json' };
+import datadog from '../samples/datadog/recorded-triggered.json' with { type: 'json' };
 import gcp from '../samples/gcp-monitoring/open-1.2.json' with { type: 'json' };
 import workflowRun from '../samples/github/workflow_run.completed.json' with { type: 'json' };
 import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
