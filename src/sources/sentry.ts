@@ -13,6 +13,7 @@ import {
   isSame,
   REPLAY_MS,
   refuseUnlessFresh,
+  TEST_EXPIRE_MS,
   timeOf,
 } from './source.ts';
 
@@ -90,10 +91,11 @@ function eventAlert(action: string, data: Fields, config: Config, now: Date): Ou
   if (issueId === '') return 'an alert without the id of its issue';
   const rule = textIn(data.triggered_rule) || textIn(objectIn(data.issue_alert).title);
   const tags = tagsIn(event.tags);
+  const title = textIn(event.title) || textIn(event.message) || rule;
   const labels: Labels = {
     ...tags,
     project: segment(event.url, /\/projects\/[\w.-]{1,100}\/([\w.-]{1,100})\//) || textIn(event.project),
-    organization: segment(event.web_url, ORGANISATION) || segment(event.url, /\/projects\/([\w.-]{1,100})\//),
+    organization: organisationIn(event.web_url) || segment(event.url, /\/projects\/([\w.-]{1,100})\//),
     environment: textIn(event.environment) || (tags.environment ?? ''),
     release: textIn(event.release) || (tags.release ?? ''),
     platform: textIn(event.platform),
@@ -103,13 +105,14 @@ function eventAlert(action: string, data: Fields, config: Config, now: Date): Ou
     id: `event/${digestOf([issueId, textIn(event.event_id), rule])}`,
     key: `issue/${issueId}`,
     type: 'event_alert',
-    title: textIn(event.title) || textIn(event.message) || rule,
+    title,
     level: textIn(event.level),
-    body: [textIn(event.culprit), textIn(event.message)].filter((text) => text !== '').join('\n'),
+    body: [textIn(event.culprit), textIn(event.message)].filter((text) => text !== '' && text !== title).join('\n'),
     labels,
     url: textIn(event.web_url),
     status: 'firing',
     at: textIn(event.datetime) || textIn(event.timestamp),
+    isTest: tags.sample_event === 'yes',
   });
 }
 
@@ -147,7 +150,7 @@ function issue(action: string, data: Fields, config: Config, now: Date): Outcome
     body: textIn(found.culprit),
     labels: {
       project: textIn(project.slug) || textIn(project.name),
-      organization: segment(url, ORGANISATION),
+      organization: organisationIn(url),
       platform: textIn(found.platform),
       issue: textIn(found.shortId),
       substatus: textIn(found.substatus),
@@ -186,7 +189,7 @@ function metricAlert(action: string, data: Fields, config: Config, now: Date): O
     labels: {
       // One project is a label to match on; a list of several is none.
       project: projects.length === 1 ? (projects[0] ?? '') : '',
-      organization: segment(data.web_url, ORGANISATION),
+      organization: organisationIn(data.web_url),
       environment: textIn(rule.environment),
       rule: textIn(rule.name),
     },
@@ -209,6 +212,8 @@ interface Parts {
   url: string;
   status: Event['status'];
   at: string;
+  /** An event that Sentry has made up, of the button Send Test Notification. */
+  isTest?: boolean;
 }
 
 function alert({ source, expire }: Config, now: Date, parts: Parts): Event {
@@ -218,7 +223,7 @@ function alert({ source, expire }: Config, now: Date, parts: Parts): Event {
     source,
     type: parts.type,
     title: parts.title || parts.key,
-    severity: severityOf(parts.level) ?? (parts.status === 'firing' ? 'error' : 'info'),
+    severity: parts.isTest ? 'info' : (severityOf(parts.level) ?? (parts.status === 'firing' ? 'error' : 'info')),
     components: parts.components ?? [],
     labels,
     assignees: [],
@@ -226,13 +231,14 @@ function alert({ source, expire }: Config, now: Date, parts: Parts): Event {
     status: parts.status,
     dedup_key: parts.key,
   };
-  if (parts.level && parts.level !== event.severity) event.severity_word = parts.level;
+  if (parts.level && parts.level !== event.severity && !parts.isTest) event.severity_word = parts.level;
   if (parts.body) event.body = parts.body;
   if (labels.project) event.service = labels.project;
   const occurred_at = timeOf(parts.at);
   if (occurred_at) event.occurred_at = occurred_at;
-  if (expire !== undefined && parts.status === 'firing')
-    event.expires_at = new Date(now.getTime() + expire).toISOString();
+  const expire_ms = parts.isTest ? TEST_EXPIRE_MS : expire;
+  if (expire_ms !== undefined && parts.status === 'firing')
+    event.expires_at = new Date(now.getTime() + expire_ms).toISOString();
   return event;
 }
 
@@ -250,7 +256,10 @@ function tagsIn(value: unknown): Labels {
 const TAGS_MAX = 200;
 const PRIVATE = /^(?:user|level$)/;
 
-const ORGANISATION = /\/organizations\/([\w.-]{1,100})\//;
+/** In the path, or before sentry.io: each organisation has an address of its own there, and each region too. */
+const organisationIn = (address: unknown): string =>
+  segment(address, /\/organizations\/([\w.-]{1,100})\//) ||
+  segment(address, /^https:\/\/(?!(?:us|de)\.)([\w-]{1,100})\.sentry\.io\//);
 
 /** What a pattern finds in an address; empty where it finds nothing. */
 const segment = (address: unknown, pattern: RegExp): string =>

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channels, writers } from '../../src/channels/index.ts';
 import { fromText } from '../../src/config/load.ts';
 import { sources } from '../../src/sources/index.ts';
-import datadog from '../samples/datadog/triggered.json' with { type: 'json' };
+import datadog from '../samples/datadog/recorded-triggered.json' with { type: 'json' };
 import grafana from '../samples/grafana/firing-and-resolved.json' with { type: 'json' };
 import sentryAlert from '../samples/sentry/event-alert.json' with { type: 'json' };
 import sentryIssue from '../samples/sentry/issue-resolved.json' with { type: 'json' };
@@ -119,13 +119,15 @@ describe('a signed message', () => {
 });
 
 it('an issue that is resolved in Sentry ends what its alert rule opened', async () => {
-  expect(await status('crashes', Buffer.from(JSON.stringify(sentryIssue)))).toBe(202);
+  const { issue } = sentryIssue.data;
+  const resolved = { ...sentryIssue, data: { issue: { ...issue, id: '1635244907' } } };
+  expect(await status('crashes', Buffer.from(JSON.stringify(resolved)))).toBe(202);
   const kept = await api.ledger.query<{ key: string; status: string }>(
     "select event->>'dedup_key' as key, event->>'status' as status from events where event->>'source' = 'sentry' order by 2",
   );
   expect(kept).toEqual([
-    { key: 'issue/5550001', status: 'firing' },
-    { key: 'issue/5550001', status: 'resolved' },
+    { key: 'issue/1635244907', status: 'firing' },
+    { key: 'issue/1635244907', status: 'resolved' },
   ]);
 });
 

@@ -2,8 +2,10 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { sentry } from '../../src/sources/sentry.ts';
 import eventAlert from '../samples/sentry/event-alert.json' with { type: 'json' };
+import issueCreated from '../samples/sentry/issue-created.json' with { type: 'json' };
 import issueResolved from '../samples/sentry/issue-resolved.json' with { type: 'json' };
 import metricAlert from '../samples/sentry/metric-alert.json' with { type: 'json' };
+import sampleEvent from '../samples/sentry/sample-event.json' with { type: 'json' };
 
 const NOW = new Date('2026-11-20T14:05:00Z');
 const SECRET = 'a-client-secret-of-sentry';
@@ -20,53 +22,103 @@ const issue = (action: string, more: object = {}) => ({
   action,
   data: { issue: { ...issueResolved.data.issue, ...more } },
 });
+const fatal = {
+  ...eventAlert,
+  data: {
+    ...eventAlert.data,
+    event: { ...eventAlert.data.event, level: 'fatal', environment: 'production', release: 'shop@2.14.0' },
+  },
+};
 
 describe('a message of Sentry', () => {
-  it('of an alert rule says what broke, where and in which release, and not to whom', () => {
+  it('of an alert rule says what broke, where, and which rule has seen it', () => {
     expect(one(eventAlert)).toEqual({
       id: expect.stringMatching(/^event\/[0-9a-f]{16}$/),
       source: 'sentry',
       type: 'event_alert',
-      title: 'TypeError: cart is undefined',
-      body: 'checkout(src/pay)',
-      severity: 'critical',
-      severity_word: 'fatal',
-      service: 'shop',
+      title: 'Exception: Custom exception!',
+      body: '__main__ in <module>',
+      severity: 'error',
+      service: 'zulip-integration-testing',
       components: [],
       labels: {
-        environment: 'production',
-        handled: 'no',
-        server_name: 'shop-2',
-        project: 'shop',
-        organization: 'acme',
-        release: 'shop@2.14.0',
-        platform: 'node',
-        rule: 'Payments fail',
+        runtime: 'CPython 3.6.9',
+        'runtime.name': 'CPython',
+        server_name: 'hp-pavilion',
+        project: 'zulip-integration-testing',
+        organization: 'hypro999-personal-organization',
+        platform: 'python',
+        rule: 'Send a webhook payload to Webhook.site',
       },
       assignees: [],
       links: [{ title: 'Sentry', url: eventAlert.data.event.web_url }],
       status: 'firing',
-      dedup_key: 'issue/5550001',
-      occurred_at: '2026-11-20T14:03:21.123000Z',
+      dedup_key: 'issue/1635244907',
+      occurred_at: '2020-04-28T13:56:05.903736Z',
     });
-    expect(JSON.stringify(one(eventAlert))).not.toMatch(/ana@|192\.0\.2/);
+    expect(one(fatal)).toMatchObject({
+      severity: 'critical',
+      severity_word: 'fatal',
+      labels: { environment: 'production', release: 'shop@2.14.0' },
+    });
   });
 
-  it('of an issue that is resolved or archived ends what the alert rule opened', () => {
+  it('of the button that tries an alert rule out wakes nobody for long, and says not whom an error happened to', () => {
+    const event = one(sampleEvent);
+    expect(event).toMatchObject({
+      title: 'This is an example Python exception',
+      body: 'raven.scripts.runner in main',
+      severity: 'info',
+      labels: { environment: 'prod', server_name: 'web01.example.org', organization: 'nitk-46', project: 'python' },
+      dedup_key: 'issue/4218258981',
+      expires_at: '2026-11-20T14:15:00.000Z',
+    });
+    expect(event).not.toHaveProperty('severity_word');
+    expect(JSON.stringify(event)).not.toMatch(/sentry@|id:1|127\.0\.0\.1|Melbourne/);
+  });
+
+  it('of an issue that is new is of the same alert as that of the rule which has seen it', () => {
+    expect(one(issueCreated)).toMatchObject({
+      type: 'issue',
+      status: 'firing',
+      title: 'Exception: Custom exception!',
+      severity: 'error',
+      dedup_key: one(eventAlert)?.dedup_key,
+      labels: { project: 'zulip-integration-testing', issue: 'ZULIP-INTEGRATION-TESTING-2' },
+      links: [],
+      occurred_at: '2020-04-28T13:56:05.903736Z',
+    });
+  });
+
+  it('of an issue that is resolved or archived ends what was opened', () => {
     expect(one(issueResolved)).toMatchObject({
       status: 'resolved',
-      dedup_key: one(eventAlert)?.dedup_key,
       type: 'issue',
-      labels: { project: 'shop', issue: 'SHOP-7' },
-      assignees: ['ana@example.com'],
+      title: 'Exception: program has entered an invalid state.',
+      service: 'zulip-integration-testing',
+      dedup_key: 'issue/1638821441',
+      assignees: [],
     });
     expect(one(issueResolved)).not.toHaveProperty('occurred_at');
-    for (const action of ['archived', 'ignored']) expect(one(issue(action))?.status).toBe('resolved');
+    const { id } = issueCreated.data.issue;
+    for (const action of ['resolved', 'archived', 'ignored'])
+      expect(one(issue(action, { id }))).toMatchObject({ status: 'resolved', dedup_key: one(issueCreated)?.dedup_key });
+  });
+
+  it('says who an issue is assigned to, and names the organisation by any of its addresses', () => {
+    const assignedTo = { id: '12', name: 'Ana', email: 'ana@example.com', type: 'user' };
+    expect(one(issue('resolved', { assignedTo }))?.assignees).toEqual(['ana@example.com']);
+    const organisation = (web_url: string) => one(issue('resolved', { web_url }))?.labels.organization;
+    expect(organisation('https://sentry.io/organizations/acme/issues/5550001/')).toBe('acme');
+    expect(organisation('https://acme.sentry.io/issues/5550001/')).toBe('acme');
+    expect(organisation('https://de.sentry.io/organizations/acme/issues/5550001/')).toBe('acme');
+    expect(organisation('https://de.sentry.io/issues/5550001/')).toBeUndefined();
+    expect(organisation('https://acme.sentry.io.example/issues/5550001/')).toBeUndefined();
   });
 
   it('of an issue that is new or opened again fires, unless only alert rules shall', () => {
     for (const action of ['created', 'unresolved']) {
-      expect(one(issue(action))).toMatchObject({ status: 'firing', occurred_at: '2026-11-20T14:04:11.000000Z' });
+      expect(one(issue(action))).toMatchObject({ status: 'firing', occurred_at: '2020-04-30T05:54:15.092476Z' });
       expect(problem(issue(action), { new_issues: false })).toBe('new_issues is false: only alert rules open alerts');
     }
     expect(one(issue('triggered'), { new_issues: false })?.status).toBe('firing');
@@ -101,7 +153,7 @@ describe('a message of Sentry', () => {
   });
 
   it('sent twice is one event; an issue that is resolved again later is another', () => {
-    for (const payload of [eventAlert, issueResolved, metricAlert])
+    for (const payload of [eventAlert, issueCreated, issueResolved, metricAlert, sampleEvent])
       expect(one(structuredClone(payload))?.id).toBe(one(payload)?.id);
     const later = new Date(NOW.getTime() + 20 * 60_000);
     expect(one(issueResolved, {}, later)?.id).not.toBe(one(issueResolved)?.id);
