@@ -4,6 +4,8 @@ import { fromText, REGISTRY } from '../../src/config/load.ts';
 import type { Event } from '../../src/core/event.ts';
 import { jsonata } from '../../src/sources/jsonata.ts';
 import { bytesOf, LIMITS } from '../../src/sources/source.ts';
+import failed from '../samples/mapping/appveyor-failure.json' with { type: 'json' };
+import passed from '../samples/mapping/appveyor-success.json' with { type: 'json' };
 
 const NOW = new Date('2026-11-20T14:05:00Z');
 const LEAST = { type: '"build"', title: 'name' };
@@ -23,6 +25,44 @@ const told = async (title: string, payload: unknown = {}): Promise<Event | undef
   (await ask({ each: { ...LEAST, title } }, payload)).own.find(({ status }) => status === 'firing');
 
 describe('a mapping in JSONata', () => {
+  it('reads what AppVeyor posts: a job that fails, and the one that passes ends it', async () => {
+    const appveyor = mapping({
+      items: 'eventData.jobs',
+      each: {
+        id: 'id & "/" & status',
+        type: '"build_" & $lowercase(status)',
+        title: '$payload.eventData.(projectName & " " & buildVersion & " on " & branch)',
+        severity: 'failed ? "error" : "info"',
+        status: 'passed ? "resolved" : "firing"',
+        service: '$payload.eventData.projectName',
+        dedup_key: '$payload.eventData.(repositoryName & "/" & branch)',
+        labels: { sha: '$payload.eventData.commitId' },
+        links: '{ "title": "Build", "url": $payload.eventData.buildUrl }',
+        occurred_at: '$fromMillis($toMillis(finished, "[M]/[D]/[Y] [h]:[m] [P]"))',
+      },
+    });
+    const [{ events, rejected }, over] = [await appveyor(failed), await appveyor(passed)];
+    expect(rejected).toEqual([]);
+    expect(events).toEqual([
+      {
+        id: 'flhhi1o73j0tbbt8/Failed',
+        source: 'builds',
+        type: 'build_failed',
+        title: 'Hubot-DSC-Resource 2.0.59 on master',
+        severity: 'error',
+        service: 'Hubot-DSC-Resource',
+        components: [],
+        labels: { sha: 'c06e208b47' },
+        assignees: [],
+        links: [{ title: 'Build', url: failed.eventData.buildUrl }],
+        status: 'firing',
+        dedup_key: 'joebloggs/Hubot-DSC-Resource/master',
+        occurred_at: '2018-09-09T19:06:00.000Z',
+      },
+    ]);
+    expect(over.events).toMatchObject([{ status: 'resolved', dedup_key: events[0]?.dedup_key }]);
+  });
+
   it('makes an event of each entry, with every field that it gives', async () => {
     const { events, rejected } = await ask(
       {

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { Event } from '../../src/core/event.ts';
 import { OWN_SOURCE } from '../../src/core/health.ts';
 import { mapping } from '../../src/sources/mapping.ts';
+import failed from '../samples/mapping/appveyor-failure.json' with { type: 'json' };
+import passed from '../samples/mapping/appveyor-success.json' with { type: 'json' };
 
 const NOW = new Date('2026-11-20T12:00:00Z');
 const normalise = (payload: unknown, config: object) => {
@@ -66,6 +68,46 @@ describe('a mapping', () => {
         links: [],
         labels: { repo: 'web' },
       }),
+    ]);
+  });
+
+  it('reads what AppVeyor posts: a job that fails, and the one that passes ends it', () => {
+    const config = {
+      source: 'appveyor',
+      each: 'eventData.jobs',
+      event_type: 'build_{status}',
+      title: '{$.eventData.projectName} {$.eventData.buildVersion} on {$.eventData.branch}: {status}',
+      id: '{id}/{status}',
+      dedup_key: '{$.eventData.repositoryName}/{$.eventData.branch}/{name}',
+      service: '$.eventData.projectName',
+      occurred_at: 'finished',
+      labels: { branch: '$.eventData.branch', sha: '$.eventData.commitId', job: 'name' },
+      links: [{ title: { text: 'Build' }, url: '$.eventData.buildUrl' }],
+      severity: { path: 'status', map: { Failed: 'error' } },
+      status: { path: 'status', resolved: ['Success'] },
+    };
+    const { events, rejected } = normalise(failed, config);
+    expect(rejected).toEqual([]);
+    expect(events).toEqual([
+      {
+        id: 'flhhi1o73j0tbbt8/Failed',
+        source: 'appveyor',
+        type: 'build_Failed',
+        title: 'Hubot-DSC-Resource 2.0.59 on master: Failed',
+        severity: 'error',
+        severity_word: 'Failed',
+        service: 'Hubot-DSC-Resource',
+        components: [],
+        // The only job of a build has no name; and the time is written as in America, without a zone.
+        labels: { branch: 'master', sha: 'c06e208b47' },
+        assignees: [],
+        links: [{ title: 'Build', url: failed.eventData.buildUrl }],
+        status: 'firing',
+        dedup_key: 'joebloggs/Hubot-DSC-Resource/master/',
+      },
+    ]);
+    expect(normalise(passed, config).events).toMatchObject([
+      { id: 'flhhi1o73j0tbbt8/Success', status: 'resolved', dedup_key: events[0]?.dedup_key },
     ]);
   });
 

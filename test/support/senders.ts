@@ -9,7 +9,7 @@ import gcp from '../samples/gcp-monitoring/open-1.2.json' with { type: 'json' };
 import workflowRun from '../samples/github/workflow_run.completed.json' with { type: 'json' };
 import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
 import grafana from '../samples/grafana/v11-firing.json' with { type: 'json' };
-import builds from '../samples/mapping/builds.json' with { type: 'json' };
+import build from '../samples/mapping/appveyor-failure.json' with { type: 'json' };
 import opsgenie from '../samples/opsgenie/alertmanager-create.json' with { type: 'json' };
 import ownEvent from '../samples/own/event.json' with { type: 'json' };
 import pagerduty from '../samples/pagerduty/alertmanager-trigger.json' with { type: 'json' };
@@ -130,14 +130,16 @@ const alertmanagerAlert = (trouble: number) => {
   return { ...alert, labels: { ...alert.labels, service: serviceOf(trouble) }, fingerprint: nameOf(trouble) };
 };
 const mapped = (path: string) => (troubles: readonly number[]) => {
-  const run = (trouble: number) => ({
-    ...first(builds.runs),
+  const job = (trouble: number) => ({
+    ...first(build.eventData.jobs),
     id: nameOf(trouble),
     name: nameOf(trouble),
     service: serviceOf(trouble),
   });
-  return json(path, { ...builds, runs: troubles.map(run) });
+  return withJobs(path, troubles.map(job));
 };
+const withJobs = (path: string, jobs: readonly object[]): Message =>
+  json(path, { ...build, eventData: { ...build.eventData, jobs } });
 const minutesFrom = (now: Date, minutes: number) => new Date(now.getTime() + minutes * 60_000).toISOString();
 
 export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'prometheus', Sender | Listener> = {
@@ -323,12 +325,12 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
   },
   jsonata: {
     ...posted,
-    entry: `token: ${TOKEN('jsonata')}, items: runs, when: service, each: { id: id, dedup_key: id, type: '"build_" & state', title: name, service: service }`,
+    entry: `token: ${TOKEN('jsonata')}, items: eventData.jobs, when: service, each: { id: id, dedup_key: id, type: '"build_" & status', title: name, service: service }`,
     secret: TOKEN('jsonata'),
     batch: 20,
     message: mapped('/v1/sources/jsonata'),
     prove: inAddress('token'),
-    nothing: () => json('/v1/sources/jsonata', { ...builds, runs: [{}] }),
+    nothing: () => withJobs('/v1/sources/jsonata', [{}]),
     busy: usual,
   },
   junit: {
@@ -352,12 +354,12 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
   mail: { listens: 'letters come by SMTP', entry: 'address: alerts@example.com, password: the-password-of-mail' },
   mapping: {
     ...posted,
-    entry: `token: ${TOKEN('mapping')}, each: runs, when: [{ path: service }], id: id, dedup_key: id, event_type: 'build_{state}', title: name, service: service`,
+    entry: `token: ${TOKEN('mapping')}, each: eventData.jobs, when: [{ path: service }], id: id, dedup_key: id, event_type: 'build_{status}', title: name, service: service`,
     secret: TOKEN('mapping'),
     batch: 50,
     message: mapped('/v1/sources/mapping'),
     prove: bearer,
-    nothing: () => json('/v1/sources/mapping', { ...builds, runs: [{}] }),
+    nothing: () => withJobs('/v1/sources/mapping', [{}]),
     busy: usual,
   },
   'redis-stream': {
