@@ -1,4 +1,5 @@
 /** Mail in, as mail servers meet it: real SMTP on ports of the system's choice, over a door on a ledger in memory. */
+import { readFileSync } from 'node:fs';
 import { createTransport, type SendMailOptions } from 'nodemailer';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { fromText, REGISTRY } from '../../src/config/load.ts';
@@ -103,6 +104,44 @@ describe('mail in', () => {
     expect(await events()).toHaveLength(1);
     expect(await send({ subject: 'x', to: 'ZABBIX@alerts.example.com, nagios@any.example' })).toMatch(/^250 /);
     expect((await events()).map(({ source }) => source)).toEqual(['nagios', 'zabbix', 'nagios']);
+  });
+
+  it.each([
+    {
+      monitor: 'alertmanager',
+      letters: ['alertmanager-firing', 'alertmanager-resolved'],
+      key: 'diskalmostfull db-1 9100 shop',
+      fires: {
+        title: '[FIRING:1] DiskAlmostFull (db-1:9100 shop critical)',
+        body: expect.stringMatching(/^1 alert for\nalertname=DiskAlmostFull\n[\s\S]*\nseverity = critical\n/),
+        severity: 'critical',
+        occurred_at: '2026-11-21T22:59:16.000Z',
+      },
+      ends: { title: '[RESOLVED] DiskAlmostFull (db-1:9100 shop critical)' },
+    },
+    {
+      monitor: 'monit',
+      letters: ['monit-failed', 'monit-succeeded'],
+      key: 'monit connection web',
+      fires: {
+        title: 'monit alert --  Connection failed web',
+        body: expect.stringMatching(/Description: failed protocol test \[DEFAULT\][\s\S]*-- Connection refused\n/),
+        severity: 'warning',
+        occurred_at: '2026-11-21T23:02:09.000Z',
+      },
+      ends: { title: 'monit alert --  Connection succeeded web' },
+    },
+  ])('that $monitor has sent is an alert, and what it sends when that is over ends it', async (sent) => {
+    const { monitor, letters, key, fires, ends } = sent;
+    for (const name of letters) {
+      const letter = readFileSync(new URL(`../samples/mail/${name}.eml`, import.meta.url), 'utf8');
+      expect(await raw(...letter.split('\r\n'))).toMatch(/^250 /);
+    }
+    const from = `${monitor}@example.com`;
+    expect(await events()).toMatchObject([
+      { ...fires, source: 'nagios', status: 'firing', dedup_key: key, labels: { from } },
+      { ...ends, source: 'nagios', status: 'resolved', dedup_key: key, labels: { from } },
+    ]);
   });
 
   it('is refused where no source has the address, or its sender may not write there', async () => {

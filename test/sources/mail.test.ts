@@ -51,6 +51,17 @@ describe('a letter', () => {
     ['** PROBLEM Service Alert: db1/disk is CRITICAL **', 'critical', 'firing', 'service alert db1/disk is'],
     ['** RECOVERY Service Alert: db1/disk is OK **', 'warning', 'resolved', 'service alert db1/disk is'],
     ['Re: Fwd: P1: db1', 'error', 'firing', 'db1'],
+    ['[FIRING:2] DiskFull (shop critical)', 'critical', 'firing', 'diskfull shop'],
+    ['[FIRING:1, RESOLVED:2] DiskFull (shop critical)', 'critical', 'firing', 'diskfull shop'],
+    ['[RESOLVED] DiskFull (shop critical)', 'critical', 'resolved', 'diskfull shop'],
+    ['[RESOLVED:2] page cache of db1', 'warning', 'resolved', 'page cache of db1'],
+    ['monit alert -- Does not exist backup', 'warning', 'firing', 'monit backup'],
+    ['monit alert -- Exists backup', 'warning', 'resolved', 'monit backup'],
+    ['monit alert -- Resource limit matched db1', 'warning', 'firing', 'monit resource limit db1'],
+    ['monit alert -- Resource limit succeeded db1', 'warning', 'resolved', 'monit resource limit db1'],
+    ['monit alert -- Download bytes ok eth0', 'warning', 'resolved', 'monit download bytes eth0'],
+    ['monit alert -- Content match db1', 'warning', 'firing', 'monit alert content match db1'],
+    ['The nightly backup succeeded', 'warning', 'firing', 'the nightly backup succeeded'],
     ['db1 is ok with low load', 'warning', 'firing', 'db1 is ok with low load'],
     ['db1 is not OK', 'warning', 'firing', 'db1 is not'],
     ['LOW DISK SPACE', 'warning', 'firing', 'low disk space'],
@@ -68,6 +79,8 @@ describe('a letter', () => {
     expect(read('db1', { severity: 'info' })[0]).toBe('info');
     expect(read('[Wieder gut] db1: GUT', { resolve_words: ['gut'] })[1]).toBe('resolved');
     expect(read('OK: db1', { resolve_words: [] })[1]).toBe('firing');
+    expect(read('monit alert -- Exists db1', { resolve_words: [] })[1]).toBe('firing');
+    expect(read('monit alert -- Exists db1', { severities: { db1: 'critical' } })[0]).toBe('critical');
   });
 
   it('is one alert with others by an expression, else by its thread, else by its subject', () => {

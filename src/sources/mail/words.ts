@@ -13,6 +13,19 @@ const NEVER = ONLY_BRACKETED.slice(-2);
 /** `Re:`, `Fwd:`, `AW:` and the like, once or several times (RFC 5322, section 3.6.5). */
 const REPLIES = /^(?:\s*(?:re|fwd?|aw|wg|sv|vs|antw)(?:\[\d{1,3}\])?\s*:)+/i;
 
+/** How Alertmanager and Grafana begin: `[FIRING:2, RESOLVED:1]`. Last, in parentheses, stand the labels that all alerts share. */
+const GROUP = /^\[(firing|resolved)(?::\d{1,6})?(?:, resolved:\d{1,6})?\]/i;
+
+/** monit's, by its own list of events: `monit alert --  Connection failed web`; the name of what it checks is the last. */
+const MONIT = new RegExp(
+  [
+    '^monit alert --\\s+(?<what>(?:[a-z]+ ){0,2}?)',
+    '(?:does not exist|failed|exceeded|error|matched|down|(?<ends>exists|succeeded|ok|recovery|up))',
+    ' (?<checked>.+)$',
+  ].join(''),
+  'i',
+);
+
 interface Said {
   severity?: Severity;
   /** As it stands in the subject. */
@@ -24,22 +37,32 @@ interface Said {
 
 /**
  * Reads a subject. A word counts where it stands as a mark: within brackets, before a colon at the beginning, or in capitals.
- * `not OK` is no end. `severities` are words of the operator's own, for which anywhere is a mark.
+ * `not OK` is no end, and neither is what still fires beside what is over. `severities` are words of the operator's own, for which
+ * anywhere is a mark.
  */
 export function readSubject(
   subject: string,
   { severities, resolved }: { severities: Readonly<Record<string, Severity>>; resolved: readonly string[] },
 ): Said {
-  const bare = subject.replace(REPLIES, '').trim();
+  const whole = subject.replace(REPLIES, '').trim();
+  const group = GROUP.exec(whole);
+  const monit = MONIT.exec(whole)?.groups;
+  const bare = monit
+    ? `monit ${monit.what}${monit.checked}`
+    : group
+      ? `[${group[1]}]${whole.slice(group[0].length)}`
+      : whole;
+  const shared = group && bare.includes('(') ? bare.lastIndexOf('(') : bare.length;
   const own = new Map(Object.entries(severities).map(([word, severity]) => [word.toLowerCase(), severity]));
   const over = new Set(resolved.map((word) => word.toLowerCase()));
-  const said: Said = { isResolved: false, about: '' };
+  const said: Said = { isResolved: monit?.ends !== undefined && over.size > 0, about: '' };
   const left: string[] = [];
   let before = '';
-  for (const { word, isMark, isCapital } of wordsOf(bare)) {
+  for (const { word, at, isMark, isCapital } of wordsOf(bare)) {
+    const isSaid = isMark || at > shared;
     const plain = word.toLowerCase();
     const common = isCapital ? ONLY_BRACKETED : NEVER;
-    const severity = own.get(plain) ?? (isMark && !common.includes(plain) ? severityOf(plain) : undefined);
+    const severity = own.get(plain) ?? (isSaid && !common.includes(plain) ? severityOf(plain) : undefined);
     const isEnd = isMark && over.has(plain) && before !== 'not';
     if (severity && said.severity === undefined) Object.assign(said, { severity, word });
     if (isEnd) said.isResolved = true;
@@ -50,7 +73,7 @@ export function readSubject(
   return said;
 }
 
-function* wordsOf(text: string): Generator<{ word: string; isMark: boolean; isCapital: boolean }> {
+function* wordsOf(text: string): Generator<{ word: string; at: number; isMark: boolean; isCapital: boolean }> {
   const firstColon = text.search(/[:|]/);
   for (const found of text.matchAll(/[\p{L}\p{N}_./%@#-]+/gu)) {
     const word = found[0].replace(/^[-./]+|[-./]+$/g, '');
@@ -61,6 +84,6 @@ function* wordsOf(text: string): Generator<{ word: string; isMark: boolean; isCa
     const isFirst = found.index === 0 && end === firstColon;
     const isCapital = word.length > 1 && word === word.toUpperCase() && /\p{Lu}/u.test(word);
     const isSet = isBracketed || isFirst;
-    yield { word, isMark: isSet || isCapital, isCapital: isCapital && !isSet };
+    yield { word, at: found.index, isMark: isSet || isCapital, isCapital: isCapital && !isSet };
   }
 }
