@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Event } from '../../src/core/event.ts';
 import { gatheredEvent } from '../../src/sources/redis-stream/entries.ts';
 import { redisStream } from '../../src/sources/redis-stream.ts';
+import entries from '../samples/redis-stream/xrange.json' with { type: 'json' };
 
 const NOW = new Date('2026-11-20T09:00:00Z');
 const config = redisStream.config.parse({ url: 'redis://127.0.0.1:6379' });
@@ -15,7 +16,34 @@ const eventOf = (fields: Record<string, string>, id = '1763629200123-0'): Event 
   return event;
 };
 
+/** Redis gives the fields of an entry as one list of names and values. */
+const asRead = ([id, list]: (string | string[])[]) => {
+  const texts = Array.isArray(list) ? list : [];
+  const named = texts.flatMap((name, at) => (at % 2 === 0 ? [[name, texts[at + 1] ?? '']] : []));
+  return { id, fields: Object.fromEntries(named) as Record<string, string> };
+};
+
 describe('an entry of a stream', () => {
+  it('that Redis gave back is an event of when it was added', () => {
+    const [first, second] = eventsOf(...entries.map(asRead));
+    const added = new Date(Number(entries[0]?.[0]?.toString().split('-')[0])).toISOString();
+    expect(first).toEqual({
+      id: `notify.events/${entries[0]?.[0]}`,
+      source: 'trader',
+      type: 'daily_target_reached',
+      title: 'Critical event',
+      severity: 'critical',
+      components: [],
+      labels: {},
+      assignees: [],
+      links: [],
+      status: 'firing',
+      trace_id: 't-1',
+      occurred_at: added,
+    });
+    expect(second).toMatchObject({ title: 'Daily target reached', trace_id: 't-1', context: { pnl: 1250.5 } });
+  });
+
   it('with the fields of the trading system becomes an event with all of them', () => {
     expect(
       eventOf({
