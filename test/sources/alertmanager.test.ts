@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { alertmanager } from '../../src/sources/alertmanager.ts';
 import { sourceOf, sources } from '../../src/sources/index.ts';
 import sample from '../samples/alertmanager/firing-and-resolved.json' with { type: 'json' };
+import before from '../samples/alertmanager/recorded-firing.json' with { type: 'json' };
+import after from '../samples/alertmanager/recorded-one-resolved.json' with { type: 'json' };
 
 const NOW = new Date('2026-11-20T14:05:00Z');
 const normalise = (payload: unknown, config: object = {}) =>
@@ -13,7 +15,7 @@ describe('an Alertmanager message', () => {
     expect(rejected).toEqual([]);
     expect(events).toEqual([
       {
-        id: `1747c26e7c776e2c/2026-11-20T14:03:21.123456789Z/firing/${Math.floor(NOW.getTime() / 3_600_000)}`,
+        id: `c7489de23235cf95/2026-11-21T23:08:39.874645849Z/firing/${Math.floor(NOW.getTime() / 3_600_000)}`,
         source: 'alertmanager',
         type: 'DeploymentQueueBacklog',
         title: 'Deployment queue is backing up',
@@ -29,17 +31,27 @@ describe('an Alertmanager message', () => {
           { title: 'Runbook', url: 'https://runbooks.example.com/deploy-queue' },
         ],
         status: 'firing',
-        dedup_key: '1747c26e7c776e2c',
-        occurred_at: '2026-11-20T14:03:21.123456789Z',
+        dedup_key: 'c7489de23235cf95',
+        occurred_at: '2026-11-21T23:08:39.874645849Z',
         context: { annotations: { runbook_url: 'https://runbooks.example.com/deploy-queue' } },
       },
       expect.objectContaining({
         status: 'resolved',
         severity: 'warning',
-        occurred_at: '2026-11-20T14:02:00.5Z',
-        dedup_key: 'f22606fb9d9cb667',
+        occurred_at: '2026-11-21T23:08:42.381Z',
+        dedup_key: '9735fa8af29ecc7a',
       }),
       expect.objectContaining({ title: 'Watchdog', severity: 'info', links: [] }),
+    ]);
+  });
+
+  it('about an alert of a group that is over ends that one, and not the others', () => {
+    const [fired, then] = [normalise(before).events, normalise(after).events];
+    expect(then.map(({ dedup_key }) => dedup_key)).toEqual(fired.map(({ dedup_key }) => dedup_key));
+    expect(fired.map(({ status }) => status)).toEqual(['firing', 'firing']);
+    expect(then).toMatchObject([
+      { type: 'Watchdog', status: 'firing', id: fired[0]?.id },
+      { type: 'DeploymentQueueBacklog', status: 'resolved', occurred_at: '2026-11-21T20:17:18.75Z' },
     ]);
   });
 

@@ -2,6 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseOwn } from '../../src/sources/events.ts';
+import ownAlert from '../samples/own/alert.json' with { type: 'json' };
+import ownIncident from '../samples/own/incident.json' with { type: 'json' };
+import ownTrigger from '../samples/own/trigger.json' with { type: 'json' };
 
 const NOW = new Date('2026-11-20T12:00:00Z');
 const parse = (kind: Parameters<typeof parseOwn>[0], body: unknown) => {
@@ -14,7 +17,25 @@ const problems = (kind: Parameters<typeof parseOwn>[0], body: unknown): string[]
   return Array.isArray(found) ? found.map(({ field }) => field).sort() : [];
 };
 
+/** What the incident manager's description says of an incident of its own. */
+const OUTAGE = {
+  source: 'llm-sentinel',
+  type: 'Availability',
+  title: 'API Gateway Down',
+  body: 'All requests returning 503',
+  severity: 'critical',
+  severity_word: 'P0',
+  components: ['api-gateway'],
+  labels: { environment: 'production' },
+  status: 'firing',
+};
+
 describe('an alert', () => {
+  it('as its sender is described is read with every field', () => {
+    expect(parse('alert', ownAlert)).toMatchObject(OUTAGE);
+    expect(parse('alert', ownAlert)).not.toHaveProperty('context');
+  });
+
   it('that is over is an event of its own, so that its id does not hide it', () => {
     const alert = { id: 'a', source: 's', name: 'Disk full', dedup_key: 'disk' };
     expect(parse('alert', alert)).toMatchObject({ id: 'a', type: 'alert', status: 'firing', dedup_key: 'disk' });
@@ -65,6 +86,19 @@ describe('an alert', () => {
 });
 
 describe('an incident', () => {
+  it('as its sender is described is read with every field, and what is none of ours is kept', () => {
+    const id = '550e8400-e29b-41d4-a716-446655440000';
+    expect(parse('incident', ownIncident)).toMatchObject({
+      ...OUTAGE,
+      id,
+      dedup_key: id,
+      incident: `llm-sentinel/${id}`,
+      assignees: [],
+      occurred_at: '2024-01-15T14:32:00Z',
+      context: { state: 'Detected', updated_at: '2024-01-15T14:32:00Z' },
+    });
+  });
+
   it('is one of its own by source and id; without an id one is made', () => {
     const given = { source: 's', title: 't', incident_type: 'Security' };
     expect(parse('incident', { ...given, id: 'a' })).toMatchObject({
@@ -90,6 +124,19 @@ describe('an incident', () => {
 });
 
 describe('an alert of a job', () => {
+  it('as its sender is described is told with its job, to its owner', () => {
+    expect(parse('job', ownTrigger)).toMatchObject({
+      source: 'jobs',
+      type: 'gpu_oom',
+      title: 'GPU out of memory: train-42',
+      severity: 'error',
+      body: 'The job has run out of GPU memory',
+      user: '5',
+      labels: { job: 'train-42' },
+      status: 'firing',
+    });
+  });
+
   it.each([
     ['job_started', 'info', 'Job started: 7'],
     ['job_completed', 'info', 'Job completed: 7'],
