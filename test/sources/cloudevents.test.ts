@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { cloudevents } from '../../src/sources/cloudevents.ts';
 import conformance from '../samples/cloudevents/conformance.json' with { type: 'json' };
+import ptp from '../samples/cloudevents/ptp-sync-state.json' with { type: 'json' };
 
 const NOW = new Date('2026-11-20T14:05:00Z');
 const STRUCTURED = { 'content-type': 'application/cloudevents+json; charset=utf-8' };
@@ -60,6 +61,27 @@ describe('a structured CloudEvent', () => {
         context: expect.objectContaining({ free: 0 }),
       },
     ]);
+  });
+
+  it('of StarlingX is told although the time in it is none', () => {
+    expect(normalise(ptp)).toEqual({
+      events: [
+        {
+          id: 'd38af5a6-70bb-4b3d-892a-df50cf2fdb09',
+          source: '/sync/sync-status/sync-state',
+          type: 'event.sync.sync-status.synchronization-state-change',
+          title: 'event.sync.sync-status.synchronization-state-change',
+          severity: 'info',
+          components: [],
+          labels: {},
+          assignees: [],
+          links: [],
+          status: 'firing',
+          context: ptp.data,
+        },
+      ],
+      rejected: [],
+    });
   });
 
   it('that is resolved ends the alert of the same key, or of the same type and subject', () => {

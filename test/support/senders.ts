@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { sources } from '../../src/sources/index.ts';
 import alertmanager from '../samples/alertmanager/recorded-firing.json' with { type: 'json' };
-import cloudevents from '../samples/cloudevents/conformance.json' with { type: 'json' };
+import cloudevent from '../samples/cloudevents/ptp-sync-state.json' with { type: 'json' };
 import datadog from '../samples/datadog/recorded-triggered.json' with { type: 'json' };
 import gcp from '../samples/gcp-monitoring/open-1.2.json' with { type: 'json' };
 import workflowRun from '../samples/github/workflow_run.completed.json' with { type: 'json' };
@@ -203,7 +203,7 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
       json(
         '/v1/sources/cloudevents',
         troubles.map((trouble) => ({
-          ...first(cloudevents.valid).event,
+          ...cloudevent,
           id: nameOf(trouble),
           subject: nameOf(trouble),
           service: serviceOf(trouble),
@@ -211,7 +211,7 @@ export const SENDERS: Record<(typeof sources)[number]['id'] | 'events' | 'promet
         { 'content-type': 'application/cloudevents-batch+json' },
       ),
     prove: inAddress('access_token'),
-    nothing: () => json('/v1/sources/cloudevents', { ...first(cloudevents.valid).event, specversion: '0.3' }),
+    nothing: () => json('/v1/sources/cloudevents', { ...cloudevent, specversion: '0.3' }),
     plain: 415,
     busy: repeatsAt429,
   },
