@@ -2,6 +2,8 @@ import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { gitlab } from '../../src/sources/gitlab.ts';
 import deployment from '../samples/gitlab/deployment.json' with { type: 'json' };
+import deploymentFailed from '../samples/gitlab/deployment-failed.json' with { type: 'json' };
+import deploymentSucceeded from '../samples/gitlab/deployment-succeeded.json' with { type: 'json' };
 import job from '../samples/gitlab/job.json' with { type: 'json' };
 import pipeline from '../samples/gitlab/pipeline.json' with { type: 'json' };
 
@@ -206,6 +208,43 @@ describe('a job', () => {
 });
 
 describe('a deployment', () => {
+  it('that failed is an alert of its environment, which one that succeeds ends', () => {
+    const sha = '846d8de0b7b3d694954249d2fd5d87fbe8c84e4c';
+    expect(only(deploymentFailed)).toEqual({
+      id: 'deployment/69310893/988604916/failed/2025-05-02 12:30:19 +0000',
+      source: 'gitlab',
+      type: 'deployment_failure',
+      title: 'Deployment to production failed, of vedant8600317/test',
+      body: 'Update .gitlab-ci.yml file',
+      severity: 'error',
+      service: 'vedant8600317/test',
+      components: [],
+      labels: {
+        repository: 'vedant8600317/test',
+        environment: 'production',
+        tier: 'production',
+        branch: 'master',
+        sha,
+        deployer: 'ana',
+        actor: 'ana',
+      },
+      assignees: [],
+      links: [
+        { title: 'View Logs', url: 'https://gitlab.com/vedant8600317/test/-/jobs/9905759933' },
+        { title: 'Commit 846d8de0', url: `https://gitlab.com/vedant8600317/test/-/commit/${sha}` },
+      ],
+      status: 'firing',
+      dedup_key: 'deployment/69310893/production',
+      request_id: 'uuid-1',
+      occurred_at: '2025-05-02 12:30:19 +0000',
+    });
+    expect(only(deploymentSucceeded)).toMatchObject({
+      status: 'resolved',
+      dedup_key: 'deployment/69310893/production',
+      occurred_at: '2025-05-02 11:55:16 +0000',
+    });
+  });
+
   it('that failed fires for its environment, until one succeeds there', () => {
     const event = only({ ...deployment, status: 'failed' });
     expect(event).toMatchObject({
