@@ -20,6 +20,8 @@ export interface Waiting {
   incident: string | null;
   /** Go at once: the first of an incident, an answer, a rise in severity. */
   urgent: boolean;
+  /** Waits for nobody: critical, or an answer. */
+  pressing: boolean;
 }
 
 /** The rows of a batch that a history shows (design.md section 2, rule 10). */
@@ -54,6 +56,7 @@ export async function waitingInboxes(db: Queryable): Promise<Waiting[]> {
     key,
     rows: count,
     incident,
+    pressing: commands || worst === 'critical',
     urgent: incident === null || commands || (worst !== null && isWorse(worst, severity)),
   }));
 }

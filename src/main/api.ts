@@ -17,6 +17,8 @@ export interface RunningApi {
   url: string;
   /** Where the gRPC door is, `grpc://127.0.0.1:9090`; absent where there is none. */
   grpc?: string;
+  /** Events that wait at its door for their commit. */
+  arriving(): number;
   stop(): Promise<void>;
 }
 
@@ -74,12 +76,12 @@ export async function startApi(
   };
   try {
     running.push(await startListeners({ config, ledger, log, metrics, now, keep: keepEvents }));
-    if (!grpc) return { url, stop };
+    if (!grpc) return { url, arriving: door.waiting, stop };
     // Loaded where it is wanted: its libraries take 15 MB.
     const { startGrpc } = await import('../listeners/grpc.ts');
     const called = await startGrpc(grpc, { ledger, log, now, keep: keepEvents, prefix, ...shared });
     running.push(called);
-    return { url, grpc: called.where, stop };
+    return { url, grpc: called.where, arriving: door.waiting, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -22,7 +22,14 @@ const WORKER_AGAIN_MS = 1_000;
 
 export async function startHands(
   { env, config, ledger, egress, integrations, redactor, tokens, log, metrics }: Foundation,
-  options: { address?: string; print: (text: string) => void; isOurs: boolean; bundlePath?: string; stateDir?: string },
+  options: {
+    address?: string;
+    print: (text: string) => void;
+    isOurs: boolean;
+    bundlePath?: string;
+    stateDir?: string;
+    arriving?: () => number;
+  },
 ): Promise<RunningHands> {
   installRuntime();
   const link = await connect({
@@ -77,6 +84,7 @@ export async function startHands(
     log,
     metrics,
     quiet: createQuiet({ ledger, routing: config.routing, ownedBy: integrations.ownedBy }),
+    ...(options.arriving ? { arriving: options.arriving } : {}),
     ...(env.TOCSIN_INCIDENT_PREFIX ? { prefix: env.TOCSIN_INCIDENT_PREFIX } : {}),
   });
   relay.start();

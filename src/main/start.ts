@@ -77,6 +77,7 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
       ...(temporal ? { address: temporal.server().address } : {}),
       isOurs: temporal !== undefined,
       print,
+      arriving: api.arriving,
       ...(state ? { stateDir: state.dir } : {}),
       ...(bundlePath ? { bundlePath } : {}),
     });

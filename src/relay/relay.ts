@@ -52,6 +52,10 @@ const LOOK_REST_MAX_MS = 100;
 const AT_ONCE = 32;
 /** Inboxes that one look takes up: twice what can be carried at once, so that no slot waits for the next look. */
 const QUEUED = 2 * AT_ONCE;
+/** More events than this at the door of the same process are a crowd: those who wait there have the processors first. */
+const CROWD = 200;
+/** What is neither critical nor an answer waits so long for a crowd, then has one look. */
+const CROWD_WAIT_MS = 2_000;
 /** After the far side has failed, the wait before the next try; doubling to the most. */
 const FAR_SIDE_WAIT_MS = 500;
 const FAR_SIDE_WAIT_MAX_MS = 10_000;
@@ -67,9 +71,11 @@ export function createRelay(deps: {
   prefix?: string;
   /** Tells later what was held back; absent: nobody does. */
   quiet?: Quiet;
+  /** Events that wait at the door of this process for their commit; absent: it has no door. */
+  arriving?: () => number;
   now?: () => number;
 }): Relay & { start(): void } {
-  const { ledger, carrier, log, metrics, prefix, quiet, now = monotonic } = deps;
+  const { ledger, carrier, log, metrics, prefix, quiet, arriving = () => 0, now = monotonic } = deps;
   const pacing = createPacing();
   const slots = createSlots(AT_ONCE);
   /** Keys and incidents that a call is on its way for: what happens to one happens one after the other. */
@@ -79,6 +85,7 @@ export function createRelay(deps: {
   let restUntil = 0;
   /** The inboxes were not looked at, because the slots had more than enough to do. */
   let passedOver = false;
+  let crowdedSince: number | undefined;
   let wakeUp: () => void = () => undefined;
 
   const carry = async ({ opening, batch }: Claim): Promise<boolean> => {
@@ -141,6 +148,16 @@ export function createRelay(deps: {
     pacing.took(key, now() - started);
   };
 
+  /** Whether all that is not urgent waits for a crowd at the door. */
+  const leavesRoom = (): boolean => {
+    if (arriving() < CROWD) crowdedSince = undefined;
+    else crowdedSince ??= now();
+    if (crowdedSince === undefined) return false;
+    if (now() - crowdedSince < CROWD_WAIT_MS) return true;
+    crowdedSince = undefined;
+    return false;
+  };
+
   const relayInboxes = async (): Promise<Promise<void>[]> => {
     // Whatever a look found now would only queue up behind what has been found already.
     if (slots.queued() > 0) {
@@ -149,7 +166,11 @@ export function createRelay(deps: {
     }
     const waiting = await waitingInboxes(ledger);
     pacing.forget(now());
-    const ripe = waiting.filter(({ key, urgent }) => !inFlight.has(key) && pacing.isRipe(key, urgent, now()));
+    const isCrowded = leavesRoom();
+    const ripe = waiting.filter(
+      ({ key, urgent, pressing }) =>
+        !inFlight.has(key) && pacing.isRipe(key, urgent, now()) && (pressing || !isCrowded),
+    );
     // A short queue: what is found later and matters more does not wait behind a long one.
     passedOver = ripe.length > QUEUED;
     return ripe.slice(0, QUEUED).map((inbox) => begin(inbox.key, () => relayInbox(inbox)));

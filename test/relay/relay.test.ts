@@ -20,7 +20,7 @@ beforeEach(() => empty());
 afterAll(() => ledger.close());
 
 /** A relay with a clock of its own and a far side that notes what reaches it. */
-function relayTo(overrides: Partial<Carrier> = {}) {
+function relayTo(overrides: Partial<Carrier> = {}, arriving?: () => number) {
   let now = 1_000_000;
   const batches: Batch[] = [];
   const nudges: string[] = [];
@@ -36,7 +36,7 @@ function relayTo(overrides: Partial<Carrier> = {}) {
     send: async () => undefined,
     ...overrides,
   };
-  const relay = createRelay({ ledger, carrier, log, now: () => now });
+  const relay = createRelay({ ledger, carrier, log, now: () => now, ...(arriving ? { arriving } : {}) });
   const passes = (ms: number): void => {
     now += ms;
   };
@@ -73,6 +73,36 @@ describe('a look of the relay', () => {
     await command(ledger, batches[0]?.incident ?? '', { kind: 'ack' }, { by: 'ana', key: 'k1' });
     await relay.tick();
     expect(batches[2]).toMatchObject({ number: 3, status: 'acknowledged' });
+  });
+
+  it('leaves the machine to a crowd at the door for two seconds at most, but for what is critical and for answers', async () => {
+    let crowd = 0;
+    const { relay, batches, passes } = relayTo({}, () => crowd);
+    await post('till');
+    await relay.tick();
+    const [{ incident = '' } = {}] = batches;
+    crowd = 500;
+    await post('shop', 'shelf');
+    await relay.tick();
+    await command(ledger, incident, { kind: 'ack' }, { by: 'ana', key: 'k1' });
+    await relay.tick();
+    expect(numbers(batches)).toEqual([`${incident}/1`, `${incident}/2`]);
+    const urgent = event({ service: 'fire', severity: 'critical' });
+    await createDoor(ledger, { routing: routing() }).accept([urgent]);
+    await relay.tick();
+    expect(batches).toHaveLength(3);
+    passes(1_999);
+    await relay.tick();
+    expect(batches).toHaveLength(3);
+    passes(1);
+    await relay.tick();
+    expect(batches).toHaveLength(5);
+    await post('another');
+    await relay.tick();
+    expect(batches, 'two seconds again').toHaveLength(5);
+    crowd = 0;
+    await relay.tick();
+    expect(batches).toHaveLength(6);
   });
 
   it('sends a batch that the far side did not take again as it was, after it has rested', async () => {
