@@ -1,8 +1,8 @@
 /** Every activity, made from one set of dependencies. Nothing is sent outside except from here. */
 import type { Incident } from '../src/core/incident.ts';
-import { answerItself, type OwnAnswer } from '../src/ledger/answers.ts';
+import { answerItself, type OwnAnswer, type OwnAnswered } from '../src/ledger/answers.ts';
 import { type AttemptEnd, recordAttempt } from '../src/ledger/deliveries.ts';
-import { closeIncident, loadIncident } from '../src/ledger/state.ts';
+import { closeIncident, type Loaded, loadIncident } from '../src/ledger/state.ts';
 import { announce } from '../src/ledger/steps.ts';
 import { createAside } from './aside.ts';
 import { createDeliver } from './deliver.ts';
@@ -22,13 +22,17 @@ export function createActivities(deps: Deps) {
     ...createSummary(deps),
 
     /** The incident as the ledger knows it, unless the workflow knows as much. */
-    load: ({
+    async load({
       incident,
       known,
     }: {
       incident: string;
       known: Pick<Incident, 'epoch' | 'seen' | 'answer_rev'> & { due?: number };
-    }) => loadIncident(ledger, incident, known, now().getTime()),
+    }): Promise<Loaded> {
+      const loaded = await loadIncident(ledger, incident, known, now().getTime());
+      announce('load.committed');
+      return loaded;
+    },
 
     /** How an attempt ended, told to a ledger that was away when it did. */
     async record(end: AttemptEnd): Promise<void> {
@@ -37,7 +41,7 @@ export function createActivities(deps: Deps) {
     },
 
     /** An answer the workflow gives itself. */
-    answer: ({
+    async answer({
       incident,
       expected_rev,
       answer,
@@ -47,7 +51,11 @@ export function createActivities(deps: Deps) {
       expected_rev: number;
       answer: OwnAnswer;
       because: string;
-    }) => answerItself(ledger, incident, expected_rev, answer, because),
+    }): Promise<OwnAnswered> {
+      const answered = await answerItself(ledger, incident, expected_rev, answer, because);
+      announce('own.committed');
+      return answered;
+    },
 
     async close({
       incident,
@@ -65,5 +73,11 @@ export function createActivities(deps: Deps) {
   };
   return guarded(activities, deps);
 }
+
+/** What a workflow says to its worker and to no history: its steps. */
+export const sinks = {
+  steps: { continues: { fn: (): void => announce('continue.decided'), callDuringReplay: false } },
+};
+export type Sinks = { steps: { continues(): void } };
 
 export type Activities = ReturnType<typeof createActivities>;

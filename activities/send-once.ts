@@ -1,5 +1,5 @@
 /** sendOnce: a test of an integration or of its credentials, or a delivery sent again by hand. */
-import { activityInfo } from '@temporalio/activity';
+import { activityInfo, Context } from '@temporalio/activity';
 import { type Channel, delivered, type Failure } from '../src/channels/channel.ts';
 import type { Integration } from '../src/config/integrations.ts';
 import type { Death } from '../src/core/delivery.ts';
@@ -19,12 +19,15 @@ import {
   type Send,
   sendOf,
 } from '../src/ledger/sends.ts';
+import { announce } from '../src/ledger/steps.ts';
 import { overtakenWorking } from '../src/ledger/working.ts';
 import { type Attempted, attempt, checkOnce, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
 import { asked } from './writers.ts';
 
+/** A third of what the workflow waits for a sign of life (workflows/send-one.ts). */
+const ALIVE_MS = 3_000;
 /** As many attempts as the workflow's retry policy makes. */
 const ATTEMPTS = 4;
 
@@ -60,7 +63,17 @@ export function createSendOnce(deps: Deps) {
       delivery: { key, attempt: attempts },
     });
 
-  return async function sendOnce({ send: id }: { send: number }): Promise<{ outcome: string }> {
+  return async function sendOnce(input: { send: number }): Promise<{ outcome: string }> {
+    const context = Context.current();
+    const alive = setInterval(() => context.heartbeat(), ALIVE_MS);
+    try {
+      return await sendIt(input);
+    } finally {
+      clearInterval(alive);
+    }
+  };
+
+  async function sendIt({ send: id }: { send: number }): Promise<{ outcome: string }> {
     const send = await sendOf(deps.ledger, id);
     if (!send) return { outcome: 'unknown' };
     // Who asks has perhaps just changed it, in another process.
@@ -87,18 +100,21 @@ export function createSendOnce(deps: Deps) {
 
     const begun = await beginRedelivery(deps.ledger, { send: id, key: delivery.key });
     if (begun.outcome === 'delivered') return end(send, delivered());
+    announce('send.begun');
     const outcome = await attempt(deps, integration, channel, await noticeAgain(delivery, begun.attempts), {
       ...(await messagesOf(deps.ledger, delivery)),
       ...(begun.doubt ? { doubt: begun.doubt } : {}),
     });
+    announce('send.sent');
     const ended = endOf(outcome, channel, begun.attempt);
     if (outcome.kind === 'retry' && activityInfo().attempt < ATTEMPTS) {
       await recordRedelivery(deps.ledger, delivery, { ...ended, status: 'retrying' });
       throw failureOf(outcome.reason, `not delivered: ${outcome.reason}`, { after_ms: outcome.after_ms });
     }
     await recordRedelivery(deps.ledger, delivery, ended);
+    announce('send.recorded');
     return end(send, outcome);
-  };
+  }
 
   /** Made once: Temporal makes another attempt only where nobody knows how the first one ended. */
   async function test(send: Send, integration: Integration, channel: Channel): Promise<{ outcome: string }> {

@@ -4,6 +4,7 @@ import type { Outcome } from '../src/channels/channel.ts';
 import type { Summary } from '../src/config/load.ts';
 import type { Notice } from '../src/core/notice.ts';
 import { dateOfRun, sectionsOf, shortForm, windowOf } from '../src/core/summary.ts';
+import { announce } from '../src/ledger/steps.ts';
 import { type SummaryView, storePage, storeSummary, summaryOf, totalsBetween } from '../src/ledger/summaries.ts';
 import { type Attempted, attempt } from './attempt.ts';
 import type { Deps } from './deps.ts';
@@ -38,6 +39,7 @@ export function createSummary(deps: Deps) {
       const day = date ?? dateOfRun(at, summary.timezone);
       const { from, to } = windowOf(day, summary.at, summary.timezone);
       await storeSummary(deps.ledger, name, day, await totalsBetween(deps.ledger, from, to, summary.facts));
+      announce('summary.collected');
       return { outcome: 'collected', date: day, notify: summary.notify };
     },
 
@@ -65,6 +67,7 @@ export function createSummary(deps: Deps) {
           key: `${name}/${date}`,
         },
       });
+      announce('summary.written');
       await storePage(
         deps.ledger,
         name,
@@ -73,6 +76,7 @@ export function createSummary(deps: Deps) {
         outcome.kind === 'delivered' ? outcome.ref : undefined,
         detailOf(outcome),
       );
+      announce('summary.kept');
       if (outcome.kind !== 'delivered') throw failure(outcome);
     },
 

@@ -1,7 +1,7 @@
 /** One incident from its first alert to its close: it waits, sends and remembers; nextStep decides. */
 import { defineSearchAttributeKey } from '@temporalio/common';
 import * as wf from '@temporalio/workflow';
-import type { Activities } from '../activities/index.ts';
+import type { Activities, Sinks } from '../activities/index.ts';
 import {
   type Batch,
   batchFits,
@@ -23,6 +23,9 @@ const { load, answer, close, record } = wf.proxyActivities<Activities>({
   startToCloseTimeout: '20 seconds',
   retry: { initialInterval: '500 milliseconds', maximumInterval: '30 seconds' },
 });
+
+/** Makes no history: what is replayed does not know whether it was called. */
+const { steps } = wf.proxySinks<Sinks>();
 
 /** A round of attempts lasts at most this long (design.md section 2, rule 8). */
 const ROUND = '5 minutes';
@@ -176,6 +179,7 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
         timeline.show(state);
         const isQuiet = Object.values(state.targets).every(({ current }) => !current?.running);
         if (isQuiet && (signals >= SIGNALS_MAX || wf.workflowInfo().continueAsNewSuggested)) {
+          steps.continues();
           await wf.continueAsNew<typeof incident>({ opening, resume: state });
         }
         const { revision } = state;

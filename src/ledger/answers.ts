@@ -217,6 +217,7 @@ export const answerItself = procedure(
       JSON.stringify({ because, answer_rev: rev }),
     ]);
     await audit(tx, OWN, `incident.${answer}`, incident, { because, answer_rev: rev });
+    announce('own.written');
     return { outcome: 'done' as const, answer_rev: rev, status };
   },
 );

@@ -5,6 +5,7 @@ import type { Ledger, Queryable, Transaction } from './db.ts';
 import { loseOpenAttempts } from './deliveries.ts';
 import { procedure } from './procedure.ts';
 import { buryWaiting } from './sends.ts';
+import { announce } from './steps.ts';
 
 export type Selection =
   | { ids: number[] }
@@ -69,6 +70,7 @@ export async function requestRedeliveries(
   who: Actor,
 ): Promise<Requested> {
   const requested = await redeliver(ledger, selection, how, targets, who);
+  announce('send.asked');
   if (requested.asked.length > 0) ledger.wake();
   return requested;
 }

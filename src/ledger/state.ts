@@ -46,10 +46,12 @@ export const loadIncident = procedure(
     if (!row || row.closed_at) return { outcome: 'closed' as const };
     if (known.epoch === row.epoch && known.seen === row.last_batch && known.answer_rev === row.answer_rev) {
       await setDue(tx, id, known.due);
+      announce('load.written');
       return { outcome: 'current' as const };
     }
     const incident = await rebuild(tx, id, row, now);
     await setDue(tx, id, nextDeadline(incident, now));
+    announce('load.written');
     return { outcome: 'loaded' as const, incident };
   },
 );

@@ -1,7 +1,10 @@
 /** Steps of the one way through, announced to whoever listens in this process: a test build, and otherwise nobody. */
 import { channel } from 'node:diagnostics_channel';
 
-/** In the order in which an event, an answer and an end go through them. */
+/**
+ * In the order in which an event, an answer, a message sent again by hand and an end go through them. `load`: the ledger is
+ * asked what the incident is; `own`: an answer that the workflow gives itself; `continue`: it begins a new history.
+ */
 export const STEPS = [
   'accept.begun',
   'accept.written',
@@ -10,16 +13,29 @@ export const STEPS = [
   'claim.committed',
   'signal.sent',
   'signal.marked',
+  'load.written',
+  'load.committed',
   'attempt.begun',
   'attempt.sent',
   'attempt.recorded',
   'answer.written',
   'answer.committed',
+  'own.written',
+  'own.committed',
+  'continue.decided',
+  'send.asked',
+  'send.started',
+  'send.begun',
+  'send.sent',
+  'send.recorded',
   'close.written',
   'close.committed',
 ] as const;
 
-export type Step = (typeof STEPS)[number];
+/** Of the page of a day, which no event goes through. */
+export const SUMMARY_STEPS = ['summary.collected', 'summary.written', 'summary.kept'] as const;
+
+export type Step = (typeof STEPS)[number] | (typeof SUMMARY_STEPS)[number];
 
 /** What a listener subscribes to (https://nodejs.org/api/diagnostics_channel.html); the message is the step. */
 export const STEP_CHANNEL = 'tocsin:step';

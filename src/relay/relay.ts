@@ -201,7 +201,10 @@ export function createRelay(deps: {
     (await waitingSends(ledger)).map((send) =>
       begin(`send ${send.id}`, () =>
         carrier.send(send).then(
-          () => markSendStarted(ledger, send.id),
+          () => {
+            announce('send.started');
+            return markSendStarted(ledger, send.id);
+          },
           (error: unknown) => farSideFailed(error, { send: send.id }),
         ),
       ),

@@ -1,6 +1,6 @@
 /** The worker: runs workflows and activities, and stops without cutting a delivery off. */
 import { makeTelemetryFilterString, type NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import type { Activities } from '../../activities/index.ts';
+import { type Activities, sinks } from '../../activities/index.ts';
 import { TASK_QUEUE } from '../../workflows/contract.ts';
 import { bundle } from './bundle.ts';
 
@@ -61,6 +61,7 @@ export async function startWorker(input: {
     taskQueue,
     workflowBundle: bundlePath ? { codePath: bundlePath } : await bundle(),
     activities,
+    sinks,
     maxCachedWorkflows: CACHED_WORKFLOWS,
     maxConcurrentActivityTaskExecutions: ACTIVITIES_AT_ONCE,
     maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_AT_ONCE,

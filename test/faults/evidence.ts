@@ -21,7 +21,10 @@ export interface LedgerEvidence {
     event: number | null;
     by: string | null;
     answer_rev: number | null;
+    /** When its transaction began. */
+    at: number;
   }[];
+  batches: { incident: string; number: number; signalled: boolean }[];
   incidents: { id: string; closed: boolean }[];
   deliveries: {
     key: string;
@@ -36,7 +39,11 @@ export interface LedgerEvidence {
     status: string;
     why: string | null;
     superseded_by: string | null;
+    /** An operator asked for it: a notice told before, as a message of its own. */
+    by_hand: boolean;
   }[];
+  /** Of operators: what is to be sent again. */
+  sends: { id: number; ended: boolean }[];
   attempts: {
     delivery: string;
     started_at: number;
@@ -57,11 +64,13 @@ export async function readEvidence(ledger: Ledger): Promise<LedgerEvidence> {
   return {
     events: await rows<'events'>('select seq, id from events order by seq'),
     inbox: await rows<'inbox'>(
-      `select seq, incident, batch, kind, event, by, (detail->>'answer_rev')::int as answer_rev from inbox order by seq`,
+      `select seq, incident, batch, kind, event, by, (detail->>'answer_rev')::int as answer_rev, ${ms('at')} as at from inbox order by seq`,
     ),
     incidents: await rows<'incidents'>('select id, closed_at is not null as closed from incidents'),
+    batches: await rows<'batches'>('select incident, number, signalled_at is not null as signalled from batches'),
+    sends: await rows<'sends'>('select id, ended_at is not null as ended from sends'),
     deliveries: await rows<'deliveries'>(
-      `select key, incident, target, reason, page, answer_rev, through, ${ms('scheduled_at')} as scheduled_at, status, coalesce(failure, detail) as why, superseded_by from deliveries order by number`,
+      `select key, incident, target, reason, page, answer_rev, through, ${ms('scheduled_at')} as scheduled_at, status, coalesce(failure, detail) as why, superseded_by, redirected_from is not null as by_hand from deliveries order by number`,
     ),
     attempts: await rows<'attempts'>(
       `select delivery, ${ms('started_at')} as started_at, ${ms('ended_at')} as ended_at, outcome, doubt from attempts order by id`,

@@ -6,7 +6,7 @@ import { decide } from '../../src/core/route.ts';
 import type { Evidence } from './evidence.ts';
 import { violations } from './invariants.ts';
 import type { Said } from './sender.ts';
-import { configFor, ESCALATED, TOLD } from './system.ts';
+import { configFor, ESCALATED, FORGOTTEN, TOLD } from './system.ts';
 
 type Ledger = Evidence['ledger'];
 type Delivery = Ledger['deliveries'][number];
@@ -25,6 +25,7 @@ const delivery = (key: string, through: number, more: Partial<Delivery> = {}): D
   status: 'delivered',
   why: null,
   superseded_by: null,
+  by_hand: false,
   ...more,
 });
 const hit = (key: string, at: number, more: Partial<Evidence['hits'][number]> = {}): Evidence['hits'][number] => ({
@@ -40,6 +41,7 @@ const hit = (key: string, at: number, more: Partial<Evidence['hits'][number]> = 
 const accepted = (id: string, more: Partial<Accepted> = {}): Accepted => ({
   kind: 'accepted',
   id,
+  type: 'trouble',
   dedup_key: 'a0',
   severity: 'critical',
   status: 'firing',
@@ -68,10 +70,12 @@ const kept = (): Evidence => ({
       { seq: 2, id: 'event-2' },
     ],
     inbox: [
-      { seq: 1, incident: 'INC-1', batch: 1, kind: 'fired', event: 1, by: null, answer_rev: null },
-      { seq: 2, incident: 'INC-1', batch: 2, kind: 'ack', event: null, by: 'ana', answer_rev: 1 },
-      { seq: 3, incident: 'INC-1', batch: 3, kind: 'resolved', event: 2, by: null, answer_rev: null },
+      { seq: 1, incident: 'INC-1', batch: 1, kind: 'fired', event: 1, by: null, answer_rev: null, at: 8 },
+      { seq: 2, incident: 'INC-1', batch: 2, kind: 'ack', event: null, by: 'ana', answer_rev: 1, at: 28 },
+      { seq: 3, incident: 'INC-1', batch: 3, kind: 'resolved', event: 2, by: null, answer_rev: null, at: 38 },
     ],
+    batches: [1, 2, 3].map((number) => ({ incident: 'INC-1', number, signalled: true })),
+    sends: [],
     incidents: [{ id: 'INC-1', closed: true }],
     deliveries: [
       delivery('first', 1, { page: true }),
@@ -211,6 +215,11 @@ describe('the promises of a round', () => {
         expect(told).toMatchObject([
           { levels: [{ notify: TOLD[severity], wait_ms: ESCALATED.after_ms }, { notify: ESCALATED.to }] },
         ]);
+      const forgotten = decide({ ...event, type: FORGOTTEN.type }, routing, [], new Date(0)).routes;
+      if (severity === 'warning')
+        expect(forgotten.map((taken) => 'policy' in taken && taken.policy)).toMatchObject([
+          { notify: TOLD.warning, ack_timeout_ms: FORGOTTEN.after_ms },
+        ]);
     }
   });
 
@@ -284,6 +293,114 @@ describe('the promises of a round', () => {
     expect(spoiled(({ ledger }) => void Object.assign(first(ledger.deliveries), { status: 'retrying' }))).toEqual([
       'first is still retrying',
     ]);
+  });
+
+  it('break when a row is of a batch that is not there, or a batch of an open incident was never signalled', () => {
+    expect(spoiled(({ ledger }) => void ledger.batches.pop())).toEqual([
+      'row 3 is in batch 3 of INC-1, which does not exist',
+    ]);
+    const unsignalled = ({ ledger }: Evidence): void => void Object.assign(first(ledger.batches), { signalled: false });
+    expect(spoiled(unsignalled), 'its workflow had it from the ledger').toEqual([]);
+    expect(
+      spoiled((evidence) => {
+        unsignalled(evidence);
+        Object.assign(first(evidence.ledger.incidents), { closed: false });
+      }),
+    ).toEqual(['INC-1 is still open', 'batch 1 of INC-1 was never signalled']);
+  });
+
+  it('break when what was to be sent again by hand is not there, never came, came too often, or has not ended', () => {
+    const byHand =
+      (more: Partial<Delivery> = {}, came = 1) =>
+      (evidence: Evidence) => {
+        evidence.said.push({ kind: 'redelivered', delivery: 'first/again1', send: 1 });
+        evidence.ledger.sends.push({ id: 1, ended: true });
+        evidence.ledger.audit.push({ actor: 'key', action: 'send.redeliver', object: 'first' });
+        evidence.ledger.deliveries.push(delivery('first/again1', 1, { page: true, by_hand: true, ...more }));
+        for (let at = 0; at < came; at++) {
+          evidence.ledger.attempts.push(attempt('first/again1', 35 + at));
+          evidence.hits.push(hit('first/again1', 36 + at));
+        }
+      };
+    expect(spoiled(byHand()), 'an old page, after its acknowledgement, in no order: as it was asked for').toEqual([]);
+    expect(spoiled(byHand({ status: 'dead', why: 'http_500' }, 0))).toEqual([]);
+    expect(spoiled(byHand({ status: 'retrying' }, 0))).toEqual([
+      'first/again1 is still retrying',
+      'first/again1 was to be sent again, and never came',
+    ]);
+    expect(spoiled(byHand({}, 2))).toEqual([
+      'first/again1 came 1 times more after it was answered, with 0 lost attempts',
+    ]);
+    expect(
+      spoiled((evidence) => {
+        byHand()(evidence);
+        evidence.ledger.deliveries.pop();
+      }),
+    ).toContain('first/again1 was to be sent again, and is not there');
+    expect(
+      spoiled((evidence) => {
+        byHand()(evidence);
+        Object.assign(first(evidence.ledger.sends), { ended: false });
+      }),
+    ).toEqual(['what was asked for by hand (1) has not ended']);
+    expect(
+      spoiled((evidence) => {
+        byHand()(evidence);
+        evidence.ledger.audit.pop();
+      }),
+    ).toEqual(['that first/again1 was to be sent again has no row in the audit']);
+    const gone = (evidence: Evidence): void => {
+      byHand()(evidence);
+      evidence.hits = evidence.hits.filter(({ key }) => key !== 'first');
+    };
+    expect(spoiled(gone), 'a copy does not stand for what the pipeline promised itself').toContain(
+      'good never heard of event-1 (firing), row 1 of INC-1',
+    );
+  });
+
+  it('break when an acknowledgement is taken back unasked, too soon, or unheard of', () => {
+    const AT = 28 + FORGOTTEN.after_ms;
+    const takenBack =
+      (at: number, type: Accepted['type'] = FORGOTTEN.type) =>
+      (evidence: Evidence) => {
+        for (const one of evidence.said) if (one.kind === 'accepted') one.type = type;
+        const row = { incident: 'INC-1', batch: 0, event: null, by: 'tocsin', answer_rev: 2 };
+        evidence.ledger.inbox.push({ seq: 4, kind: 'ack_timed_out', at, ...row });
+        evidence.ledger.audit.push({ actor: 'tocsin', action: 'incident.ack_timed_out', object: 'INC-1' });
+        const back = { page: true, reason: 'ack_timed_out', answer_rev: 2 };
+        evidence.ledger.deliveries.splice(2, 0, delivery('back', 2, back));
+        evidence.ledger.attempts.push(attempt('back', 36));
+        evidence.hits.splice(2, 0, hit('back', 37));
+      };
+    expect(spoiled(takenBack(AT)), 'a page after the acknowledgement that was decided when it held no more').toEqual(
+      [],
+    );
+    expect(spoiled(takenBack(AT - 1))).toEqual([
+      `the acknowledgement of INC-1 was taken back after ${FORGOTTEN.after_ms - 1} ms`,
+    ]);
+    expect(spoiled(takenBack(AT, 'trouble'))).toEqual([
+      'the acknowledgement of INC-1 was taken back, and nobody wanted it',
+    ]);
+    expect(
+      spoiled((evidence) => {
+        takenBack(AT)(evidence);
+        Object.assign(evidence.ledger.inbox.at(-1) as object, { answer_rev: 7 });
+      }),
+    ).toContain('row 4 takes an acknowledgement of INC-1 back that was not there');
+    expect(
+      spoiled((evidence) => {
+        takenBack(AT)(evidence);
+        for (const one of evidence.ledger.deliveries) if (one.reason === 'resolved') one.reason = 'group_interval';
+        evidence.hits = evidence.hits.filter(({ key }) => key !== 'back');
+        Object.assign(evidence.ledger.deliveries[2] as Delivery, { status: 'dead', why: 'http_500' });
+      }),
+    ).toContain('the acknowledgement of INC-1 was taken back, and nobody heard of it');
+    expect(
+      spoiled((evidence) => {
+        takenBack(AT)(evidence);
+        evidence.ledger.audit.pop();
+      }),
+    ).toEqual(['that INC-1 waits again has no row in the audit']);
   });
 
   it('break when an accepted acknowledgement is gone, or a page that is older than it begins after it', () => {

@@ -1,13 +1,14 @@
 /** The promises of a round, checked on what the sender kept, what the receiver met and what the ledger says. */
 import type { Evidence, LedgerEvidence } from './evidence.ts';
 import type { Said } from './sender.ts';
-import { ESCALATED, TOLD } from './system.ts';
+import { ESCALATED, FORGOTTEN, TOLD } from './system.ts';
 
 /** Every broken promise, in words; empty when all are kept. */
 export function violations(evidence: Evidence): string[] {
-  return [present, heard, accounted, escalated, extra, finished, answered, ordered, audited, chained].flatMap(
-    (promise) => promise(evidence),
-  );
+  return [
+    ...[present, heard, accounted, escalated, extra, finished, carried, answered, forgotten, again, ordered],
+    ...[audited, chained],
+  ].flatMap((promise) => promise(evidence));
 }
 
 /** An accepted event is there, once. */
@@ -30,6 +31,7 @@ function heard({ said, hits, ledger }: Evidence): string[] {
       (one) =>
         one.incident === incident &&
         one.target === target &&
+        !one.by_hand &&
         one.through >= seq &&
         (met.has(one.key) || (one.status === 'dead' && one.why !== null)),
     );
@@ -96,7 +98,7 @@ function escalated({ said, ledger }: Evidence): string[] {
   );
   return ledger.incidents.flatMap(({ id }) => {
     if (!critical.has(id)) return [];
-    const of = ledger.deliveries.filter(({ incident }) => incident === id);
+    const of = ledger.deliveries.filter(({ incident, by_hand }) => incident === id && !by_hand);
     const unanswered = of.filter(({ page, answer_rev, reason }) => page && answer_rev === 0 && reason !== 'escalated');
     const due = Math.min(...unanswered.map(({ scheduled_at }) => scheduled_at)) + ESCALATED.after_ms;
     const later = unanswered.find(({ scheduled_at }) => scheduled_at > due);
@@ -129,6 +131,7 @@ function extra({ hits, ledger }: Evidence): string[] {
       broken.push(`${key} came ${more} times more after it was answered, with ${lost.get(key) ?? 0} lost attempts`);
     if (of.length > (attempts.get(key) ?? 0))
       broken.push(`${key} came ${of.length} times, with ${attempts.get(key) ?? 0} attempts`);
+    if (delivery.by_hand) continue; // Told again on purpose.
     const says = newsOf(delivery);
     const before = said.get(says);
     if (before !== undefined) broken.push(`${key} says to ${delivery.target} again what ${before} has said`);
@@ -157,6 +160,24 @@ function finished({ ledger }: Evidence): string[] {
     ...ledger.deliveries
       .filter(({ status }) => status === 'sending' || status === 'retrying')
       .map(({ key, status }) => `${key} is still ${status}`),
+    ...ledger.sends.filter(({ ended }) => !ended).map(({ id }) => `what was asked for by hand (${id}) has not ended`),
+  ];
+}
+
+/**
+ * Each row of a batch is in one that there is, and a batch that nobody is known to have signalled is of an incident that has
+ * ended: its workflow had it from the ledger, or from a signal whose answer was lost.
+ */
+function carried({ ledger }: Evidence): string[] {
+  const closed = new Set(ledger.incidents.flatMap((incident) => (incident.closed ? [incident.id] : [])));
+  const there = new Set(ledger.batches.map(({ incident, number }) => `${incident} ${number}`));
+  return [
+    ...ledger.inbox
+      .filter(({ incident, batch }) => (batch ?? 0) > 0 && !there.has(`${incident} ${batch}`))
+      .map(({ seq, incident, batch }) => `row ${seq} is in batch ${batch} of ${incident}, which does not exist`),
+    ...ledger.batches
+      .filter(({ incident, signalled }) => !signalled && !closed.has(incident))
+      .map(({ incident, number }) => `batch ${number} of ${incident} was never signalled`),
   ];
 }
 
@@ -180,7 +201,8 @@ function answered({ said, ledger }: Evidence): string[] {
     }
     for (const { delivery, started_at, ended_at } of ledger.attempts) {
       const page = deliveries.get(delivery);
-      if (!page?.page || page.incident !== one.incident) continue;
+      if (!page?.page || page.incident !== one.incident || page.by_hand) continue;
+      if (page.answer_rev >= takenBack(ack, ledger)) continue;
       if (page.answer_rev >= (ack.answer_rev ?? 0))
         broken.push(`${delivery} was decided after the acknowledgement (row ${ack.seq}), and sent`);
       else if (started_at > one.at)
@@ -192,6 +214,59 @@ function answered({ said, ledger }: Evidence): string[] {
   return broken;
 }
 
+type Row = LedgerEvidence['inbox'][number];
+const isTimeout = ({ kind, by }: Row): boolean => kind === 'ack_timed_out' && by === 'tocsin';
+
+/** The revision by which the pipeline took an acknowledgement back; never, where it did not. */
+function takenBack(ack: Row, { inbox }: LedgerEvidence): number {
+  const over = inbox.find(
+    (row) => isTimeout(row) && row.incident === ack.incident && row.answer_rev === (ack.answer_rev ?? 0) + 1,
+  );
+  return over?.answer_rev ?? Number.POSITIVE_INFINITY;
+}
+
+/**
+ * An acknowledgement is taken back by the pipeline only where the configuration says so, not before its time, and once; and
+ * whoever is told then is told of that.
+ */
+function forgotten({ said, hits, ledger }: Evidence): string[] {
+  const met = new Set(hits.map(({ key }) => key));
+  const forgetful = new Set(
+    acceptedIn(said).flatMap((event) => (event.type === FORGOTTEN.type ? [rowOf(event, said, ledger)?.incident] : [])),
+  );
+  return ledger.inbox.filter(isTimeout).flatMap((row) => {
+    const { incident, answer_rev } = row;
+    const broken: string[] = [];
+    const ack = ledger.inbox.find(
+      (one) => one.kind === 'ack' && one.incident === incident && one.answer_rev === (answer_rev ?? 0) - 1,
+    );
+    if (!forgetful.has(incident))
+      broken.push(`the acknowledgement of ${incident} was taken back, and nobody wanted it`);
+    if (!ack) broken.push(`row ${row.seq} takes an acknowledgement of ${incident} back that was not there`);
+    else if (row.at - ack.at < FORGOTTEN.after_ms)
+      broken.push(`the acknowledgement of ${incident} was taken back after ${row.at - ack.at} ms`);
+    const told = ledger.deliveries.filter((one) => one.incident === incident && one.answer_rev === answer_rev);
+    // Its end may have come first: then that is what everybody hears.
+    const isOver = ledger.deliveries.some((one) => one.incident === incident && one.reason === 'resolved');
+    if (!isOver && !told.some(({ key }) => met.has(key)))
+      broken.push(`the acknowledgement of ${incident} was taken back, and nobody heard of it`);
+    return broken;
+  });
+}
+
+/** What an operator has sent again has come, or is dead with a reason. */
+function again({ said, hits, ledger }: Evidence): string[] {
+  const met = new Set(hits.filter(({ answered }) => answered).map(({ key }) => key));
+  return said.flatMap((one) => {
+    if (one.kind !== 'redelivered') return [];
+    const copy = ledger.deliveries.find(({ key }) => key === one.delivery);
+    if (!copy?.by_hand) return [`${one.delivery} was to be sent again, and is not there`];
+    return met.has(copy.key) || (copy.status === 'dead' && copy.why !== null)
+      ? []
+      : [`${one.delivery} was to be sent again, and never came`];
+  });
+}
+
 /** For each incident and target what comes later speaks for no less; after the end no page comes that is older than it. */
 function ordered({ hits, ledger }: Evidence): string[] {
   const deliveries = new Map(ledger.deliveries.map((delivery) => [delivery.key, delivery]));
@@ -200,7 +275,7 @@ function ordered({ hits, ledger }: Evidence): string[] {
     let newest: { key: string; through: number } | undefined;
     for (const { key } of of) {
       const delivery = deliveries.get(key);
-      if (!delivery) continue;
+      if (!delivery || delivery.by_hand) continue;
       if (newest && key !== newest.key && delivery.through < newest.through)
         broken.push(
           `${name}: ${key} (through ${delivery.through}) came after ${newest.key} (through ${newest.through})`,
@@ -211,16 +286,27 @@ function ordered({ hits, ledger }: Evidence): string[] {
   return broken;
 }
 
-/** Every accepted command has its row in the audit. */
+/** Every accepted command has its row in the audit, and every answer of the pipeline's own. */
 function audited({ said, ledger }: Evidence): string[] {
-  return said.flatMap((one) =>
-    one.kind !== 'acked' ||
+  const has = (action: string, object: string | null, actor?: string): boolean =>
     ledger.audit.some(
-      ({ actor, action, object }) => actor === one.by && action === 'incident.ack' && object === one.incident,
-    )
-      ? []
-      : [`the acknowledgement of ${one.incident} by ${one.by} has no row in the audit`],
-  );
+      (row) => row.action === action && row.object === object && (actor === undefined || row.actor === actor),
+    );
+  return [
+    ...said.flatMap((one) =>
+      one.kind === 'acked' && !has('incident.ack', one.incident, one.by)
+        ? [`the acknowledgement of ${one.incident} by ${one.by} has no row in the audit`]
+        : [],
+    ),
+    ...said.flatMap((one) =>
+      one.kind === 'redelivered' && !has('send.redeliver', one.delivery.replace(/\/again\d+$/, ''))
+        ? [`that ${one.delivery} was to be sent again has no row in the audit`]
+        : [],
+    ),
+    ...ledger.inbox
+      .filter((row) => isTimeout(row) && !has('incident.ack_timed_out', row.incident, 'tocsin'))
+      .map(({ incident }) => `that ${incident} waits again has no row in the audit`),
+  ];
 }
 
 function countBy(names: string[]): Map<string, number> {

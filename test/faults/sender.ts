@@ -5,7 +5,7 @@ import { openJournal } from './journal.ts';
 import type { Plan, Request, Sent } from './plan.ts';
 
 export type Said =
-  | ({ kind: 'accepted' } & Pick<Sent, 'id' | 'dedup_key' | 'severity' | 'status'>)
+  | ({ kind: 'accepted' } & Pick<Sent, 'id' | 'type' | 'dedup_key' | 'severity' | 'status'>)
   | {
       kind: 'acked';
       incident: string;
@@ -14,7 +14,9 @@ export type Said =
       at: number;
       /** The keys of the pages that the answer names as begun; absent where an earlier answer was lost, and may have named others. */
       begun?: string[];
-    };
+    }
+  /** It will be sent again, under this key. */
+  | { kind: 'redelivered'; delivery: string; send: number };
 
 export interface SenderInput {
   urls: string[];
@@ -50,14 +52,32 @@ process.once('message', async (input: SenderInput) => {
     await pause(Math.max(0, request.at_ms - (performance.now() - begun)));
     if (request.kind === 'post') {
       await until(async () => ((await call('POST', '/v1/events', request.events)).status === 202 ? true : undefined));
-      for (const { id, dedup_key, severity, status } of request.events)
-        journal.write({ kind: 'accepted', id, dedup_key, severity, status });
+      for (const { id, type, dedup_key, severity, status } of request.events)
+        journal.write({ kind: 'accepted', id, type, dedup_key, severity, status });
       return;
     }
     const incident = await until(async () => {
       const { body } = await call('GET', `/v1/incidents?service=${request.service}`);
       return (body as { incidents: { id: string }[] }).incidents[0]?.id;
     });
+    if (request.kind === 'forget') {
+      await until(async () => {
+        const { status, body } = await call('GET', `/v1/incidents/${incident}`);
+        return status === 200 && (body as { status: string }).status !== 'acknowledged' ? true : undefined;
+      });
+      return;
+    }
+    if (request.kind === 'redeliver') {
+      const again = await until(async () => {
+        const { body } = await call('GET', `/v1/deliveries?incident=${incident}&status=delivered`);
+        const [arrived] = (body as { deliveries: { id: number }[] }).deliveries;
+        if (!arrived) return undefined;
+        const asked = await call('POST', `/v1/deliveries/${arrived.id}/redeliver`, { new_key: true });
+        return asked.status === 202 ? (asked.body as { delivery: string; send: number }) : undefined;
+      });
+      journal.write({ kind: 'redelivered', delivery: again.delivery, send: again.send });
+      return;
+    }
     const by = `sender of ${request.service}`;
     const answer = await until(async () => {
       const { status, body } = await call('POST', `/v1/incidents/${incident}/ack`, { by });
@@ -71,7 +91,10 @@ process.once('message', async (input: SenderInput) => {
 
   await Promise.all(
     input.plan.lanes.map(async (lane) => {
-      for (const request of lane) await send(request);
+      for (const request of lane) {
+        process.send?.(request);
+        await send(request);
+      }
     }),
   );
   journal.close();

@@ -73,6 +73,7 @@ export function asActivity<T>(
   const context = {
     info: { attempt, scheduledTimestampMs: now, currentAttemptScheduledTimestampMs: now },
     cancellationSignal: signal,
+    heartbeat() {},
     log: { trace() {}, debug() {}, info() {}, warn() {}, error() {} },
   };
   return asyncLocalStorage.run(context as unknown as Context, work);

@@ -128,9 +128,12 @@ export async function startTocsin(input: StartInput): Promise<TocsinProcess> {
   };
 }
 
+/** Where it keeps the pid of the Temporal that it runs. */
+export const pidFileIn = (stateDir: string): string => join(stateDir, 'state', 'temporal.pid');
+
 /** The pid of the Temporal that it runs now. */
 export const temporalPidIn = (stateDir: string): number =>
-  (JSON.parse(readFileSync(join(stateDir, 'state', 'temporal.pid'), 'utf8')) as { pid: number }).pid;
+  (JSON.parse(readFileSync(pidFileIn(stateDir), 'utf8')) as { pid: number }).pid;
 
 /** Starts it where it cannot run: its exit code and what it wrote. */
 export async function startInVain(input: StartInput): Promise<{ code: number | null; output: string }> {

@@ -19,7 +19,7 @@ import { type Line, startLine } from './tcp-proxy.ts';
 
 export const PARTS = ['api-1', 'api-2', 'worker-1', 'worker-2', 'postgres', 'temporal'] as const;
 export type PartName = (typeof PARTS)[number];
-type OursName = Exclude<PartName, 'postgres' | 'temporal'>;
+export type OursName = Exclude<PartName, 'postgres' | 'temporal'>;
 
 /** Where its parts meet it: `ledger-api` is what the first API knows of PostgreSQL; the second one has no line between. */
 export const LINES = ['ledger-api', 'ledger-worker', 'temporal-worker'] as const;
@@ -34,8 +34,8 @@ export interface Cluster {
   /** Of a part that runs. */
   pidOf(part: PartName): number | undefined;
   signal(part: PartName, signal: NodeJS.Signals): void;
-  /** Starts what does not run, and waits until it all says that it works; `env` is for the parts started now. */
-  begin(env?: Partial<Record<OursName, Record<string, string>>>): Promise<void>;
+  /** Starts what does not run, and waits until it all says that it works. */
+  begin(): Promise<void>;
   /** Temporal is killed and begins again with an empty database. */
   loseTemporal(): void;
   output(): string;
@@ -49,13 +49,22 @@ const LOOK_MS = 20;
 export async function startCluster(input: {
   configPath: string;
   nodeArgs?: readonly string[];
+  /** Further variables of a part, asked for whenever it is started; of the others the files that hold their pids. */
+  env?: (part: OursName, pidFiles: Readonly<Record<'postgres' | 'temporal', string>>) => Record<string, string>;
+  /** Its programs are looked for here, and not on our PATH. */
+  path?: string;
   /** A Temporal that is there already, with a namespace of its own for us; else a dev server. */
   temporal?: { address: string; namespace: string };
 }): Promise<Cluster> {
   const dir = mkdtempSync(join(tmpdir(), 'tocsin-cluster-'));
   const key = 'key-of-the-cluster';
   const postgres = await startPostgres();
-  const binary = input.temporal ? undefined : await findTemporal({ env: process.env, say: () => undefined });
+  const binary = input.temporal
+    ? undefined
+    : await findTemporal({
+        env: { ...process.env, ...(input.path ? { PATH: input.path } : {}) },
+        say: () => undefined,
+      });
   const ports = { temporal: await freePort(), ui: await freePort() };
   const temporalAddress = input.temporal?.address ?? `127.0.0.1:${ports.temporal}`;
   const lines: Record<LineName, Line> = {
@@ -64,6 +73,7 @@ export async function startCluster(input: {
     'temporal-worker': await startLine({ port: Number(temporalAddress.split(':')[1]) }),
   };
   const portOf = { 'api-1': await freePort(), 'api-2': await freePort() };
+  const pidFiles = { postgres: postgres.pidFile, temporal: join(dir, 'temporal.pid') };
   const parts = new Map<OursName, Part>();
   const outputs: { part: string; output(): string }[] = [];
   let temporal: Awaited<ReturnType<typeof startDevServer>> | undefined;
@@ -107,7 +117,7 @@ export async function startCluster(input: {
     lines,
     pidOf,
     signal,
-    async begin(env = {}) {
+    async begin() {
       if (pidOf('postgres') === undefined) await postgres.begin();
       if (binary && pidOf('temporal') === undefined) {
         temporal = await startDevServer({
@@ -123,7 +133,7 @@ export async function startCluster(input: {
         const process = begin(commandOf(part), {
           configPath: input.configPath,
           cwd: dir,
-          env: { ...envOf(part), ...env[part] },
+          env: { ...envOf(part), ...input.env?.(part, pidFiles) },
           ...(input.nodeArgs ? { nodeArgs: input.nodeArgs } : {}),
         });
         parts.set(part, process);

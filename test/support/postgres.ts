@@ -14,6 +14,8 @@ export interface PostgresServer {
   port: number;
   /** The postmaster's, as long as it runs. */
   pid(): number | undefined;
+  /** Holds the postmaster's pid in its first line. */
+  pidFile: string;
   /** Starts it again after it was ended. Resolves when it answers. */
   begin(): Promise<void>;
   /** Immediate shutdown, and nothing is left. */
@@ -76,6 +78,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     url,
     port,
     pid: () => pid,
+    pidFile: join(data, 'postmaster.pid'),
     begin,
     async remove() {
       if (pid !== undefined) {
