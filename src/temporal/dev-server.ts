@@ -131,7 +131,6 @@ async function startOnce(input: Parameters<typeof startDevServer>[0]): Promise<D
   failed.catch(() => {}); // Observed below only while the start is awaited.
   if (child.pid === undefined) await failed;
   const pid = child.pid as number;
-  remember(stateDir, pid);
 
   const stop = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
@@ -142,6 +141,8 @@ async function startOnce(input: Parameters<typeof startDevServer>[0]): Promise<D
   };
   const address = `${HOST}:${port}`;
   try {
+    // Where that cannot be written (a full disk) the server must not stay: nobody would know it, and it holds the port.
+    remember(stateDir, pid);
     const ended = exited.then(async (code) => {
       const lines = await lastLines(logFile);
       const message = `the Temporal dev server ended while starting (exit ${code}); ${logFile} says:\n${lines}`;

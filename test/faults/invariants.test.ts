@@ -350,11 +350,11 @@ describe('the promises of a round', () => {
       }),
     ).toEqual(['that first/again1 was to be sent again has no row in the audit']);
     const gone = (evidence: Evidence): void => {
-      byHand()(evidence);
-      evidence.hits = evidence.hits.filter(({ key }) => key !== 'first');
+      byHand({ through: 3, reason: 'resolved', answer_rev: 2 })(evidence);
+      evidence.hits = evidence.hits.filter(({ key }) => key !== 'last');
     };
     expect(spoiled(gone), 'a copy does not stand for what the pipeline promised itself').toContain(
-      'good never heard of event-1 (firing), row 1 of INC-1',
+      'good never heard of event-2 (resolved), row 3 of INC-1',
     );
   });
 

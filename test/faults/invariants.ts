@@ -173,7 +173,7 @@ function carried({ ledger }: Evidence): string[] {
   const there = new Set(ledger.batches.map(({ incident, number }) => `${incident} ${number}`));
   return [
     ...ledger.inbox
-      .filter(({ incident, batch }) => (batch ?? 0) > 0 && !there.has(`${incident} ${batch}`))
+      .filter(({ incident, batch }) => incident !== null && (batch ?? 0) > 0 && !there.has(`${incident} ${batch}`))
       .map(({ seq, incident, batch }) => `row ${seq} is in batch ${batch} of ${incident}, which does not exist`),
     ...ledger.batches
       .filter(({ incident, signalled }) => !signalled && !closed.has(incident))
@@ -245,7 +245,9 @@ function forgotten({ said, hits, ledger }: Evidence): string[] {
     if (!ack) broken.push(`row ${row.seq} takes an acknowledgement of ${incident} back that was not there`);
     else if (row.at - ack.at < FORGOTTEN.after_ms)
       broken.push(`the acknowledgement of ${incident} was taken back after ${row.at - ack.at} ms`);
-    const told = ledger.deliveries.filter((one) => one.incident === incident && one.answer_rev === answer_rev);
+    const told = ledger.deliveries.filter(
+      (one) => one.incident === incident && one.reason === row.kind && one.answer_rev === answer_rev,
+    );
     // Its end may have come first: then that is what everybody hears.
     const isOver = ledger.deliveries.some((one) => one.incident === incident && one.reason === 'resolved');
     if (!isOver && !told.some(({ key }) => met.has(key)))

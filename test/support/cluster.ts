@@ -34,7 +34,7 @@ export interface Cluster {
   /** Of a part that runs. */
   pidOf(part: PartName): number | undefined;
   signal(part: PartName, signal: NodeJS.Signals): void;
-  /** Starts what does not run, and waits until it all says that it works. */
+  /** Starts what does not run, and waits until it all says that it works, or until PostgreSQL or Temporal has ended again. */
   begin(): Promise<void>;
   /** Temporal is killed and begins again with an empty database. */
   loseTemporal(): void;
@@ -140,7 +140,16 @@ export async function startCluster(input: {
         outputs.push({ part, output: process.output });
         return process;
       });
-      await Promise.all(fresh.map((part) => part.ready()));
+      let isReady = false;
+      const ready = Promise.all(fresh.map((part) => part.ready())).finally(() => {
+        isReady = true;
+      });
+      // What they wait for may end meanwhile: whoever watches begins again, and they find it.
+      const serverEnded = async (): Promise<void> => {
+        while (!isReady && pidOf('postgres') !== undefined && (!binary || pidOf('temporal') !== undefined))
+          await pause(LOOK_MS);
+      };
+      await Promise.race([ready, serverEnded()]);
     },
     loseTemporal() {
       signal('temporal', 'SIGKILL');

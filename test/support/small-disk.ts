@@ -8,6 +8,8 @@ export interface SmallDisk {
   fill(leave?: { kilobytes: number }): void;
   /** Gives it back. */
   free(): void;
+  /** Puts a folder of another disk there, under this name. */
+  lend(folder: string, name: string): void;
   unmount(): void;
 }
 
@@ -29,10 +31,7 @@ export function mayMount(path: string): boolean {
 export function mountSmallDisk(path: string, megabytes: number): SmallDisk {
   mkdirSync(path, { recursive: true });
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
-  const asRoot = (...command: string[]): void => {
-    const [program = '', ...args] = uid === 0 ? command : ['sudo', '-n', ...command];
-    execFileSync(program, args, { stdio: 'pipe' });
-  };
+  const lent: string[] = [];
   asRoot('mount', '-t', 'tmpfs', '-o', `size=${megabytes}m,mode=700,uid=${uid},gid=${gid}`, 'tocsin-tests', path);
   const ballast = join(path, 'ballast');
   return {
@@ -43,9 +42,22 @@ export function mountSmallDisk(path: string, megabytes: number): SmallDisk {
       closeSync(file);
     },
     free: () => rmSync(ballast, { force: true }),
+    lend(folder, name) {
+      const at = join(path, name);
+      mkdirSync(at);
+      asRoot('mount', '--bind', folder, at);
+      lent.push(at);
+    },
     // Lazily: whoever still has a file open there does not keep it.
-    unmount: () => asRoot('umount', '--lazy', path),
+    unmount() {
+      for (const at of [...lent, path]) asRoot('umount', '--lazy', at);
+    },
   };
+}
+
+function asRoot(...command: string[]): void {
+  const [program = '', ...args] = process.getuid?.() === 0 ? command : ['sudo', '-n', ...command];
+  execFileSync(program, args, { stdio: 'pipe' });
 }
 
 function fits(file: number, chunk: Buffer): boolean {
