@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,6 +55,17 @@ describe('the dev server', () => {
     expect((await fetch(server.uiUrl)).status).toBe(200);
     const metrics = await (await fetch(`http://127.0.0.1:${server.metricsPort}/metrics`)).text();
     expect(metrics).toContain('service_requests');
+  });
+
+  it('does not stay where it cannot be written down which process it is, on a full disk say', async () => {
+    const script = join(stateDir, 'temporal');
+    const pidFile = join(stateDir, 'its-pid');
+    await writeFile(script, `#!/bin/sh\necho $$ > '${pidFile}'\nexec sleep 600\n`);
+    await chmod(script, 0o755);
+    await mkdir(join(stateDir, 'temporal.pid.new')); // In its place: nothing can be written there.
+    await expect(start({ binary: script })).rejects.toThrow('EISDIR');
+    const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
+    expect(pid > 0 && isRunning(pid), 'ended, before or after it wrote its pid').toBe(false);
   });
 
   it('remembers over a restart what was in it, and what an operator has set', async () => {
