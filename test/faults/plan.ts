@@ -71,8 +71,8 @@ const SERVICES = 4;
 const FIRING_MS = 2_500;
 
 const FAILPOINT_ROUNDS = 7;
-/** A history has about as many when its incident was told for the first time. */
-const EVENTS_MAX = 12;
+/** A history has more when its incident was told for the first time, and its new one fewer. */
+const EVENTS_MAX = 8;
 /** The lane whose acknowledgement is forgotten, and the one whose notice is sent again by hand. */
 const FORGETFUL_LANE = 3;
 const REDELIVERING_LANE = 1;
