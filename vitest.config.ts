@@ -12,6 +12,7 @@ const LONG = [
   'journeys/acceptance',
   'journeys/histories-in-clear',
   'faults/full-disk',
+  'faults/full-temporal',
   'faults/clock',
   'faults/embedded',
   'journeys/delivery',

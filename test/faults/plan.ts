@@ -160,7 +160,7 @@ function faultsOf(seed: number, { blows, victims }: Possible, random: Chance): F
 
 const BLOW_ROUNDS = 10 - FAILPOINT_ROUNDS;
 /** Steps that not everything goes through: another is killed at them first, which takes less long than to start Tocsin again. */
-const ASIDE = /^(load|own|continue|send)\./;
+export const ASIDE = /^(load|own|continue|send)\./;
 
 function victimOf(step: RoundStep, at: number, tens: number, victims: readonly Victim[]): Victim {
   const first = ASIDE.test(step) ? 1 + (at % (victims.length - 1)) : 0;
