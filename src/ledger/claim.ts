@@ -18,9 +18,8 @@ export interface Waiting {
   rows: number;
   /** The incident that these rows join; null when they open one. */
   incident: string | null;
-  /** Go at once: the first of an incident, an answer, a rise in severity. */
+  /** Go at once: the first of an incident, an answer, a rise in severity; and what waits for nobody, critical or an answer. */
   urgent: boolean;
-  /** Waits for nobody: critical, or an answer. */
   pressing: boolean;
 }
 
