@@ -43,7 +43,8 @@ export const SCENARIOS: Scenario[] = [
   {
     name: 'batching',
     about: 'what comes within group_wait is one message; what joins is told with the rest after group_interval',
-    route: { group_by: [], group_wait: '3s' },
+    // Ten seconds: on a busy machine two posts lay three apart.
+    route: { group_by: [], group_wait: '10s' },
     steps: [
       post('a'),
       wait(0.4),
