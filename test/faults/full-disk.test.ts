@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isRunning } from '../../src/temporal/process.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { endAll, type StartInput, startTocsin, type TocsinProcess } from '../support/child.ts';
 import { startWebhookReceiver, type WebhookReceiver } from '../support/fakes/webhook-receiver.ts';
-import { mayMount, mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
+import { describeOnSmallDisk, mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
 
 /** A new state folder takes some 90 MB; what is left is for the ballast and for what is sent until it is full. */
@@ -19,13 +19,8 @@ const BODY = randomBytes(24_000).toString('base64');
 
 const dir = mkdtempSync(join(tmpdir(), 'tocsin-full-disk-'));
 const start: StartInput = { stateDir: dir, configPath: join(dir, 'tocsin.yaml'), key: 'key-of-the-full-disk' };
-const mountable = mayMount(join(dir, 'try'));
 
-it.runIf(process.env.TOCSIN_REQUIRE_TMPFS === '1')('a small disk can be mounted here', () => {
-  expect(mountable, 'mounting a tmpfs needs root, or sudo without a password').toBe(true);
-});
-
-describe.runIf(mountable)('an embedded Tocsin whose disk is full', { timeout: 3 * BACK_MS }, () => {
+describeOnSmallDisk(join(dir, 'try'), 'an embedded Tocsin whose disk is full', { timeout: 3 * BACK_MS }, () => {
   let disk: SmallDisk;
   let receiver: WebhookReceiver;
   let tocsin: TocsinProcess;

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
 
 export interface SmallDisk {
   /** Takes all space that is left but so much; what was freed since is taken too. */
@@ -17,8 +18,17 @@ const CHUNK = Buffer.alloc(64 * 1_024, 1);
 /** The kernel's page: less than that is no space. */
 const PAGE = CHUNK.subarray(0, 4_096);
 
+/** The tests of a small disk, left out where none can be mounted; where TOCSIN_REQUIRE_TMPFS is set that is a failure. `path`: to try it at. */
+export function describeOnSmallDisk(path: string, name: string, options: { timeout: number }, tests: () => void): void {
+  const mountable = mayMount(path);
+  it.runIf(process.env.TOCSIN_REQUIRE_TMPFS === '1')('a small disk can be mounted here', () => {
+    expect(mountable, 'mounting a tmpfs needs root, or sudo without a password').toBe(true);
+  });
+  describe.runIf(mountable)(name, options, tests);
+}
+
 /** Whether this user may mount, as root or by sudo without a password. Nothing stays mounted. */
-export function mayMount(path: string): boolean {
+function mayMount(path: string): boolean {
   try {
     mountSmallDisk(path, 1).unmount();
     return true;
