@@ -27,6 +27,14 @@ export const DEFAULT_NAMESPACE = 'default';
 const RECEIVE_LIMIT_BYTES = 128 * 1024 * 1024;
 
 /**
+ * How long the client leaves a server alone that did not answer before it tries again. By itself grpc-js begins with a second and ends
+ * with two minutes (https://grpc.github.io/grpc/core/md_doc_connection-backoff.html): a server that was away for five would
+ * be back for up to two more before anybody heard of an event.
+ */
+const RECONNECT_FIRST_MS = 200;
+const RECONNECT_MAX_MS = 1_000;
+
+/**
  * Indexed fields of our workflows, for lists in the Temporal UI. They are never encrypted, so they hold nothing but
  * what design section 2 allows in clear.
  */
@@ -106,7 +114,11 @@ export async function connect(input: {
       native = await NativeConnection.connect(common);
       const connection = await Connection.connect({
         ...common,
-        channelArgs: { 'grpc.max_receive_message_length': RECEIVE_LIMIT_BYTES },
+        channelArgs: {
+          'grpc.max_receive_message_length': RECEIVE_LIMIT_BYTES,
+          'grpc.initial_reconnect_backoff_ms': RECONNECT_FIRST_MS,
+          'grpc.max_reconnect_backoff_ms': RECONNECT_MAX_MS,
+        },
       });
       return {
         address,

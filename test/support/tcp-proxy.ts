@@ -10,14 +10,20 @@ export interface Line {
   set(state: 'pass' | 'cut' | 'silent'): void;
   /** Connections that are open. */
   open(): number;
+  /** Connections that came while it was cut. */
+  refused(): number;
   close(): Promise<void>;
 }
 
 export async function startLine(to: { port: number }): Promise<Line> {
   let state: Parameters<Line['set']>[0] = 'pass';
+  let refused = 0;
   const pairs = new Set<[Socket, Socket]>();
   const server = createServer((near) => {
-    if (state === 'cut') return near.resetAndDestroy();
+    if (state === 'cut') {
+      refused++;
+      return near.resetAndDestroy();
+    }
     const far = connect({ host: '127.0.0.1', port: to.port, noDelay: true });
     near.setNoDelay(true);
     const pair: [Socket, Socket] = [near, far];
@@ -49,6 +55,7 @@ export async function startLine(to: { port: number }): Promise<Line> {
       if (next === 'cut') reset();
     },
     open: () => pairs.size,
+    refused: () => refused,
     async close() {
       reset();
       await new Promise((resolve) => server.close(resolve));
