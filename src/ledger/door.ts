@@ -17,7 +17,10 @@ export interface Door {
 
 /** The most events of one transaction: large enough for a storm, small enough that nobody waits long for its commit. */
 const COMMIT_MAX = 1_000;
-/** Transactions at a time; PGlite has one connection. */
+/**
+ * Transactions at a time, each with its share of what waits. PGlite has one connection: while one is under way, the next is made up here.
+ * Measured with 50 senders of single events: one group of whatever had arrived beside another 4,080/s, two alike 4,780/s, three 4,630/s.
+ */
 const COMMITS_AT_ONCE = { pglite: 2, postgres: 4 } as const;
 
 interface Waiting {
@@ -39,6 +42,9 @@ export function createDoor(
   const { routing, now = () => new Date(), onCommit = () => ledger.wake() } = options;
   const acceptAll = createAccept(ledger, routing, options.ownedBy);
   const queue: Waiting[] = [];
+  const slots = COMMITS_AT_ONCE[ledger.kind];
+  let looking = false;
+  let queued = 0;
   let waiting = 0;
   let committing = 0;
 
@@ -64,25 +70,35 @@ export function createDoor(
     }
   };
 
-  const pump = async (): Promise<void> => {
-    if (committing >= COMMITS_AT_ONCE[ledger.kind]) return;
-    committing++;
-    while (queue.length > 0) {
-      // PGlite answers in microtasks: without a turn of the event loop a whole commit would run before the next request,
-      // which has arrived already, is read, and every event would go alone (measured: 390/s instead of thousands).
-      await new Promise(setImmediate);
-      const group: Waiting[] = [];
-      let size = 0;
-      while (queue[0] && (size === 0 || size + queue[0].events.length <= COMMIT_MAX)) {
-        const one = queue.shift() as Waiting;
-        size += one.events.length;
-        group.push(one);
+  /** Whether what is queued makes a group: its share of all that waits, so that groups are alike and the ledger never idles. */
+  const isGroup = (): boolean =>
+    queue.length > 0 && (committing === 0 || (committing < slots && queued * slots >= waiting));
+
+  const pump = (): void => {
+    if (looking || !isGroup()) return;
+    looking = true;
+    // PGlite answers in microtasks: without a turn of the event loop a whole commit would run before the next request,
+    // which has arrived already, is read, and every event would go alone (measured: 390/s instead of thousands).
+    setImmediate(() => {
+      looking = false;
+      while (isGroup()) {
+        const most = Math.min(COMMIT_MAX, Math.ceil(waiting / slots));
+        const group: Waiting[] = [];
+        let size = 0;
+        while (queue[0] && (size === 0 || size + queue[0].events.length <= most)) {
+          const one = queue.shift() as Waiting;
+          size += one.events.length;
+          group.push(one);
+        }
+        queued -= size;
+        committing++;
+        void commit(group).finally(() => {
+          waiting -= size;
+          committing--;
+          pump();
+        });
       }
-      if (group.length === 0) break; // Another commit has taken what was there.
-      await commit(group);
-      waiting -= size;
-    }
-    committing--;
+    });
   };
 
   return {
@@ -90,7 +106,8 @@ export function createDoor(
       new Promise((resolve, reject) => {
         queue.push({ events, resolve, reject });
         waiting += events.length;
-        void pump();
+        queued += events.length;
+        pump();
       }),
     waiting: () => waiting,
   };

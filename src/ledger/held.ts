@@ -11,6 +11,7 @@ import {
   type createPolicyNames,
   type Decided,
   type Done,
+  judge,
   type Quiet,
 } from './accept/arrival.ts';
 import { alertName, take } from './accept/effect.ts';
@@ -117,7 +118,8 @@ export async function releaseHeld(
   const on: HeldOn[] = [];
   for (const row of new Map(held.map((one) => [one.event, one])).values()) {
     const sent = row.expires_at ? { ...row.sent, expires_at: row.expires_at.toISOString() } : row.sent;
-    const arrival = arrive(sent, routing, firing, now, policyOf, { owned, silences });
+    const judged = judge(sent, routing, firing, now, policyOf, { owned, silences });
+    const arrival = { event: sent, ...arrive(sent, routing), ...judged };
     const quiet = arrival.quiet.find(({ route }) => route === row.route);
     if (quiet) on.push({ ...heldOnBy(quiet), id: row.id, event: row.event });
     else released.push({ id: row.id, event: row.event, arrival: releasedArrival(row, arrival, now) });

@@ -9,9 +9,10 @@ import { firingInhibitors } from '../inhibitors.ts';
 import { procedure } from '../procedure.ts';
 import { activeSilences } from '../silences.ts';
 import { announce } from '../steps.ts';
-import { type Arrival, arrivalOf, arrive, createPolicyNames, type Decided } from './arrival.ts';
+import { type Arrival, arrive, createPolicyNames, type Facts, factsOf } from './arrival.ts';
 import { alertName, type Ended, fingerprintIn, type HeldRow, holdBack, type Known, take } from './effect.ts';
 import { forgetEnded, keepHeld } from './held.ts';
+import { createJudges, type Said } from './judges.ts';
 import { BETWEEN, namedIn, write } from './write.ts';
 
 export interface Accepted {
@@ -24,32 +25,30 @@ export type AcceptAll = (events: Event[], now: Date) => Promise<Accepted[]>;
 
 /** What needs the routing and the owners happens here, the rest on the ledger's side. */
 export function createAccept(ledger: Ledger, routing: Routing, ownedBy?: OwnedBy): AcceptAll {
-  const policyOf = createPolicyNames();
+  const judges = createJudges(routing, createPolicyNames());
   return async (events, now) => {
     const silences = await activeSilences(ledger, now);
     const firing = routing.inhibitions.length > 0 ? await firingInhibitors(ledger) : [];
     const users = usersAsked(events, routing);
     const owned = users.length > 0 ? await ownedBy?.(users) : undefined;
-    const arriveAll = (inhibitors: readonly FiringAlert[]): Decided[] =>
-      events.map((event) => arrive(event, routing, inhibitors, now, policyOf, { owned, silences }));
-    const arrivals = arriveAll(firing);
+    const arrivals = events.map((event): Arrived => ({ event, ...arrive(event, routing) }));
     const inhibitors = withThese(firing, arrivals, routing);
-    const sent = inhibitors === firing ? arrivals : arriveAll(inhibitors);
-    return accept(ledger, ...packed(sent), now.getTime());
+    return accept(ledger, ...packed(arrivals, judges({ firing: inhibitors, silences, owned, now })), now.getTime());
   };
 }
 
-/** An arrival on its way: of its decision only the place in the list of all. */
-type Sent = Omit<Arrival, 'decision'> & { decision: number };
+type Arrived = Pick<Arrival, 'fingerprint' | 'inhibitor'> & { event: Event };
+/** An arrival on its way: what is said of it is a place in the list of all that is said. */
+type Sent = Omit<Arrived, 'event'> & { event: Facts; said: number };
 
 /** What is alike goes once, and events as the texts they are kept as: half of what it cost to take them apart there and write them again. */
-function packed(all: Decided[]): [sent: Sent[], decisions: string[], texts: string] {
-  const places = new Map<string, number>();
-  const sent = all.map((one): Sent => {
-    const decision = JSON.stringify(one.decision);
-    const place = places.get(decision) ?? places.size;
-    places.set(decision, place);
-    return { ...arrivalOf(one, ''), decision: place };
+function packed(all: Arrived[], judge: (event: Event) => Said): [sent: Sent[], said: Said[], texts: string] {
+  const places = new Map<Said, number>();
+  const sent = all.map(({ event, ...arrived }): Sent => {
+    const said = judge(event);
+    const place = places.get(said) ?? places.size;
+    places.set(said, place);
+    return { ...arrived, event: factsOf(event), said: place };
   });
   return [sent, [...places.keys()], all.map(({ event }) => textOf(event)).join(BETWEEN)];
 }
@@ -72,7 +71,7 @@ function textOf(event: Event): string {
  */
 function withThese(
   firing: readonly FiringAlert[],
-  arrivals: readonly Decided[],
+  arrivals: readonly Arrived[],
   { inhibitions }: Routing,
 ): readonly FiringAlert[] {
   const all = [...firing];
@@ -86,10 +85,13 @@ function withThese(
   return all.length === firing.length ? firing : all;
 }
 
-type Accept = [sent: Sent[], decisions: string[], texts: string, at: number];
-const accept = procedure('accept', async (tx, ...[sent, decisions, texts, at]: Accept): Promise<Accepted[]> => {
+type Accept = [sent: Sent[], said: Said[], texts: string, at: number];
+const accept = procedure('accept', async (tx, ...[sent, everything, texts, at]: Accept): Promise<Accepted[]> => {
   const now = new Date(at);
-  const all = sent.map((one): Arrival => ({ ...one, decision: decisions[one.decision] ?? '{}' }));
+  const all = sent.map(({ said, ...one }): Arrival => {
+    const { joins, ...rest } = everything[said] as Said;
+    return { ...one, ...rest, joins: [...joins], effects: [] };
+  });
   // Before the alerts are read and the keys are locked: whoever releases a held alert has its row first, and then the alert.
   await forgetEnded(tx, all);
   await joinResolves(tx, all);

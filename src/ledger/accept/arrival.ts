@@ -61,8 +61,11 @@ export interface NamedPolicy {
   text: string;
 }
 
-/** An arrival as it was decided, whole. */
-export type Decided = Omit<Arrival, 'event' | 'decision' | 'effects'> & { event: Event; decision: StoredDecision };
+/** What the routing says of an event. None of it is the event's own: of others like it, it says the same. */
+export type Judged = Pick<Arrival, 'joins' | 'quiet'> & { decision: StoredDecision };
+
+/** An event as it was decided, whole. */
+export type Decided = Judged & Pick<Arrival, 'fingerprint' | 'inhibitor'> & { event: Event };
 
 export function createPolicyNames(): (policy: Policy) => NamedPolicy {
   const names = new WeakMap<Policy, NamedPolicy>();
@@ -77,14 +80,14 @@ export function createPolicyNames(): (policy: Policy) => NamedPolicy {
 }
 
 /** What the routing decides of an event, at the moment `now`. */
-export function arrive(
+export function judge(
   event: Event,
   routing: Routing,
   firing: Parameters<typeof decide>[2],
   now: Date,
   policyOf: (policy: Policy) => NamedPolicy,
   known: { owned?: Owned | undefined; silences?: readonly Silence[] } = {},
-): Decided {
+): Judged {
   const decision = decide(event, routing, firing, now, known);
   const joins = decision.routes.flatMap((taken): Join[] => {
     if (taken.outcome !== 'join') return [];
@@ -112,10 +115,15 @@ export function arrive(
         join: { key: digest(join.key), severity: join.severity },
       }),
     );
+  return { decision: storedDecision(decision), joins, quiet };
+}
+
+/** What the ledger's side asks of the event itself: which alert it is, and whether it could keep others quiet. */
+export function arrive(event: Event, routing: Routing): Pick<Arrival, 'fingerprint' | 'inhibitor'> {
   const identity = identityOf(event);
   const inhibitor =
     event.status === 'firing' && inhibits(event, routing) ? { identity, labels: labelsOf(event) } : null;
-  return { event, fingerprint: digest(identity), decision: storedDecision(decision), joins, quiet, inhibitor };
+  return { fingerprint: digest(identity), inhibitor };
 }
 
 /** What of it goes to the ledger's side. */
@@ -126,7 +134,7 @@ export const arrivalOf = ({ event, ...decided }: Decided, decision: string, effe
   effects,
 });
 
-const factsOf = ({
+export const factsOf = ({
   source,
   id,
   type,

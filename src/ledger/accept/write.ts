@@ -19,17 +19,23 @@ export interface Named {
 export function namedIn(arrivals: Arrival[], now: Date): Named {
   const day = now.toISOString().slice(0, 'YYYY-MM-DD'.length);
   const policies = new Map<string, string>();
-  const ids = new Map<string, string>();
   for (const { joins } of arrivals) for (const { policy } of joins) if (policy) policies.set(policy.id, policy.text);
+  const decisions = new Map<string, string>();
+  // By what was decided, which is one text for many, and then by what that did.
+  const known = new Map<string, Map<string, string>>();
   const decided = arrivals.map(({ decision, effects }) => {
-    const text = `${decision.slice(0, -1)},"effects":${JSON.stringify(effects)}}`;
-    const known = ids.get(text);
-    if (known !== undefined) return known;
+    const done = JSON.stringify(effects);
+    const ids = known.get(decision) ?? new Map<string, string>();
+    known.set(decision, ids);
+    const named = ids.get(done);
+    if (named !== undefined) return named;
+    const text = `${decision.slice(0, -1)},"effects":${done}}`;
     const id = digest(`${day} ${text}`);
-    ids.set(text, id);
+    ids.set(done, id);
+    decisions.set(id, text);
     return id;
   });
-  return { policies, decisions: new Map([...ids].map(([text, id]) => [id, text])), decided, day };
+  return { policies, decisions, decided, day };
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Statements on PGlite, each parsed and planned once: one message in and one out instead of PGlite's six. */
 import { type PGlite, protocol } from '@electric-sql/pglite';
+import { createMessages } from './messages.ts';
 
 /** What PGlite's own `query` gives back of a failed statement: pg's names for it. */
 export class StatementError extends Error {
@@ -52,9 +53,11 @@ export function createStatements(db: PGlite): Statements {
   let done = 0;
   let replanAt = REPLAN_AFTER;
 
-  const exchange = (messages: Uint8Array[]): Answer => {
+  const messages = createMessages();
+  const exchange = (...asked: Uint8Array[]): Answer => {
+    for (const message of asked) messages.add(message);
     const answer: Answer = { params: [], columns: [], rows: [] };
-    new Parser().parse(db.execProtocolRawSync(joined(messages)), (message) => read(message as Message, answer));
+    new Parser().parse(db.execProtocolRawSync(messages.taken()), (message) => read(message as Message, answer));
     if (answer.error) throw answer.error;
     return answer;
   };
@@ -63,11 +66,11 @@ export function createStatements(db: PGlite): Statements {
     const known = prepared.get(sql);
     if (known) return known;
     const name = `s${++numbered}`;
-    const { params, columns } = exchange([
+    const { params, columns } = exchange(
       serialize.parse({ name, text: sql }),
       serialize.describe({ type: 'S', name }),
       SYNC,
-    ]);
+    );
     const made = { name, params, columns };
     prepared.set(sql, made);
     if (prepared.size > PREPARED_MAX) forget(prepared.keys().next().value as string);
@@ -77,19 +80,29 @@ export function createStatements(db: PGlite): Statements {
   const forget = (sql: string): void => {
     const { name } = prepared.get(sql) as Prepared;
     prepared.delete(sql);
-    exchange([serialize.close({ type: 'S', name }), SYNC]);
+    exchange(serialize.close({ type: 'S', name }), SYNC);
   };
 
   return {
     run(sql, params, begins = false) {
       if (++done === replanAt) {
         replanAt *= REPLAN_GROWTH;
-        exchange([serialize.query('discard plans')]);
+        exchange(serialize.query('discard plans'));
       }
-      const begin = begins ? [serialize.bind({ statement: prepare('begin').name }), EXECUTE] : [];
+      const begin = begins ? prepare('begin') : undefined;
       const { name, params: types, columns } = prepare(sql);
       const values = params.map((value, at) => inText(db, value, types[at]));
-      const { rows, tag } = exchange([...begin, serialize.bind({ statement: name, values }), EXECUTE, SYNC]);
+      try {
+        if (begin) {
+          messages.bind(begin.name, []);
+          messages.add(EXECUTE);
+        }
+        messages.bind(name, values);
+      } catch (error) {
+        messages.taken(); // Half of it must not go out before the next.
+        throw error;
+      }
+      const { rows, tag } = exchange(EXECUTE, SYNC);
       // A transaction in which a statement has failed answers a commit by rolling back, and calls that no error.
       if (tag === 'ROLLBACK' && sql === 'commit')
         throw new StatementError(NOT_COMMITTED, { code: IN_FAILED_TRANSACTION });
@@ -164,14 +177,4 @@ function fromText(db: PGlite, text: string | null, type: number): unknown {
   if (text === null) return null;
   if (type === INT8) return Number(text);
   return db.parsers[type]?.(text, type) ?? text;
-}
-
-function joined(messages: Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const message of messages) {
-    whole.set(message, at);
-    at += message.length;
-  }
-  return whole;
 }
