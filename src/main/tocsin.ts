@@ -12,7 +12,7 @@ const { argv, env } = process;
  * tenth more processor time and as many deliveries a second.
  */
 const HEAPS: Readonly<Record<string, readonly string[]>> = {
-  start: ['--max-semi-space-size=8'],
+  start: ['--max-semi-space-size=32'],
   api: ['--max-semi-space-size=8'],
   worker: ['--max-semi-space-size=4', '--heap-growing-percent=20'],
 };

@@ -1,13 +1,18 @@
-/** How often an incident is signalled: at once when it matters, else every 250 ms, up to every 2 s while a backlog stays, and 10 s where many are busy. */
+/** How often an incident is signalled: at once when it matters, else every 250 ms, up to every 2 s while a backlog stays; and how often all of them together. */
 
 /** design.md section 2, rule 10. */
 const GAP_MS = 250;
 const GAP_MAX_MS = 2_000;
 /** An incident rests so many times as long as its signal took, which is some 5 ms on an idle machine, and 100 on one that is full. */
 const REST = 50;
-/** Each busy incident leaves so much room to all the others: a signal takes 15 ms of a processor, Temporal's part and ours (measured). */
-const SHARE_MS = 30;
 const REST_MAX_MS = 10_000;
+/**
+ * Between two signals of no urgency, of whatever incidents: each takes 15 ms of a processor, Temporal's part and ours (measured), so all
+ * together take a third of one. Where more are busy than could be told like this within REST_MAX_MS, as often as that asks for.
+ */
+const BETWEEN_MS = 50;
+/** Turns that are saved up while nobody wants one: what comes alone never waits. */
+const TURNS_MAX = 8;
 /** A key that was quiet this long is forgotten, and begins with the short gap again. */
 const FORGET_MS = 10_000;
 /** More waiting rows than this is a backlog. */
@@ -15,6 +20,8 @@ const BACKLOG = 10;
 
 export function createPacing() {
   const keys = new Map<string, { at: number; gap: number }>();
+  let turns = TURNS_MAX;
+  let countedAt = 0;
   return {
     isRipe(key: string, urgent: boolean, now: number): boolean {
       const known = keys.get(key);
@@ -25,10 +32,19 @@ export function createPacing() {
       const gap = known && rows > BACKLOG ? Math.min(GAP_MAX_MS, known.gap * 2) : GAP_MS;
       keys.set(key, { at: now, gap });
     },
-    /** How long its signal was on its way: where all is slow or many are busy, each goes less often and takes more with it. */
+    /** Takes one of the turns that all share who are ripe and not urgent; false where there is none now. */
+    turn(now: number): boolean {
+      const between = Math.min(BETWEEN_MS, REST_MAX_MS / Math.max(1, keys.size));
+      turns = Math.min(TURNS_MAX, turns + (now - countedAt) / between);
+      countedAt = now;
+      if (turns < 1) return false;
+      turns--;
+      return true;
+    },
+    /** How long its signal was on its way: where all is slow, each goes less often and takes more with it. */
     took(key: string, ms: number): void {
       const known = keys.get(key);
-      if (known) known.gap = Math.max(known.gap, Math.min(REST_MAX_MS, Math.max(ms * REST, keys.size * SHARE_MS)));
+      if (known) known.gap = Math.max(known.gap, Math.min(REST_MAX_MS, ms * REST));
     },
     /** Milliseconds until the next key may be signalled again. */
     nextIn(now: number): number {

@@ -46,8 +46,8 @@ const RECONCILE_MS = 30_000;
 /** Batches that were claimed and not signalled are sent again. */
 const RESEND_MS = 5_000;
 /** After a look the relay rests so many times as long as it took. */
-const LOOK_REST = 2;
-const LOOK_REST_MAX_MS = 100;
+const LOOK_REST = 5;
+const LOOK_REST_MAX_MS = 250;
 /** Signals on their way at once: beyond this the server only queues. */
 const AT_ONCE = 32;
 /** Inboxes that one look takes up: twice what can be carried at once, so that no slot waits for the next look. */
@@ -169,7 +169,10 @@ export function createRelay(deps: {
     const isCrowded = leavesRoom();
     const ripe = waiting.filter(
       ({ key, urgent, pressing }) =>
-        !inFlight.has(key) && pacing.isRipe(key, urgent, now()) && (pressing || !isCrowded),
+        !inFlight.has(key) &&
+        pacing.isRipe(key, urgent, now()) &&
+        (pressing || !isCrowded) &&
+        (urgent || pacing.turn(now())),
     );
     // A short queue: what is found later and matters more does not wait behind a long one.
     passedOver = ripe.length > QUEUED;

@@ -28,15 +28,13 @@ describe('the pacing of one inbox', () => {
     expect(gapAfter(3)).toBe(250);
   });
 
-  it('leaves room to the others where many are busy', () => {
+  it('rests fifty times as long as a signal took, up to ten seconds', () => {
     const pacing = createPacing();
-    for (let n = 0; n < 200; n++) {
-      pacing.sent(`k${n}`, 1, 0);
-      pacing.took(`k${n}`, 1);
-    }
-    expect(pacing.isRipe('k199', false, 5_999)).toBe(false);
-    expect(pacing.isRipe('k199', true, 1)).toBe(true);
-    expect(pacing.isRipe('k199', false, 6_000)).toBe(true);
+    pacing.sent('a', 1, 0);
+    pacing.took('a', 100);
+    expect([pacing.isRipe('a', false, 4_999), pacing.isRipe('a', false, 5_000)]).toEqual([false, true]);
+    pacing.took('a', 60_000);
+    expect([pacing.isRipe('a', false, 9_999), pacing.isRipe('a', false, 10_000)]).toEqual([false, true]);
   });
 
   it('is one for each inbox', () => {
@@ -55,5 +53,27 @@ describe('the pacing of one inbox', () => {
     pacing.forget(60_000);
     pacing.sent('a', 50, 60_000);
     expect([pacing.isRipe('a', false, 60_249), pacing.isRipe('a', false, 60_250)]).toEqual([false, true]);
+  });
+});
+
+describe('the turns that all who are not urgent share', () => {
+  const turnsAt = (pacing: ReturnType<typeof createPacing>, now: number): number => {
+    let turns = 0;
+    while (turns < 100 && pacing.turn(now)) turns++;
+    return turns;
+  };
+
+  it('are twenty a second, and eight at once after a rest', () => {
+    const pacing = createPacing();
+    expect(turnsAt(pacing, 0)).toBe(8);
+    expect(Array.from({ length: 20 }, (_, n) => turnsAt(pacing, 50 * (n + 1)))).toEqual(Array(20).fill(1));
+    expect(turnsAt(pacing, 60_000)).toBe(8);
+  });
+
+  it('are more where otherwise somebody would wait for more than ten seconds', () => {
+    const pacing = createPacing();
+    for (let n = 0; n < 2_000; n++) pacing.sent(`k${n}`, 1, 0);
+    turnsAt(pacing, 0);
+    expect(turnsAt(pacing, 25)).toBe(5);
   });
 });

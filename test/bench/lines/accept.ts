@@ -48,15 +48,10 @@ const overloaded = (n: number) => ({ service: `over-${n % INCIDENTS}`, dedup_key
 
 async function tocsinPace(world: World, shape: Shape, make: (n: number) => Record<string, unknown>): Promise<Pace> {
   const { connections, per_request } = SHAPES[shape];
+  const body = bodies(per_request, make);
+  let n = 0; // Goes on from the one to the other: what is new in the second is new.
   const load = (length_ms: number) =>
-    loadWith({
-      url: world.url,
-      path: '/v1/events',
-      key: KEY,
-      connections,
-      ms: length_ms,
-      body: bodies(per_request, make),
-    });
+    loadWith({ url: world.url, path: '/v1/events', key: KEY, connections, ms: length_ms, body: () => body(n++) });
   await load(WARM_MS);
   return paceOf(await load(RUN_MS), per_request);
 }
