@@ -3,12 +3,11 @@
 /** design.md section 2, rule 10. */
 const GAP_MS = 250;
 const GAP_MAX_MS = 2_000;
-/** An incident rests so many times as long as its signal took, which is some 5 ms on an idle machine, and 100 on one that is full. */
-const REST = 50;
-const REST_MAX_MS = 10_000;
+/** Nobody waits longer than this for a turn, however many are busy. */
+const WAIT_MAX_MS = 10_000;
 /**
  * Between two signals of no urgency, of whatever incidents: each takes 15 ms of a processor, Temporal's part and ours (measured), so all
- * together take a third of one. Where more are busy than could be told like this within REST_MAX_MS, as often as that asks for.
+ * together take a third of one. Where more are busy than could be told like this within WAIT_MAX_MS, as often as that asks for.
  */
 const BETWEEN_MS = 50;
 /** Turns that are saved up while nobody wants one: what comes alone never waits. */
@@ -34,17 +33,12 @@ export function createPacing() {
     },
     /** Takes one of the turns that all share who are ripe and not urgent; false where there is none now. */
     turn(now: number): boolean {
-      const between = Math.min(BETWEEN_MS, REST_MAX_MS / Math.max(1, keys.size));
+      const between = Math.min(BETWEEN_MS, WAIT_MAX_MS / Math.max(1, keys.size));
       turns = Math.min(TURNS_MAX, turns + (now - countedAt) / between);
       countedAt = now;
       if (turns < 1) return false;
       turns--;
       return true;
-    },
-    /** How long its signal was on its way: where all is slow, each goes less often and takes more with it. */
-    took(key: string, ms: number): void {
-      const known = keys.get(key);
-      if (known) known.gap = Math.max(known.gap, Math.min(REST_MAX_MS, ms * REST));
     },
     /** Milliseconds until the next key may be signalled again. */
     nextIn(now: number): number {

@@ -138,14 +138,12 @@ export function createRelay(deps: {
     if (!claimed) return;
     announce('claim.committed');
     if (claimed.batch.number === 1) metrics?.incidentsOpened.inc({ route: claimed.opening.policy.route });
-    const started = now();
-    pacing.sent(key, rows, started);
+    pacing.sent(key, rows, now());
     const { incident } = claimed.batch;
     // A batch that is being sent again goes first; this one is claimed and follows with the next resend.
     if (inFlight.has(incident)) return;
     inFlight.add(incident);
     await carry(claimed).finally(() => inFlight.delete(incident));
-    pacing.took(key, now() - started);
   };
 
   /** Whether all that is not urgent waits for a crowd at the door. */

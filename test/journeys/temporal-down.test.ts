@@ -9,7 +9,7 @@ import { type DevServer, startDevServer } from '../../src/temporal/dev-server.ts
 import { type Doors, heartbeatsYaml, listenersYaml, openDoors } from '../support/doors.ts';
 import type { WebhookHit } from '../support/fakes/webhook-receiver.ts';
 import { type Harness, harness } from '../support/harness.ts';
-import { freeLowPort } from '../support/ports.ts';
+import { freePort } from '../support/ports.ts';
 import { hasRedis, type Redis, startRedis } from '../support/redis.ts';
 import { egress, POSTING, sourcesYaml } from '../support/senders.ts';
 import { LATE_MS, until } from '../support/until.ts';
@@ -56,7 +56,7 @@ let key: string;
 beforeAll(async () => {
   server = await begin(0);
   if (hasRedis()) redis = await startRedis();
-  const mail = await freeLowPort();
+  const mail = await freePort();
   const config = configWith({ mail, redis: redis?.url });
   h = await harness({
     ...{ config, address: server.address, env: { GRPC_PORT: '0' } },

@@ -28,15 +28,6 @@ describe('the pacing of one inbox', () => {
     expect(gapAfter(3)).toBe(250);
   });
 
-  it('rests fifty times as long as a signal took, up to ten seconds', () => {
-    const pacing = createPacing();
-    pacing.sent('a', 1, 0);
-    pacing.took('a', 100);
-    expect([pacing.isRipe('a', false, 4_999), pacing.isRipe('a', false, 5_000)]).toEqual([false, true]);
-    pacing.took('a', 60_000);
-    expect([pacing.isRipe('a', false, 9_999), pacing.isRipe('a', false, 10_000)]).toEqual([false, true]);
-  });
-
   it('is one for each inbox', () => {
     const pacing = createPacing();
     pacing.sent('a', 1, 0);

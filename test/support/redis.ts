@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@redis/client';
-import { freeLowPort } from './ports.ts';
+import { freePort } from './ports.ts';
 import { until } from './until.ts';
 
 const STARTED_MS = 20_000;
@@ -32,7 +32,7 @@ export interface Redis {
 }
 
 export async function startRedis(): Promise<Redis> {
-  const port = await freeLowPort();
+  const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'tocsin-redis-'));
   const password = randomUUID();
   const url = `redis://:${password}@127.0.0.1:${port}`;

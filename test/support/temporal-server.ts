@@ -11,7 +11,7 @@ import { stringify } from 'yaml';
 import { cacheFolder } from '../../src/temporal/binary.ts';
 import { DYNAMIC_CONFIG } from '../../src/temporal/dev-server.ts';
 import { bareNamespace } from './namespace.ts';
-import { freeLowPort } from './ports.ts';
+import { freePort } from './ports.ts';
 import { until } from './until.ts';
 
 export interface TemporalServer {
@@ -144,8 +144,8 @@ async function configure(dir: string, postgres: number): Promise<string> {
   const ports = new Map<string, number>();
   for (const service of SERVICES) {
     // Temporal keeps the ports of its members in a smallint (schema/postgresql/v12, cluster_membership).
-    ports.set(service, await freeLowPort());
-    const rpc = { grpcPort: ports.get(service), membershipPort: await freeLowPort(), bindOnIP: HOST };
+    ports.set(service, await freePort());
+    const rpc = { grpcPort: ports.get(service), membershipPort: await freePort(), bindOnIP: HOST };
     services[service] = { rpc };
   }
   const address = `${HOST}:${ports.get('frontend')}`;
