@@ -3,9 +3,10 @@ import { type Event, keyIdentity } from '../core/event.ts';
 import type { IncidentStatus } from '../core/notice.ts';
 import { type Command, type CommandResult, decide } from './answers.ts';
 import type { Actor } from './audit.ts';
-import { adopt, type InboxRow, openFor, UNCLAIMED } from './claim.ts';
+import { adopt, openFor } from './claim.ts';
 import type { Ledger, Queryable, Transaction } from './db.ts';
 import { digest, lockKeys } from './identity.ts';
+import { unclaimed } from './inbox.ts';
 import { procedure } from './procedure.ts';
 import { announce } from './steps.ts';
 
@@ -58,7 +59,7 @@ async function firingKeys(tx: Queryable, fingerprint: string): Promise<string[]>
 async function incidentFor(tx: Transaction, key: string, prefix?: string): Promise<string | undefined> {
   const [open] = await tx.query<{ id: string }>('select id from incidents where key = $1 and closed_at is null', [key]);
   if (open) return open.id;
-  const opened = await openFor(tx, key, await tx.query<InboxRow>(UNCLAIMED, [key]), prefix);
+  const opened = await openFor(tx, key, await unclaimed(tx, key), prefix);
   if (opened) await adopt(tx, key, opened.id);
   return opened?.id;
 }

@@ -1,10 +1,11 @@
-/** What the relay asks of the ledger: which inboxes wait, a batch of one of them, and which batches nobody has signalled. */
+/** What the relay asks of the ledger: the rows of an inbox as a batch, and which batches nobody has signalled. */
 import { isWorse, type Severity, worseOf } from '../core/event.ts';
 import { type Batch, type Opening, type Row, withChapters } from '../core/incident.ts';
 import type { IncidentStatus, Reason } from '../core/notice.ts';
 import type { Policy } from '../core/policy.ts';
 import type { Queryable } from './db.ts';
 import { lockKeys } from './identity.ts';
+import { ALERT_KINDS, type InboxRow, unclaimed } from './inbox.ts';
 import { procedure } from './procedure.ts';
 import { announce } from './steps.ts';
 
@@ -13,53 +14,10 @@ export interface Claim {
   batch: Batch;
 }
 
-export interface Waiting {
-  key: string;
-  rows: number;
-  /** The incident that these rows join; null when they open one. */
-  incident: string | null;
-  /** Go at once: the first of an incident, an answer, a rise in severity; and what waits for nobody, critical or an answer. */
-  urgent: boolean;
-  pressing: boolean;
-}
-
 /** The rows of a batch that a history shows (design.md section 2, rule 10). */
 const ROWS_SHOWN = 50;
-/** Kinds of inbox rows that come from alerts; every other kind is somebody's command. */
-const ALERT_KINDS = ['fired', 'resolved', 'expired', 'chapter'];
 /** What an incident's id begins with; installations that share one Temporal namespace have one each. */
 const INCIDENT_PREFIX = 'INC';
-/** How many inboxes one look lists. */
-const WAITING_MAX = 500;
-
-/** The inboxes with unclaimed rows: what is critical or a command first, then the oldest. */
-export async function waitingInboxes(db: Queryable): Promise<Waiting[]> {
-  const rows = await db.query<{
-    key: string;
-    rows: number;
-    incident: string | null;
-    commands: boolean;
-    worst: Severity | null;
-    severity: Severity | null;
-  }>(
-    `select w.key, w.rows, w.commands, w.worst, i.id as incident, i.severity
-       from (select key, count(*)::int as rows, min(seq) as oldest, bool_or(kind <> all($1::text[])) as commands,
-                    (array['critical','error','warning','info'])[min(array_position(array['critical','error','warning','info'], severity))] as worst
-               from inbox where batch is null group by key
-              order by coalesce(bool_or(severity = 'critical' or kind <> all($1::text[])), false) desc, oldest limit ${WAITING_MAX}) w
-       left join incidents i on i.key = w.key and i.closed_at is null
-      order by (w.worst is not distinct from 'critical' or w.commands) desc, w.oldest`,
-    [ALERT_KINDS],
-  );
-  return rows.map(({ key, rows: count, incident, commands, worst, severity }) => ({
-    key,
-    rows: count,
-    incident,
-    pressing: commands || worst === 'critical',
-    urgent: incident === null || commands || (worst !== null && isWorse(worst, severity)),
-  }));
-}
-
 interface IncidentRow {
   id: string;
   policy: Policy;
@@ -77,22 +35,8 @@ interface IncidentRow {
   source: string;
 }
 
-export interface InboxRow {
-  seq: number;
-  kind: string;
-  event: number | null;
-  severity: Severity | null;
-  policy: string | null;
-  at: Date;
-  detail: { level?: number } | null;
-}
-
 /** An incident with its policy and the ledger's present epoch, which rides in every batch. */
 const OPENING = `i.*, p.policy, m.value as epoch from incidents i join policies p on p.id = i.policy join meta m on m.name = 'epoch'`;
-
-/** The rows of a key that no batch has yet. */
-export const UNCLAIMED =
-  'select seq, kind, event, severity, policy, at, detail from inbox where key = $1 and batch is null order by seq';
 
 /**
  * Takes every unclaimed row of a key as the next batch of its open incident, opening one if there is none. Rows, totals and
@@ -104,7 +48,7 @@ export const claim = procedure('claim', async (tx, key: string, prefix?: string 
     `select ${OPENING} where i.key = $1 and i.closed_at is null for update of i`,
     [key],
   );
-  const rows = await tx.query<InboxRow>(UNCLAIMED, [key]);
+  const rows = await unclaimed(tx, key);
   const last = rows.at(-1);
   if (!last) return undefined;
   const incident = open ?? (await openFor(tx, key, rows, prefix ?? undefined));

@@ -1,17 +1,9 @@
 /** The relay: carries inbox rows to workflows as batches, paced; sweeps what has expired; nudges what is overdue. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Batch, Opening } from '../core/incident.ts';
-import {
-  type Claim,
-  claim,
-  markSignalled,
-  overdueIncidents,
-  sweepExpired,
-  unsentBatches,
-  type Waiting,
-  waitingInboxes,
-} from '../ledger/claim.ts';
+import { type Claim, claim, markSignalled, overdueIncidents, sweepExpired, unsentBatches } from '../ledger/claim.ts';
 import type { Ledger } from '../ledger/db.ts';
+import { type Waiting, waitingInboxes } from '../ledger/inbox.ts';
 import { markSendStarted, type Send, waitingSends } from '../ledger/sends.ts';
 import { announce } from '../ledger/steps.ts';
 import type { Log } from '../observe/log.ts';
@@ -46,7 +38,7 @@ const RECONCILE_MS = 30_000;
 /** Batches that were claimed and not signalled are sent again. */
 const RESEND_MS = 5_000;
 /** After a look the relay rests so many times as long as it took. */
-const LOOK_REST = 5;
+const LOOK_REST = 10;
 const LOOK_REST_MAX_MS = 250;
 /** Signals on their way at once: beyond this the server only queues. */
 const AT_ONCE = 32;

@@ -1,6 +1,7 @@
 /** The doors of the trading system's notification service: its feed, and its acknowledgement by event. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { claim, waitingInboxes } from '../../src/ledger/claim.ts';
+import { claim } from '../../src/ledger/claim.ts';
+import { waitingInboxes } from '../../src/ledger/inbox.ts';
 import { type Api, pick, startApi } from './harness.ts';
 
 let api: Api;

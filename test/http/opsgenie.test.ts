@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channels, writers } from '../../src/channels/index.ts';
 import { fromText } from '../../src/config/load.ts';
-import { claim, waitingInboxes } from '../../src/ledger/claim.ts';
+import { claim } from '../../src/ledger/claim.ts';
+import { waitingInboxes } from '../../src/ledger/inbox.ts';
 import type { TimelineRow } from '../../src/ledger/reading.ts';
 import { sources } from '../../src/sources/index.ts';
 import create from '../samples/opsgenie/alertmanager-create.json' with { type: 'json' };

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { channels, writers } from '../../src/channels/index.ts';
 import { fromText } from '../../src/config/load.ts';
-import { claim, waitingInboxes } from '../../src/ledger/claim.ts';
+import { claim } from '../../src/ledger/claim.ts';
+import { waitingInboxes } from '../../src/ledger/inbox.ts';
 import { sources } from '../../src/sources/index.ts';
 import resolve from '../samples/pagerduty/alertmanager-resolve.json' with { type: 'json' };
 import trigger from '../samples/pagerduty/alertmanager-trigger.json' with { type: 'json' };

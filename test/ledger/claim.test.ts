@@ -1,15 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { command } from '../../src/ledger/answers.ts';
-import {
-  claim,
-  markSignalled,
-  overdueIncidents,
-  sweepExpired,
-  unsentBatches,
-  waitingInboxes,
-} from '../../src/ledger/claim.ts';
+import { claim, markSignalled, overdueIncidents, sweepExpired, unsentBatches } from '../../src/ledger/claim.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
+import { waitingInboxes } from '../../src/ledger/inbox.ts';
 import { again, arrive, claimAll, event, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
 import { MINUTE } from '../support/policies.ts';
 

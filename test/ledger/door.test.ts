@@ -2,9 +2,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import type { Event } from '../../src/core/event.ts';
 import { type Matcher, parseMatcher } from '../../src/core/match.ts';
 import type { Routing } from '../../src/core/route.ts';
-import { claim, sweepExpired, waitingInboxes } from '../../src/ledger/claim.ts';
+import { claim, sweepExpired } from '../../src/ledger/claim.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
+import { waitingInboxes } from '../../src/ledger/inbox.ts';
 import { closeIncident } from '../../src/ledger/state.ts';
 import { again, event, openTestLedger, route, routing } from '../support/ledger.ts';
 

@@ -30,6 +30,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '015-silences.sql': '403bc91309b19c350d909abc7acd662094422e9101e827e553d922c1a8d972bb',
   '016-ended.sql': 'd712881b63f23a51d19cc365a988b37347cfce0bda8635dc454c084415f2d56f',
   '017-turns.sql': '29cc43816effa8cbe3b135d4ca2d8f6bd871f50701b2855e76259a9de29c1e07',
+  '018-alerts-by-key.sql': '4e2a06d3ea5ca6cb3bd89eea3352cd893950a9527ee73942ef29133e95ee35e2',
 };
 const NEWEST = Object.keys(RELEASED).length;
 

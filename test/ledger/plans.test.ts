@@ -1,7 +1,8 @@
-/** Plans of prepared statements on PGlite, which nobody else keeps up to date: there is no autovacuum. */
+/** Plans: of prepared statements on PGlite, which nobody else keeps up to date (there is no autovacuum), and of what is asked most. */
 import { PGlite } from '@electric-sql/pglite';
 import { expect, it } from 'vitest';
 import { createStatements } from '../../src/ledger/pglite/statements.ts';
+import { openTestLedger } from '../support/ledger.ts';
 
 it('are made anew once there is something in the tables', async () => {
   const db = await PGlite.create('memory://');
@@ -30,4 +31,14 @@ it('are made anew once there is something in the tables', async () => {
   expect(forEmpty).not.toContain('Nested Loop');
   expect(forMany).toContain('Nested Loop');
   expect(forMany).toContain('Index Scan');
+});
+
+it('find the alerts of a key by it, and do not read all that there are', async () => {
+  const { ledger } = await openTestLedger();
+  const plan = await ledger.transaction(async (tx) => {
+    await tx.query('set local enable_seqscan = off');
+    return tx.query(`explain select status from alerts where key = 'k' and current`);
+  });
+  await ledger.close();
+  expect(JSON.stringify(plan)).toContain('alerts_of_key');
 });

@@ -2,9 +2,10 @@
 import type { Event } from '../../src/core/event.ts';
 import type { Policy } from '../../src/core/policy.ts';
 import type { Route, Routing } from '../../src/core/route.ts';
-import { type Claim, claim, waitingInboxes } from '../../src/ledger/claim.ts';
+import { type Claim, claim } from '../../src/ledger/claim.ts';
 import { type Ledger, openLedger, type Queryable } from '../../src/ledger/db.ts';
 import { createDoor } from '../../src/ledger/door.ts';
+import { waitingInboxes } from '../../src/ledger/inbox.ts';
 import { migrate } from '../../src/ledger/migrate.ts';
 import { forgetSilences } from '../../src/ledger/silences.ts';
 import { inMemory } from './image.ts';
