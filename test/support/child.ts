@@ -29,6 +29,8 @@ export interface StartInput {
   nodeArgs?: readonly string[];
 }
 
+/** Most have ended before optimised code of PGlite would pay: a second of processor less for each start (measured). Not where they are measured. */
+const IN_TESTS = process.env.VITEST ? ['--liftoff-only'] : [];
 const CLI = fileURLToPath(new URL('../../src/main/tocsin.ts', import.meta.url));
 /** A start takes some seconds: a database, a Temporal, a bundle; on a busy machine more. */
 const START_MS = 90_000;
@@ -58,7 +60,7 @@ export function begin(
   { configPath, env, nodeArgs = [], cwd }: { configPath: string; cwd: string } & Pick<StartInput, 'env' | 'nodeArgs'>,
 ): Part {
   const kept = Object.entries(process.env).filter(([name]) => !/^(TEMPORAL_|TOCSIN_|VITEST|NODE_OPTIONS)/.test(name));
-  const child = spawn(process.execPath, [...nodeArgs, CLI, command, '--config', configPath], {
+  const child = spawn(process.execPath, [...IN_TESTS, ...nodeArgs, CLI, command, '--config', configPath], {
     cwd,
     env: { ...Object.fromEntries(kept), PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
