@@ -18,8 +18,8 @@ interface Moment {
 
 /** Times of day are told to the minute (core/interval.ts). */
 const MINUTE_MS = 60_000;
-/** Kinds of events of one minute; of more, some are judged again. */
-const REMEMBERED_MAX = 10_000;
+/** Kinds of events of one minute, some 3 KB each; where there are more, as with a label that is never the same, all are judged again. */
+const REMEMBERED_MAX = 2_000;
 
 /**
  * The judge of each commit. Alerts are said again and again: to decide and to write down where they go was half of what an
