@@ -37,8 +37,7 @@ const QUIET_MS = 1_000;
 const RECONCILE_MS = 30_000;
 /** Batches that were claimed and not signalled are sent again. */
 const RESEND_MS = 5_000;
-/** After a look the relay rests the square of the milliseconds that it took, times this: 1 after 1, 225 after 15. */
-const LOOK_REST = 1;
+/** After a look the relay rests the square of the milliseconds that it took (1 after 1, 225 after 15), at most this. */
 const LOOK_REST_MAX_MS = 250;
 /** Signals on their way at once: beyond this the server only queues. */
 const AT_ONCE = 32;
@@ -246,7 +245,7 @@ export function createRelay(deps: {
         log.error({ err: error }, 'the relay could not look at the ledger; it will look again'),
       );
       // Nobody notices it after a look of a millisecond; a look at thousands of waiting rows leaves the ledger to others.
-      await pause(Math.min(LOOK_REST_MAX_MS, LOOK_REST * (now() - from) ** 2));
+      await pause(Math.min(LOOK_REST_MAX_MS, (now() - from) ** 2));
       const timer = setTimeout(() => wakeUp(), Math.min(POLL_MS, pacing.nextIn(now())));
       await woken;
       clearTimeout(timer);

@@ -1,7 +1,7 @@
 /** What is remembered of the routing's decisions is what it would decide: for whatever event, at whatever time, whoever is silenced. */
 import { describe, expect, it } from 'vitest';
 import { fromText, REGISTRY } from '../../src/config/load.ts';
-import type { Event } from '../../src/core/event.ts';
+import { type Event, identityOf } from '../../src/core/event.ts';
 import { decide, type Routing, storedDecision } from '../../src/core/route.ts';
 import { createPolicyNames, judge } from '../../src/ledger/accept/arrival.ts';
 import { createJudges } from '../../src/ledger/accept/judges.ts';
@@ -21,6 +21,7 @@ routes:
   - { name: nightly, match: ['service="batch"'], mute: nights, notify: [chat] }
   - { name: worse, match: ['severity="critical"'], group_by: [service, host], notify: [pager], continue: true }
   - { name: eu, match: ['region="eu"'], severity_during: { nights: +1 }, notify: [chat] }
+  - { name: all, group_by: all, notify: [chat] }
 inhibitions:
   - { source: ['alertname="Down"'], target: ['severity="warning"'], equal: [host] }
 default: { notify: [chat] }
@@ -108,7 +109,7 @@ describe('what the routing says of an event', () => {
     expect(outcomes).toEqual([0, 1, 0]);
   });
 
-  it('changes with an alert that inhibits, of which each event is compared by itself', () => {
+  it('changes with an alert that inhibits, for as long as it fires', () => {
     const judges = judgesOf(routing);
     const labels = { alertname: 'Down', host: 'a' };
     const firing = [{ fingerprint_source: 'down', labels }];
@@ -118,6 +119,14 @@ describe('what the routing says of an event', () => {
     expect(said.map(({ quiet }) => quiet.length)).toEqual([1, 0, 1]);
     expect(said[2]).toBe(said[0]);
     expect(judges(moment)(warnings[0] as Event).quiet).toEqual([]);
+  });
+
+  it('is another of the alert that inhibits, which never inhibits itself', () => {
+    const one = event({ severity: 'warning', labels: { host: 'a' }, dedup_key: 'one' });
+    const other = { ...one, dedup_key: 'other' };
+    const firing = [{ fingerprint_source: identityOf(one), labels: { alertname: 'Down', host: 'a' } }];
+    const judgeEach = judgesOf(routing)({ ...moment, firing });
+    expect([one, other, one].map((each) => judgeEach(each).quiet.length)).toEqual([0, 1, 0]);
   });
 
   it('goes to the ledger with the joins that were judged', () => {

@@ -1,9 +1,9 @@
 /** What the routing says of events, remembered for as long as it says the same of all that are alike. */
-import type { Event } from '../../core/event.ts';
+import { type Event, identityOf } from '../../core/event.ts';
 import type { Owned } from '../../core/owner.ts';
 import type { FiringAlert, Routing } from '../../core/route.ts';
 import type { Silence } from '../../core/silence.ts';
-import { type Arrival, type createPolicyNames, type Judged, judge } from './arrival.ts';
+import { type Arrival, type createPolicyNames, judge } from './arrival.ts';
 
 /** A judgement on its way to the ledger's side; one object for all events of which the same is said. */
 export type Said = Pick<Arrival, 'decision' | 'joins' | 'quiet'>;
@@ -30,8 +30,9 @@ export function createJudges(routing: Routing, policyOf: ReturnType<typeof creat
   let lasting = new Map<string, Said>();
 
   /** What was said before in this minute, where nothing but the event and the minute has a say; else what this commit says. */
-  const saidBefore = ({ silences, owned, now }: Moment): Map<string, Said> => {
-    if (silences.length > 0 || owned !== undefined || (routing.maintenance ?? []).length > 0) return new Map();
+  const saidBefore = ({ firing, silences, owned, now }: Moment): Map<string, Said> => {
+    const isOfCommit = firing.length + silences.length + (routing.maintenance ?? []).length > 0 || owned !== undefined;
+    if (isOfCommit) return new Map();
     const present = Math.floor(now.getTime() / MINUTE_MS);
     if (present !== minute || lasting.size >= REMEMBERED_MAX) lasting = new Map();
     minute = present;
@@ -40,26 +41,24 @@ export function createJudges(routing: Routing, policyOf: ReturnType<typeof creat
 
   return (moment: Moment): ((event: Event) => Said) => {
     const { firing, silences, owned, now } = moment;
-    // An inhibition compares all of an event: then what is alike is known only afterwards.
-    const isAlone = firing.length > 0;
-    const said = isAlone ? new Map<string, Said>() : saidBefore(moment);
+    const said = saidBefore(moment);
+    const inhibitors = new Set(firing.map(({ fingerprint_source }) => fingerprint_source));
     return (event) => {
-      const known = isAlone ? undefined : said.get(askedOf(event));
+      const name = askedOf(event, inhibitors);
+      const known = said.get(name);
       if (known) return known;
       const judged = judge(event, routing, firing, now, policyOf, { owned, silences });
       const fresh: Said = { ...judged, decision: JSON.stringify(judged.decision) };
-      const name = isAlone ? wordsOf(judged, fresh.decision) : askedOf(event);
-      const same = said.get(name) ?? fresh;
-      said.set(name, same);
-      return same;
+      said.set(name, fresh);
+      return fresh;
     };
   };
 }
 
-/** All of an event that the routing looks at where no alert inhibits others (core/route.ts, `decide`). */
-const askedOf = ({ type, source, severity, status, service, user, incident, labels }: Event): string =>
-  JSON.stringify([type, source, severity, status, service, user, incident, labels]);
-
-/** All that is said, but for the policies' texts, which their ids stand for. */
-const wordsOf = ({ joins, quiet }: Judged, decision: string): string =>
-  JSON.stringify([decision, quiet, joins.map(({ key, policy }) => [key, policy?.id])]);
+/** All of an event that `decide` looks at (core/route.ts); which alert it is, only where it could be its own inhibitor. */
+function askedOf(event: Event, inhibitors: ReadonlySet<string>): string {
+  const { type, source, severity, status, service, user, incident, labels } = event;
+  const identity = inhibitors.size > 0 ? identityOf(event) : '';
+  const own = inhibitors.has(identity) ? identity : '';
+  return JSON.stringify([type, source, severity, status, service, user, incident, labels, own]);
+}

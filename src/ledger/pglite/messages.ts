@@ -3,10 +3,12 @@
 export interface Messages {
   /** A prepared statement with its arguments as texts; null is NULL. */
   bind(statement: string, values: readonly (string | null)[]): void;
-  /** A message that is ready. */
-  add(message: Uint8Array): void;
-  /** What has been written since it was last taken; good until something is written again. */
-  taken(): Uint8Array;
+  /** Messages that are ready. */
+  add(...ready: Uint8Array[]): void;
+  /** What has been written; good until something is written again. */
+  all(): Uint8Array;
+  /** Begins anew. */
+  clear(): void;
 }
 
 /** Most commits fit, so that they make no garbage; what a larger one needed is not kept for the next. */
@@ -59,16 +61,17 @@ export function createMessages(): Messages {
       int16(0); // Every column is to be one.
       bytes.writeInt32BE(at - from - 1, from + 1);
     },
-    add(message) {
-      room(message.length);
-      bytes.set(message, at);
-      at += message.length;
+    add(...ready) {
+      for (const message of ready) {
+        room(message.length);
+        bytes.set(message, at);
+        at += message.length;
+      }
     },
-    taken() {
-      const all = bytes.subarray(0, at);
+    all: () => bytes.subarray(0, at),
+    clear() {
       bytes = usual;
       at = 0;
-      return all;
     },
   };
 }

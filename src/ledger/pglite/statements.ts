@@ -1,6 +1,6 @@
 /** Statements on PGlite, each parsed and planned once: one message in and one out instead of PGlite's six. */
 import { type PGlite, protocol } from '@electric-sql/pglite';
-import { createMessages } from './messages.ts';
+import { createMessages, type Messages } from './messages.ts';
 
 /** What PGlite's own `query` gives back of a failed statement: pg's names for it. */
 export class StatementError extends Error {
@@ -54,10 +54,11 @@ export function createStatements(db: PGlite): Statements {
   let replanAt = REPLAN_AFTER;
 
   const messages = createMessages();
-  const exchange = (...asked: Uint8Array[]): Answer => {
-    for (const message of asked) messages.add(message);
+  const exchange = (write: (into: Messages) => void): Answer => {
+    messages.clear();
+    write(messages);
     const answer: Answer = { params: [], columns: [], rows: [] };
-    new Parser().parse(db.execProtocolRawSync(messages.taken()), (message) => read(message as Message, answer));
+    new Parser().parse(db.execProtocolRawSync(messages.all()), (message) => read(message as Message, answer));
     if (answer.error) throw answer.error;
     return answer;
   };
@@ -66,10 +67,8 @@ export function createStatements(db: PGlite): Statements {
     const known = prepared.get(sql);
     if (known) return known;
     const name = `s${++numbered}`;
-    const { params, columns } = exchange(
-      serialize.parse({ name, text: sql }),
-      serialize.describe({ type: 'S', name }),
-      SYNC,
+    const { params, columns } = exchange((into) =>
+      into.add(serialize.parse({ name, text: sql }), serialize.describe({ type: 'S', name }), SYNC),
     );
     const made = { name, params, columns };
     prepared.set(sql, made);
@@ -80,29 +79,26 @@ export function createStatements(db: PGlite): Statements {
   const forget = (sql: string): void => {
     const { name } = prepared.get(sql) as Prepared;
     prepared.delete(sql);
-    exchange(serialize.close({ type: 'S', name }), SYNC);
+    exchange((into) => into.add(serialize.close({ type: 'S', name }), SYNC));
   };
 
   return {
     run(sql, params, begins = false) {
       if (++done === replanAt) {
         replanAt *= REPLAN_GROWTH;
-        exchange(serialize.query('discard plans'));
+        exchange((into) => into.add(serialize.query('discard plans')));
       }
       const begin = begins ? prepare('begin') : undefined;
       const { name, params: types, columns } = prepare(sql);
       const values = params.map((value, at) => inText(db, value, types[at]));
-      try {
+      const { rows, tag } = exchange((into) => {
         if (begin) {
-          messages.bind(begin.name, []);
-          messages.add(EXECUTE);
+          into.bind(begin.name, []);
+          into.add(EXECUTE);
         }
-        messages.bind(name, values);
-      } catch (error) {
-        messages.taken(); // Half of it must not go out before the next.
-        throw error;
-      }
-      const { rows, tag } = exchange(EXECUTE, SYNC);
+        into.bind(name, values);
+        into.add(EXECUTE, SYNC);
+      });
       // A transaction in which a statement has failed answers a commit by rolling back, and calls that no error.
       if (tag === 'ROLLBACK' && sql === 'commit')
         throw new StatementError(NOT_COMMITTED, { code: IN_FAILED_TRANSACTION });
