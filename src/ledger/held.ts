@@ -149,7 +149,7 @@ function releasedArrival(row: HeldAlert, arrival: Decided, now: Date): Arrival {
   const [first] = joins;
   const taken = arrival.decision.routes.find(({ route }) => route === first?.route);
   const decision: StoredDecision = taken?.outcome === 'join' ? withReleased(stored, row.route, taken, was) : stored;
-  return arrivalOf({ ...arrival, joins, quiet: [] }, JSON.stringify(decision), effects);
+  return arrivalOf({ ...arrival, joins, quiet: [] }, row.event, JSON.stringify(decision), effects);
 }
 
 const release = procedure('releaseHeld', async (tx, all: Released[], on: HeldOn[], at: number): Promise<number> => {
@@ -169,7 +169,7 @@ const release = procedure('releaseHeld', async (tx, all: Released[], on: HeldOn[
   if (released.length === 0) return 0;
   const arrivals = released.map(({ arrival }) => arrival);
   await lockKeys(tx, keysOf(arrivals));
-  const { alerts, ended } = await lookUp(tx, arrivals);
+  const { alerts, ended } = await lookUp(tx, arrivals, 0);
   const overtaken = await told(tx, mine);
   const now = new Date(at);
   const rows = released.flatMap(({ event, arrival }) => {

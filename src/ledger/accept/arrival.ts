@@ -43,6 +43,8 @@ export interface Done {
 /** An event with what the routing says of it: all that the ledger's side needs, and JSON. */
 export interface Arrival {
   event: Facts;
+  /** The number of its row, which is there or will be. */
+  seq: number;
   fingerprint: string;
   /** A StoredDecision, as JSON. */
   decision: string;
@@ -127,11 +129,17 @@ export function arrive(event: Event, routing: Routing): Pick<Arrival, 'fingerpri
 }
 
 /** What of it goes to the ledger's side. */
-export const arrivalOf = ({ event, ...decided }: Decided, decision: string, effects: Done[] = []): Arrival => ({
+export const arrivalOf = (
+  { event, ...decided }: Decided,
+  seq: number,
+  decision: string,
+  effects?: Done[],
+): Arrival => ({
   ...decided,
+  seq,
   event: factsOf(event),
   decision,
-  effects,
+  effects: effects ?? [],
 });
 
 export const factsOf = ({

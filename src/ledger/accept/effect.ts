@@ -22,14 +22,14 @@ export interface Known {
   fired?: Times | null;
   expires_at: string | null;
   inhibitor: { identity: string; labels: Record<string, string> } | null;
-  /** Source and id of the last event of this commit that is about it. */
-  by?: [string, string];
+  /** The row of the last event of this commit that is about it. */
+  by?: number;
   /** This commit only heard of it again: nothing but when, by which event, and until when it lasts. */
   heard?: boolean;
 }
 
 export interface InboxRow {
-  by: [string, string];
+  by: number;
   key: string;
   kind: 'fired' | 'resolved' | 'chapter';
   fingerprint: string;
@@ -55,9 +55,8 @@ function noteEnd({ event, fingerprint }: Arrival, ended: Ended): number | undefi
 
 /** Decides, event by event and join by join, what changes; the rows it makes are in the order of arrival. */
 export function take(arrival: Arrival, alerts: Map<string, Known>, now: Date, ended: Ended = new Map()): InboxRow[] {
-  const { event } = arrival;
+  const { event, seq: by } = arrival;
   const end = noteEnd(arrival, ended);
-  const by: [string, string] = [event.source, event.id];
   const rows: InboxRow[] = [];
   for (const join of arrival.joins) {
     const fingerprint = fingerprintIn(join, arrival.fingerprint);
@@ -83,7 +82,7 @@ export function take(arrival: Arrival, alerts: Map<string, Known>, now: Date, en
 
 /** A firing that a route holds back, as the last event tells of it. */
 export interface HeldRow extends Omit<Quiet, 'join'> {
-  event: [string, string];
+  event: number;
   fingerprint: string;
   expires_at: string | null;
   inhibitor: Known['inhibitor'];
@@ -99,12 +98,11 @@ export function holdBack(
   held: Map<string, HeldRow>,
   ended: Ended = new Map(),
 ): void {
-  const { event, fingerprint, quiet, inhibitor } = arrival;
+  const { event, seq: by, fingerprint, quiet, inhibitor } = arrival;
   if (event.status === 'resolved') {
     for (const [name, row] of held) if (row.fingerprint === fingerprint) held.delete(name);
     return;
   }
-  const by: [string, string] = [event.source, event.id];
   const expires_at = event.expires_at ?? null;
   for (const { join, ...what } of quiet) {
     const name = alertName(join.key, fingerprint);
@@ -154,7 +152,7 @@ function after(
   alert: Known | undefined,
   inhibitor: Known['inhibitor'],
   now: Date,
-  by: [string, string],
+  by: number,
 ): Known {
   const ends = effect === 'resolved' || (effect === 'chapter' && isEnd(event));
   const goesOn = alert?.current === true;

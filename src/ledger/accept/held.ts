@@ -28,16 +28,14 @@ export async function keepHeld(tx: Queryable, rows: HeldRow[]): Promise<void> {
   if (rows.length === 0) return;
   await tx.query(
     `insert into held (fingerprint, route, event, outcome, by, why, expires_at, labels)
-     select h.fingerprint, h.route, e.seq, h.outcome, array(select jsonb_array_elements_text(h.by::jsonb)), h.why, h.expires_at, h.labels::jsonb
-       from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[])
-            h(source, id, fingerprint, route, outcome, by, why, expires_at, labels)
-       join events e on e.id = h.id and e.source = h.source
+     select h.fingerprint, h.route, h.event, h.outcome, array(select jsonb_array_elements_text(h.by::jsonb)), h.why, h.expires_at, h.labels::jsonb
+       from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
+            h(event, fingerprint, route, outcome, by, why, expires_at, labels)
       order by h.fingerprint, h.route
      on conflict (fingerprint, route) do update set event = excluded.event, outcome = excluded.outcome, by = excluded.by, why = excluded.why,
        expires_at = excluded.expires_at, labels = excluded.labels, last_at = now()`,
     [
-      rows.map(({ event }) => event[0]),
-      rows.map(({ event }) => event[1]),
+      rows.map(({ event }) => event),
       rows.map(({ fingerprint }) => fingerprint),
       rows.map(({ route }) => route),
       rows.map(({ outcome }) => outcome),
