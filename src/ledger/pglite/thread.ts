@@ -41,13 +41,13 @@ async function call(name: string, args: readonly unknown[]): Promise<unknown> {
   }
 }
 
-async function answerTo({ id, ask }: Asked): Promise<void> {
+async function answerTo(ask: Asked): Promise<void> {
   try {
-    if ('call' in ask) answer({ id, result: await call(ask.call, ask.args.map(given)) });
-    else answer({ id, result: statements.run(ask.sql, ask.params) });
+    if ('call' in ask) answer({ result: await call(ask.call, ask.args.map(given)) });
+    else answer({ result: statements.run(ask.sql, ask.params) });
   } catch (error) {
     const { message } = error as Error;
-    answer({ id, error: error instanceof StatementError ? { ...error, message } : { message } });
+    answer({ error: error instanceof StatementError ? { ...error, message } : { message } });
   }
 }
 
@@ -62,4 +62,4 @@ port.on('message', (asked: Asked | 'close') => {
     port.close();
   });
 });
-answer({ id: 0, result: 'open' });
+answer({ result: 'open' });
