@@ -31,6 +31,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '016-ended.sql': 'd712881b63f23a51d19cc365a988b37347cfce0bda8635dc454c084415f2d56f',
   '017-turns.sql': '29cc43816effa8cbe3b135d4ca2d8f6bd871f50701b2855e76259a9de29c1e07',
   '018-alerts-by-key.sql': '4e2a06d3ea5ca6cb3bd89eea3352cd893950a9527ee73942ef29133e95ee35e2',
+  '019-alerts-by-both.sql': 'f3869f04aa1eca4867934ce25d664fb439e0f65b936fdbec82c24faeaa3efc5d',
 };
 const NEWEST = Object.keys(RELEASED).length;
 

@@ -4,20 +4,24 @@ import { expect, it } from 'vitest';
 import { createStatements } from '../../src/ledger/pglite/statements.ts';
 import { openTestLedger } from '../support/ledger.ts';
 
-it('are made anew once there is something in the tables', async () => {
+it.each([
+  ['from the start', 0],
+  ['after thousands of statements about something else', 5_000],
+])('are made anew when a table grows %s', async (_, before) => {
   const db = await PGlite.create('memory://');
   const statements = createStatements(db);
   statements.run('set plan_cache_mode = force_generic_plan', []);
   statements.run('create table things (id text primary key, said text)', []);
   const look = 'select said from unnest($1::text[]) w(id) join things on things.id = w.id';
-  statements.run(look, [['a']]);
   const planOf = (): string => {
+    statements.run(look, [['a']]);
     const [known] = statements.run('select name from pg_prepared_statements where statement = $1', [look]);
     return statements
       .run(`explain execute ${String(known?.name)} ('{a}')`, [])
       .map((row) => Object.values(row).join())
       .join('\n');
   };
+  for (let n = 0; n < before; n++) statements.run('select $1::int', [n]);
   const forEmpty = planOf();
   for (let n = 0; n < 600; n++) {
     statements.run(
@@ -25,7 +29,6 @@ it('are made anew once there is something in the tables', async () => {
       [n],
     );
   }
-  statements.run(look, [['a']]);
   const forMany = planOf();
   await db.close();
   expect(forEmpty).not.toContain('Nested Loop');
@@ -33,12 +36,28 @@ it('are made anew once there is something in the tables', async () => {
   expect(forMany).toContain('Index Scan');
 });
 
-it('find the alerts of a key by it, and do not read all that there are', async () => {
+it('are made anew between transactions only, also after one that failed', async () => {
+  const db = await PGlite.create('memory://');
+  const statements = createStatements(db);
+  statements.run('create table things (id int)', []);
+  statements.run('insert into things values (1)', [], true);
+  expect(() => statements.run('select 1 / 0', [])).toThrow('division by zero');
+  for (let n = 0; n < 1_000; n++)
+    expect(() => statements.run('select $1::int', [n])).toThrow('current transaction is aborted');
+  statements.run('rollback', []);
+  expect(statements.run('select id from things', [])).toEqual([]);
+  await db.close();
+});
+
+it.each([
+  ['key', `key = 'k'`, 'alerts_current'],
+  ['fingerprint', `fingerprint = 'f'`, 'alerts_by_fingerprint'],
+])('find the alerts of a %s by it, and do not read all that there are', async (_, asked, index) => {
   const { ledger } = await openTestLedger();
   const plan = await ledger.transaction(async (tx) => {
     await tx.query('set local enable_seqscan = off');
-    return tx.query(`explain select status from alerts where key = 'k' and current`);
+    return tx.query(`explain select status from alerts where ${asked} and current`);
   });
   await ledger.close();
-  expect(JSON.stringify(plan)).toContain('alerts_of_key');
+  expect(JSON.stringify(plan)).toContain(index);
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openLedger } from '../../../src/ledger/db.ts';
-import { type Alertmanager, startAlertmanager } from '../alertmanager.ts';
+import { startAlertmanager } from '../alertmanager.ts';
 import { loadWith, type Taken } from '../client.ts';
 import { KILLED_ALERTS, lossInWords, lostHalfWay } from '../killed.ts';
 import { count, type Line, ms, ratio } from '../line.ts';
@@ -99,19 +99,30 @@ const alert = (make: (n: number) => Record<string, unknown>) => (n: number) => {
   return { labels: { alertname: 'CPU is hot', service, dedup_key, host: `h${n % 50}`, region: 'eu' } };
 };
 
-async function alertmanagerPace(url: string, shape: Shape, of: (n: number) => Record<string, unknown>): Promise<Pace> {
+/** One of its own, which has ended before anything else is measured: it goes on telling its groups long after the load. */
+async function alertmanagerPace(
+  receiver: string,
+  shape: Shape,
+  of: (n: number) => Record<string, unknown>,
+): Promise<Pace | undefined> {
   const { connections, per_request } = SHAPES[shape];
   const make = alert(of);
+  const alertmanager = await startAlertmanager(receiver);
+  if (!alertmanager) return undefined;
   const load = (length_ms: number) =>
     loadWith({
-      url,
+      url: alertmanager.url,
       path: '/api/v2/alerts',
       connections,
       ms: length_ms,
       body: (n) => JSON.stringify(Array.from({ length: per_request }, (_, at) => make(n * per_request + at))),
     });
-  await load(WARM_MS);
-  return paceOf(await load(RUN_MS), per_request);
+  try {
+    await load(WARM_MS);
+    return paceOf(await load(RUN_MS), per_request);
+  } finally {
+    await alertmanager.end();
+  }
 }
 
 const told = ({ per_second, p99_ms, refused }: Pace): string =>
@@ -144,7 +155,7 @@ const DRAIN_MS = 180_000;
 export async function acceptLines(): Promise<Line[]> {
   const lines: Line[] = [];
   const world = await startWorld();
-  const alertmanager = await startAlertmanager(`${world.receiver.url}/alertmanager`);
+  const alertmanager = `${world.receiver.url}/alertmanager`;
   try {
     const idle = residentBytes(world.tocsin().pid);
     const raws = new Map<Shape, Pace>();
@@ -152,7 +163,7 @@ export async function acceptLines(): Promise<Line[]> {
       const raw = await rawPace(shape);
       raws.set(shape, raw);
       const pace = await tocsinPace(world, shape, quiet);
-      const other = alertmanager && (await alertmanagerPace(alertmanager.url, shape, quiet));
+      const other = await alertmanagerPace(alertmanager, shape, quiet);
       lines.push({
         what: `accepted, pipeline quiet, ${shape}`,
         measured: told(pace),
@@ -171,7 +182,7 @@ export async function acceptLines(): Promise<Line[]> {
       await world.drained(DRAIN_MS);
       const over = await tocsinPace(world, shape, overloaded);
       await world.drained(DRAIN_MS);
-      const other = alertmanager && (await alertmanagerPace(alertmanager.url, shape, working));
+      const other = await alertmanagerPace(alertmanager, shape, working);
       lines.push({
         what: `accepted, pipeline working, ${shape}`,
         measured: told(pace),
@@ -190,13 +201,13 @@ export async function acceptLines(): Promise<Line[]> {
     lines.push(await killed(world, alertmanager));
     return lines;
   } finally {
-    await alertmanager?.end();
     await world.remove();
   }
 }
 
 /** Both are posted the same new alerts, are killed (-9) half way, and are started again. */
-async function killed(world: World, alertmanager: Alertmanager | undefined): Promise<Line> {
+async function killed(world: World, receiver: string): Promise<Line> {
+  const alertmanager = await startAlertmanager(receiver);
   const fresh = (service: string) => (n: number) => ({ type: 'late', service, dedup_key: `k${n}` });
   const ours = await lostHalfWay({
     path: '/one',
@@ -221,6 +232,7 @@ async function killed(world: World, alertmanager: Alertmanager | undefined): Pro
         return (await fetch(`${alertmanager.url}/api/v2/alerts`, { method: 'POST', headers, body })).ok;
       },
     }));
+  await alertmanager?.end();
   return {
     what: `${count(KILLED_ALERTS)} alerts being posted and told, kill -9 half way, a new start`,
     measured: lossInWords(ours),
