@@ -3,7 +3,7 @@ import type { Event } from '../core/event.ts';
 import { type OwnedBy, usersAsked } from '../core/owner.ts';
 import { type FiringAlert, type HeldBack, type Routing, type StoredDecision, withReleased } from '../core/route.ts';
 import type { Silence } from '../core/silence.ts';
-import { keysOf, lookUp } from './accept/accept.ts';
+import { keysOf } from './accept/accept.ts';
 import {
   type Arrival,
   arrivalOf,
@@ -15,6 +15,7 @@ import {
   type Quiet,
 } from './accept/arrival.ts';
 import { alertName, take } from './accept/effect.ts';
+import { lookUp } from './accept/known.ts';
 import { namedIn, write } from './accept/write.ts';
 import type { Ledger, Queryable } from './db.ts';
 import { lockKeys } from './identity.ts';

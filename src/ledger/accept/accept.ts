@@ -10,9 +10,10 @@ import { procedure } from '../procedure.ts';
 import { activeSilences } from '../silences.ts';
 import { announce } from '../steps.ts';
 import { type Arrival, arrive, createPolicyNames, type Facts, factsOf } from './arrival.ts';
-import { alertName, type Ended, fingerprintIn, type HeldRow, holdBack, type Known, take } from './effect.ts';
+import { type Ended, type HeldRow, holdBack, take } from './effect.ts';
 import { forgetEnded, keepHeld } from './held.ts';
 import { createJudges, type Said } from './judges.ts';
+import { datedIn, eventName, lookUp } from './known.ts';
 import { BETWEEN, namedIn, write } from './write.ts';
 
 export interface Accepted {
@@ -135,11 +136,6 @@ function textsOf(arrivals: readonly Arrival[], all: readonly Arrival[], texts: s
   return each.filter((_, at) => isNew.has(all[at] as Arrival)).join(BETWEEN);
 }
 
-/** The alerts about which an event says what it is as of. */
-const datedIn = (all: Arrival[]): string[] => [
-  ...new Set(all.filter(({ event }) => asOf(event) !== undefined).map(({ fingerprint }) => fingerprint)),
-];
-
 /** What is known of their ends after this commit, of those that it tells an end of. */
 const endsIn = (arrivals: Arrival[], ended: Ended): Ended =>
   new Map(
@@ -190,77 +186,3 @@ async function joinResolves(tx: Queryable, arrivals: Arrival[]): Promise<void> {
     }
   }
 }
-
-/** No text of ours holds a NUL. */
-const eventName = (source: string, id: string): string => `${source}\0${id}`;
-/** Which of the events are kept already, what is known of their alerts, and numbers for the rows of those that are not kept yet. */
-export async function lookUp(
-  tx: Queryable,
-  all: Arrival[],
-  rows: number,
-): Promise<{ events: Set<string>; alerts: Map<string, Known>; ended: Ended; seqs: number[] }> {
-  const pairs = new Map(
-    all.flatMap(({ joins, quiet, fingerprint }) => [
-      ...joins.map(
-        (join) =>
-          [
-            alertName(join.key, fingerprintIn(join, fingerprint)),
-            [join.key, fingerprintIn(join, fingerprint)] as const,
-          ] as const,
-      ),
-      ...quiet.map(({ join: { key } }) => [alertName(key, fingerprint), [key, fingerprint] as const] as const),
-    ]),
-  );
-  const wanted = [...pairs.values()];
-  // Read here, under the keys' locks: before them another door could have let it fire again.
-  const fired = all.some(({ event }) => event.status === 'resolved') ? `, ${FIRED}` : '';
-  // One text instead of rows: read in a fifth of the time (measured on PGlite: 20 µs a row became 4). Each is looked up by its
-  // index: `limit` keeps the planner, who may know only an empty table, from joining the whole of it.
-  const dated = datedIn(all);
-  const [found] = await tx.query<{ events: string; alerts: string; seqs: string; ended?: string }>(
-    `select (select coalesce(json_agg(json_build_array(e.source, e.id)), '[]')::text from unnest($1::text[], $2::text[]) s(source, id)
-               cross join lateral (select source, id from events where events.id = s.id and events.source = s.source limit 1) e) as events,
-            (select coalesce(json_agg(a), '[]')::text from unnest($3::text[], $4::text[]) w(key, fingerprint)
-               cross join lateral (select ${KNOWN}${fired} from alerts where current and alerts.key = w.key and alerts.fingerprint = w.fingerprint limit 1) a) as alerts,
-            (select coalesce(json_agg(nextval('events_seq_seq')), '[]')::text from generate_series(1, $5::int)) as seqs${dated.length > 0 ? ENDED : ''}`,
-    [
-      all.map(({ event }) => event.source),
-      all.map(({ event }) => event.id),
-      wanted.map(([key]) => key),
-      wanted.map(([, fingerprint]) => fingerprint),
-      rows,
-      ...(dated.length > 0 ? [dated] : []),
-    ],
-  );
-  const events = JSON.parse(found?.events ?? '[]') as [source: string, id: string][];
-  const current = JSON.parse(found?.alerts ?? '[]') as Known[];
-  const alerts = new Map(current.map((alert) => [alertName(alert.key, alert.fingerprint), alert]));
-  const others = wanted.filter(([key, fingerprint]) => !alerts.has(alertName(key, fingerprint)));
-  for (const alert of await lastOf(tx, others)) alerts.set(alertName(alert.key, alert.fingerprint), alert);
-  const ended: Ended = new Map(JSON.parse(found?.ended ?? '[]') as [string, number][]);
-  return {
-    events: new Set(events.map(([source, id]) => eventName(source, id))),
-    alerts,
-    ended,
-    seqs: JSON.parse(found?.seqs ?? '[]') as number[],
-  };
-}
-
-/** The last end of each alert that is none now. */
-const lastOf = async (tx: Queryable, others: (readonly [key: string, fingerprint: string])[]): Promise<Known[]> =>
-  others.length === 0
-    ? []
-    : tx.query<Known>(
-        `select a.* from unnest($1::text[], $2::text[]) w(key, fingerprint) cross join lateral (
-           select ${KNOWN} from alerts where not current and alerts.key = w.key and alerts.fingerprint = w.fingerprint order by id desc limit 1) a`,
-        [others.map(([key]) => key), others.map(([, fingerprint]) => fingerprint)],
-      );
-
-/** The ends of those of which an event says what it is as of. */
-const ENDED = `, (select coalesce(json_agg(json_build_array(n.fingerprint, round(extract(epoch from n.as_of) * 1000)::bigint)), '[]')::text
-   from ended n where n.fingerprint = any($6::text[])) as ended`;
-/** The times of the last firing. */
-const FIRED = `(select json_strip_nulls(json_build_object('as_of', event -> 'as_of', 'occurred_at', event -> 'occurred_at'))
-  from events where events.seq = alerts.event) as fired`;
-const KNOWN = `key, fingerprint, current, current and status = 'firing' as firing, severity, title, service, count::int as count, first_at,
-  resolved_at, expires_at, case when inhibits then labels end as inhibitor`;

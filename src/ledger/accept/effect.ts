@@ -16,7 +16,6 @@ export interface Known {
   title: string;
   service: string | null;
   count: number;
-  first_at: Date | string | null;
   resolved_at: Date | string | null;
   /** The times of its last firing; looked up only where a resolve has come. */
   fired?: Times | null;
@@ -168,7 +167,6 @@ function after(
     title: effect === 'resolved' && alert ? alert.title : event.title,
     service: event.service ?? alert?.service ?? null,
     count: (goesOn ? alert.count : 0) + (effect === 'fired' || effect === 'chapter' ? 1 : 0),
-    first_at: goesOn ? alert.first_at : now,
     // The sender's clock where it tells: a firing is late by the same clock.
     resolved_at: ends ? occurredAt : null,
     ...(fired == null ? {} : { fired }),

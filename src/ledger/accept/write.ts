@@ -24,12 +24,12 @@ export function namedIn(arrivals: Arrival[], now: Date): Named {
   // By what was decided, which is one text for many, and then by what that did.
   const known = new Map<string, Map<string, string>>();
   const decided = arrivals.map(({ decision, effects }) => {
-    const done = JSON.stringify(effects);
+    const done = effects.map(({ key, effect }) => effect + key).join();
     const ids = known.get(decision) ?? new Map<string, string>();
     known.set(decision, ids);
     const named = ids.get(done);
     if (named !== undefined) return named;
-    const text = `${decision.slice(0, -1)},"effects":${done}}`;
+    const text = `${decision.slice(0, -1)},"effects":${JSON.stringify(effects)}}`;
     const id = digest(`${day} ${text}`);
     ids.set(done, id);
     decisions.set(id, text);
@@ -111,15 +111,15 @@ export async function write(
   if (alerts.length > 0)
     parts.push(`a as (
        insert into alerts (key, fingerprint, incident, status, severity, title, service, count, first_at, last_at, resolved_at, expires_at, event, inhibits, labels)
-       select a.key, a.fingerprint, o.id, case when a.firing then 'firing' else 'resolved' end, a.severity, a.title, a.service, a.count, coalesce(a.first_at, now()),
+       select a.key, a.fingerprint, o.id, case when a.firing then 'firing' else 'resolved' end, a.severity, a.title, a.service, a.count, now(),
               now(), a.resolved_at, a.expires_at, a.event, a.labels is not null, coalesce(a.labels::jsonb, '{}')
          from unnest(${list(alerts, ({ by }) => by, 'bigint')}, ${list(alerts, ({ key }) => key)},
                      ${list(alerts, ({ fingerprint }) => fingerprint)}, ${list(alerts, ({ firing }) => firing, 'bool')}, ${list(alerts, ({ severity }) => severity)},
                      ${list(alerts, ({ title }) => title)}, ${list(alerts, ({ service }) => service)}, ${list(alerts, ({ count }) => count, 'int')},
-                     ${list(alerts, ({ first_at }) => iso(first_at), 'timestamptz')}, ${list(alerts, ({ resolved_at }) => iso(resolved_at), 'timestamptz')},
+                     ${list(alerts, ({ resolved_at }) => iso(resolved_at), 'timestamptz')},
                      ${list(alerts, ({ expires_at }) => iso(expires_at), 'timestamptz')},
                      ${list(alerts, ({ inhibitor }) => (inhibitor ? JSON.stringify(inhibitor) : null))})
-              a(event, key, fingerprint, firing, severity, title, service, count, first_at, resolved_at, expires_at, labels)
+              a(event, key, fingerprint, firing, severity, title, service, count, resolved_at, expires_at, labels)
          left join incidents o on o.key = a.key and o.closed_at is null
        on conflict (key, fingerprint) where current do update set status = excluded.status, severity = excluded.severity, title = excluded.title,
          service = excluded.service, count = excluded.count, last_at = excluded.last_at, resolved_at = excluded.resolved_at,
