@@ -465,6 +465,24 @@ describe('the group commit', () => {
     expect(door.waiting()).toBe(0);
   });
 
+  it('at one of several doors keeps what no other keeps meanwhile, in whatever order each is given it', async () => {
+    // Routes of their own: no two of them lock the same keys.
+    const doors = Array.from({ length: 4 }, (_, n) =>
+      createDoor(ledger, { routing: routing([route({ name: `door ${n}` })]) }),
+    );
+    for (let round = 0; round < 5; round++) {
+      const events = Array.from({ length: 20 }, () => event());
+      const answers = await Promise.all(
+        doors.map((door, n) =>
+          door.accept(n % 2 === 0 ? events : events.toReversed()).then((all) => (n % 2 === 0 ? all : all.toReversed())),
+        ),
+      );
+      const keptBy = events.map((_, at) => answers.filter((all) => all[at]?.duplicate === false).length);
+      expect(keptBy).toEqual(events.map(() => 1));
+    }
+    expect(await kinds()).toEqual(Array.from({ length: 100 }, () => 'fired'));
+  });
+
   it('that fails keeps nothing of it, and what comes after is taken', async () => {
     let isBroken = true;
     const breaking: Ledger = {

@@ -47,10 +47,12 @@ export function createAccept(ledger: Ledger, routing: Routing, ownedBy?: OwnedBy
 
 /** Another door kept one of the events between our look and our write. The next look sees it; others may come meanwhile. */
 const TRIES = 5;
-/** https://www.postgresql.org/docs/current/errcodes-appendix.html: unique_violation. */
+/** Of https://www.postgresql.org/docs/current/errcodes-appendix.html; two that keep the same events in different orders wait for each other. */
+const UNIQUE_VIOLATION = '23505';
+const DEADLOCK_DETECTED = '40P01';
 const isKeptMeanwhile = (error: unknown): boolean => {
   const { code, constraint } = error as { code?: unknown; constraint?: unknown };
-  return code === '23505' && constraint === 'events_id';
+  return code === DEADLOCK_DETECTED || (code === UNIQUE_VIOLATION && constraint === 'events_id');
 };
 
 type Arrived = Pick<Arrival, 'fingerprint' | 'inhibitor'> & { event: Event };
