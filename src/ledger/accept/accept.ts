@@ -37,7 +37,8 @@ export function createAccept(ledger: Ledger, routing: Routing, ownedBy?: OwnedBy
     const judged = packed(arrivals, judges({ firing: inhibitors, silences, owned, now }));
     for (let tries = 1; ; tries++) {
       try {
-        return await accept(ledger, ...judged, now.getTime());
+        const known = new Set(await accept(ledger, ...judged, now.getTime()));
+        return events.map(({ id }, at) => ({ id, duplicate: known.has(at) }));
       } catch (error) {
         if (tries === TRIES || !isKeptMeanwhile(error)) throw error;
       }
@@ -104,7 +105,8 @@ function withThese(
 }
 
 type Accept = [sent: Sent[], said: Said[], texts: string, at: number];
-const accept = procedure('accept', async (tx, ...[sent, everything, texts, at]: Accept): Promise<Accepted[]> => {
+/** Returns the places of those that were kept already. */
+const accept = procedure('accept', async (tx, ...[sent, everything, texts, at]: Accept): Promise<number[]> => {
   const now = new Date(at);
   const all = sent.map(({ said, ...one }): Arrival => {
     const { joins, ...rest } = everything[said] as Said;
@@ -117,8 +119,8 @@ const accept = procedure('accept', async (tx, ...[sent, everything, texts, at]: 
   await lockKeys(tx, [...keysOf(all), ...datedIn(all)]);
   const { events, alerts, ended, seqs } = await lookUp(tx, all, all.length);
   for (const [at, arrival] of all.entries()) arrival.seq = seqs[at] as number;
-  const { answers, arrivals } = newAmong(all, events);
-  if (arrivals.length === 0) return answers;
+  const { known, arrivals } = newAmong(all, events);
+  if (arrivals.length === 0) return known;
   const held = new Map<string, HeldRow>();
   const rows = arrivals.flatMap((arrival) => {
     holdBack(arrival, alerts, held, ended);
@@ -128,7 +130,7 @@ const accept = procedure('accept', async (tx, ...[sent, everything, texts, at]: 
   await write(tx, arrivals, own, namedIn(arrivals, now), rows, [...alerts.values()], endsIn(arrivals, ended));
   await keepHeld(tx, [...held.values()]);
   announce('accept.written');
-  return answers;
+  return known;
 });
 
 /** The texts of those that are new. */
@@ -151,17 +153,16 @@ export const keysOf = (all: Arrival[]): string[] => [
   ...new Set(all.flatMap(({ joins, quiet }) => [...joins, ...quiet.map(({ join }) => join)].map(({ key }) => key))),
 ];
 
-function newAmong(all: Arrival[], known: Set<string>): { answers: Accepted[]; arrivals: Arrival[] } {
-  const answers: Accepted[] = [];
+function newAmong(all: Arrival[], kept: Set<string>): { known: number[]; arrivals: Arrival[] } {
+  const known: number[] = [];
   const arrivals: Arrival[] = [];
-  for (const arrival of all) {
-    const { source, id } = arrival.event;
-    const name = eventName(source, id);
-    answers.push({ id, duplicate: known.has(name) });
-    if (!known.has(name)) arrivals.push(arrival);
-    known.add(name);
+  for (const [at, arrival] of all.entries()) {
+    const name = eventName(arrival.event.source, arrival.event.id);
+    if (kept.has(name)) known.push(at);
+    else arrivals.push(arrival);
+    kept.add(name);
   }
-  return { answers, arrivals };
+  return { known, arrivals };
 }
 
 /**
