@@ -1,5 +1,5 @@
 /** sendOnce: a test of an integration or of its credentials, or a delivery sent again by hand. */
-import { activityInfo, Context } from '@temporalio/activity';
+import { activityInfo } from '@temporalio/activity';
 import { type Channel, delivered, type Failure } from '../src/channels/channel.ts';
 import type { Integration } from '../src/config/integrations.ts';
 import type { Death } from '../src/core/delivery.ts';
@@ -21,13 +21,12 @@ import {
 } from '../src/ledger/sends.ts';
 import { announce } from '../src/ledger/steps.ts';
 import { overtakenWorking } from '../src/ledger/working.ts';
+import { alive } from './alive.ts';
 import { type Attempted, attempt, checkOnce, noticeOf } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
 import { asked } from './writers.ts';
 
-/** A third of what the workflow waits for a sign of life (workflows/send-one.ts). */
-const ALIVE_MS = 3_000;
 /** As many attempts as the workflow's retry policy makes. */
 const ATTEMPTS = 4;
 
@@ -63,17 +62,9 @@ export function createSendOnce(deps: Deps) {
       delivery: { key, attempt: attempts },
     });
 
-  return async function sendOnce(input: { send: number }): Promise<{ outcome: string }> {
-    const context = Context.current();
-    const alive = setInterval(() => context.heartbeat(), ALIVE_MS);
-    try {
-      return await sendIt(input);
-    } finally {
-      clearInterval(alive);
-    }
-  };
+  return alive(sendOnce);
 
-  async function sendIt({ send: id }: { send: number }): Promise<{ outcome: string }> {
+  async function sendOnce({ send: id }: { send: number }): Promise<{ outcome: string }> {
     const send = await sendOf(deps.ledger, id);
     if (!send) return { outcome: 'unknown' };
     // Who asks has perhaps just changed it, in another process.

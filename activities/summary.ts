@@ -6,6 +6,7 @@ import type { Notice } from '../src/core/notice.ts';
 import { dateOfRun, sectionsOf, shortForm, windowOf } from '../src/core/summary.ts';
 import { announce } from '../src/ledger/steps.ts';
 import { type SummaryView, storePage, storeSummary, summaryOf, totalsBetween } from '../src/ledger/summaries.ts';
+import { alive } from './alive.ts';
 import { type Attempted, attempt } from './attempt.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
@@ -13,6 +14,8 @@ import { writerOf } from './writers.ts';
 
 /** A page of a few hundred blocks takes Notion several requests. */
 const PAGE_TIMEOUT_MS = 60_000;
+
+type Collected = { outcome: 'collected'; date: string; notify: string[] } | { outcome: 'unknown' };
 
 export function createSummary(deps: Deps) {
   const configured = (name: string): Summary | undefined =>
@@ -25,26 +28,20 @@ export function createSummary(deps: Deps) {
 
   return {
     /** The day's totals, kept in the ledger. `at`: when the schedule fired, in epoch milliseconds. */
-    async collectSummary({
-      name,
-      at,
-      date,
-    }: {
-      name: string;
-      at: number;
-      date?: string;
-    }): Promise<{ outcome: 'collected'; date: string; notify: string[] } | { outcome: 'unknown' }> {
-      const summary = configured(name);
-      if (!summary) return { outcome: 'unknown' };
-      const day = date ?? dateOfRun(at, summary.timezone);
-      const { from, to } = windowOf(day, summary.at, summary.timezone);
-      await storeSummary(deps.ledger, name, day, await totalsBetween(deps.ledger, from, to, summary.facts));
-      announce('summary.collected');
-      return { outcome: 'collected', date: day, notify: summary.notify };
-    },
+    collectSummary: alive(
+      async ({ name, at, date }: { name: string; at: number; date?: string }): Promise<Collected> => {
+        const summary = configured(name);
+        if (!summary) return { outcome: 'unknown' };
+        const day = date ?? dateOfRun(at, summary.timezone);
+        const { from, to } = windowOf(day, summary.at, summary.timezone);
+        await storeSummary(deps.ledger, name, day, await totalsBetween(deps.ledger, from, to, summary.facts));
+        announce('summary.collected');
+        return { outcome: 'collected', date: day, notify: summary.notify };
+      },
+    ),
 
     /** One page for a date: made once, written anew by a second run. Its address stays in the ledger. */
-    async writeSummary({ name, date }: { name: string; date: string }): Promise<void> {
+    writeSummary: alive(async ({ name, date }: { name: string; date: string }): Promise<void> => {
       const summary = configured(name);
       if (summary?.notion === undefined) return;
       const integration = await deps.integrationNamed(summary.notion);
@@ -78,20 +75,22 @@ export function createSummary(deps: Deps) {
       );
       announce('summary.kept');
       if (outcome.kind !== 'delivered') throw failure(outcome);
-    },
+    }),
 
     /** The day in a few lines, with the page where there is one. */
-    async tellSummary({ name, date, target }: { name: string; date: string; target: string }): Promise<void> {
-      const integration = await deps.integrationNamed(target);
-      if ('missing' in integration) {
-        deps.log.error({ summary: name, target }, integration.missing);
-        throw failureOf('config', 'an integration that is told of it cannot be used', { final: true });
-      }
-      const channel = deps.channelOf(integration.type);
-      if (!integration.enabled || !channel) return;
-      const outcome = await attempt(deps, integration, channel, summaryNotice(await stored(name, date)));
-      if (outcome.kind !== 'delivered') throw failure(outcome);
-    },
+    tellSummary: alive(
+      async ({ name, date, target }: { name: string; date: string; target: string }): Promise<void> => {
+        const integration = await deps.integrationNamed(target);
+        if ('missing' in integration) {
+          deps.log.error({ summary: name, target }, integration.missing);
+          throw failureOf('config', 'an integration that is told of it cannot be used', { final: true });
+        }
+        const channel = deps.channelOf(integration.type);
+        if (!integration.enabled || !channel) return;
+        const outcome = await attempt(deps, integration, channel, summaryNotice(await stored(name, date)));
+        if (outcome.kind !== 'delivered') throw failure(outcome);
+      },
+    ),
   };
 }
 

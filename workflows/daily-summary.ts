@@ -7,6 +7,8 @@ import type { SummaryInput } from './contract.ts';
 const { collectSummary, writeSummary, tellSummary } = proxyActivities<Activities>({
   startToCloseTimeout: '90 seconds',
   scheduleToCloseTimeout: '12 hours',
+  // A worker that has died is noticed by its silence (activities/alive.ts).
+  heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '10 seconds', maximumInterval: '30 minutes' },
 });
 

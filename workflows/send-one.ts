@@ -7,7 +7,7 @@ import type { SendInput } from './contract.ts';
 const { sendOnce } = proxyActivities<Activities>({
   startToCloseTimeout: '75 seconds',
   scheduleToCloseTimeout: '5 minutes',
-  // A worker that has died is noticed by its silence, not by the end of the time that the slowest integration may take.
+  // A worker that has died is noticed by its silence (activities/alive.ts), not by the end of the time that the slowest integration may take.
   heartbeatTimeout: '10 seconds',
   retry: { initialInterval: '5 seconds', maximumAttempts: 4 },
 });

@@ -36,8 +36,8 @@ export const EPOCH = 'epoch-1';
 
 export type World = Awaited<ReturnType<typeof world>>;
 
-/** With the workflows of `bundlePath`, as another release may have them, or with ours. */
-export async function world({ bundlePath }: { bundlePath?: string } = {}) {
+/** With the workflows of `bundlePath`, as another release may have them, or with ours; `over` are activities of a test's own. */
+export async function world({ bundlePath, over = {} }: { bundlePath?: string; over?: Partial<Activities> } = {}) {
   const shared = inject('temporal');
   installRuntime();
   const link = await connect({ env: {}, address: shared.address });
@@ -81,6 +81,7 @@ export async function world({ bundlePath }: { bundlePath?: string } = {}) {
     collectSummary: async ({ date = '2026-01-15' }) => ({ outcome: 'collected', date, notify: ['hook'] }),
     writeSummary: async () => undefined,
     tellSummary: async () => undefined,
+    ...over,
   };
   const worker = await startWorker({
     connection: link.native,

@@ -40,6 +40,41 @@ describe('daily-summary', () => {
   });
 });
 
+describe('a worker that dies', () => {
+  /** The first call is one that nobody answers any more; `died` lets it go when the test is over. */
+  function dying<Result>(answer: Result) {
+    let died: () => void = () => undefined;
+    const silence = new Promise<void>((resolve) => {
+      died = resolve;
+    });
+    let calls = 0;
+    return {
+      died: () => died(),
+      async work(): Promise<Result> {
+        if (++calls === 1) await silence;
+        return answer;
+      },
+    };
+  }
+
+  it('at a send or at a summary is noticed by its silence, not when the longest time for it has passed', async () => {
+    const [send, page] = [dying({ outcome: 'delivered' }), dying(undefined)];
+    const own = await world({ over: { sendOnce: send.work, writeSummary: page.work } });
+    const begun = performance.now();
+    await own.carrier.send({ id: 1, kind: 'test', target: 'hook', payload: null });
+    await own.carrier.send({ id: 2, kind: 'summary', target: 'daily', payload: { date: '2026-01-14' } });
+    const results = ['send-1', 'summary-daily-by-hand-2'].map((id) =>
+      own.client.workflow.getHandle(`${own.taskQueue}-${id}`).result(),
+    );
+    expect(await Promise.all(results)).toEqual([{ outcome: 'delivered' }, { date: '2026-01-14' }]);
+    // Ten seconds of silence, ten until it is tried again; the times for the work itself are 75 and 90 s.
+    expect(performance.now() - begun).toBeLessThan(50_000);
+    send.died();
+    page.died();
+    await own.stop();
+  }, 120_000);
+});
+
 describe('the bundle', () => {
   it('exports exactly the workflows that the contract names', () => {
     const { INCIDENT, SEND_ONE, DAILY_SUMMARY } = contract;
