@@ -100,11 +100,21 @@ describe('what became of events', () => {
 describe('a wait', () => {
   it('ends with the process, with who asked, and at once where too many wait', async () => {
     const ending = new AbortController();
-    const waits = createWaits(ledger, ending.signal);
+    let looks = 0;
+    const counted: Ledger = {
+      ...ledger,
+      query(...asked) {
+        looks++;
+        return ledger.query(...asked);
+      },
+    };
+    const waits = createWaits(counted, ending.signal);
     const first = event();
     await accept([first]);
     const gone = new AbortController();
     const left = waits.told([first], 600_000, gone.signal);
+    // Who looks for the second time waits.
+    await expect.poll(() => looks, { timeout: 20_000 }).toBeGreaterThan(1);
     let answered = 0;
     const others = Array.from({ length: 60 }, () =>
       waits.open([first], 600_000, never).finally(() => {
