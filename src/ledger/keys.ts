@@ -44,6 +44,9 @@ export async function makeKey(
   return { id, secret: `tocsin_${id}_${secret}`, name, scopes, ...(expires_at === undefined ? {} : { expires_at }) };
 }
 
+/** The first admin key, as who starts the first process is shown it. */
+export const keyLine = (key: string): string => `admin key (shown this once; keep it): ${key}`;
+
 /** The first admin key: the one the environment gives (kept in step with it), or one made when the ledger has none at all. */
 export async function firstKey(ledger: Ledger, given: string | undefined): Promise<string | undefined> {
   const who: Actor = { by: 'tocsin', key: 'system' };

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '../config/load.ts';
 import { createRules } from '../egress/rules.ts';
-import { firstKey } from '../ledger/keys.ts';
+import { firstKey, keyLine } from '../ledger/keys.ts';
 import { auditCommand } from './audit.ts';
 import { layFoundation, setting, version } from './foundation.ts';
 import { importCommand } from './import.ts';
@@ -68,7 +68,7 @@ async function main(): Promise<void> {
         const key = await firstKey(foundation.ledger, setting(env, 'TOCSIN_API_KEY'));
         const api = await startApi(foundation);
         foundation.log.info({ url: api.url }, 'the API listens');
-        if (key !== undefined) say(`admin key (shown once): ${key}`);
+        if (key !== undefined) say(keyLine(key));
         const stop = async (): Promise<void> => {
           await api.stop();
           await foundation.close();
@@ -136,7 +136,6 @@ function welcome({ url, grpc, temporalUi, key }: Running): void {
   say(`  API          ${url}   (${url}/docs)`);
   if (grpc) say(`  gRPC         ${grpc}`);
   if (temporalUi) say(`  Temporal UI  ${temporalUi}`);
-  if (key) say(`  admin key    ${key}   (shown this once; keep it)`);
   say('');
   say('Try it: paste this line into another terminal.');
   say(

@@ -1,6 +1,6 @@
 /** Everything in one process: Temporal's dev server as a child, PGlite, API, relay, worker. */
 import { join } from 'node:path';
-import { firstKey } from '../ledger/keys.ts';
+import { firstKey, keyLine } from '../ledger/keys.ts';
 import { renewEpoch } from '../ledger/migrate.ts';
 import { findTemporal } from '../temporal/binary.ts';
 import { namesServer } from '../temporal/connect.ts';
@@ -64,6 +64,8 @@ export async function start({ env, configPath, say, print, bundlePath }: StartIn
     });
     if (state && !state.cleanStart && foundation.ledger.kind === 'pglite') await renewEpoch(foundation.ledger);
     const key = await firstKey(foundation.ledger, setting(env, 'TOCSIN_API_KEY'));
+    // At once: what comes next may fail, and nobody could show it again.
+    if (key !== undefined) say(keyLine(key));
     // The door is open before Temporal is up: what comes meanwhile is kept, and carried when it is.
     const ui = { temporal: '' };
     const api = await startApi(foundation, ui);
