@@ -6,20 +6,21 @@ import { alive } from '../../activities/alive.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** Runs it for this long; how many signs came by then, and by ten seconds after its end. */
-async function signs(lasts_ms: number, end: 'well' | 'badly'): Promise<[while_working: number, afterwards: number]> {
+/** Lets it work for this long; how many signs came by its end, and by ten seconds after that. */
+async function signs(lasts_ms: number, ending: 'well' | 'badly'): Promise<[while_working: number, afterwards: number]> {
   let count = 0;
   const context = { heartbeat: () => ++count } as unknown as Context;
+  const { promise: done, resolve: end } = Promise.withResolvers<void>();
   const work = alive(async (said: string) => {
-    await new Promise((resolve) => setTimeout(resolve, lasts_ms));
-    if (end === 'badly') throw new Error('it failed');
+    await done;
+    if (ending === 'badly') throw new Error('it failed');
     return said;
   });
   const running = asyncLocalStorage.run(context, () => work('as it was given'));
-  const ended =
-    end === 'well' ? expect(running).resolves.toBe('as it was given') : expect(running).rejects.toThrow('it failed');
   await vi.advanceTimersByTimeAsync(lasts_ms);
-  await ended;
+  end();
+  if (ending === 'well') await expect(running).resolves.toBe('as it was given');
+  else await expect(running).rejects.toThrow('it failed');
   const whileWorking = count;
   await vi.advanceTimersByTimeAsync(10_000);
   return [whileWorking, count];
