@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { FAILURES } from '../../src/channels/channel.ts';
 import { SEVERITIES } from '../../src/core/event.ts';
 import { INCIDENT_STATUSES, REASONS } from '../../src/core/notice.ts';
+import { renewEpoch } from '../../src/ledger/migrate.ts';
 import type { DeliveryView } from '../../src/ledger/views.ts';
-import { DAILY_SUMMARY, INCIDENT, SEND_ONE } from '../../workflows/contract.ts';
+import { DAILY_SUMMARY, INCIDENT, NUDGE, SEND_ONE } from '../../workflows/contract.ts';
 import * as workflows from '../../workflows/index.ts';
 import { type Harness, harness } from '../support/harness.ts';
 import { type History, plain, readable, spoken } from '../support/histories.ts';
@@ -97,6 +98,7 @@ async function theAlarm(): Promise<void> {
     h.delivery((one) => one.incident === id && one.target === target && one.status === status);
   await Promise.all([ends('chat', 'dead'), ends('mail', 'sent'), ends('plain', 'delivered')]);
   await h.comment(id, tale('comment'));
+  await loadFromAnotherLedger(id);
   await h.post(event(`outage ${TELL_TALE}`, { id: tale('another'), dedup_key: tale('another') }));
   await h.ack(id, tale('person'));
   await told('acknowledged');
@@ -107,6 +109,13 @@ async function theAlarm(): Promise<void> {
   await h.resolve(id, tale('person'));
   await told('resolved');
   await h.closed(id);
+}
+
+/** As after a start that was not clean: a workflow that meets another epoch takes its whole state from the ledger. */
+async function loadFromAnotherLedger(id: string): Promise<void> {
+  const epoch = await h.ledger.transaction(renewEpoch);
+  await h.temporal.workflow.getHandle(id).signal(NUDGE);
+  await until('the state of the other ledger', async () => (await h.state(id)).epoch === epoch || undefined, LONG_MS);
 }
 
 async function theJob(): Promise<void> {
@@ -221,7 +230,9 @@ describe('the histories of everything', () => {
       // Kinds of inbox rows, outcomes, and why an incident is closed.
       'the snooze has ended',
       ...['fired', 'chapter', 'comment', 'ack', 'unack', 'snooze', 'resolve'],
-      ...['delivered', 'failed', 'stale', 'closed', 'more', 'done', 'collected', 'unrecorded', 'dead', 'retrying'],
+      ...['delivered', 'skipped', 'failed', 'stale', 'closed', 'more', 'done', 'heard', 'collected', 'unrecorded'],
+      // Only a run that was slower than its signals is told that it is, or that it is not, behind.
+      ...['loaded', 'current', 'closed elsewhere', 'dead', 'retrying'],
       ...[SERVICE.shown, SOURCE.shown, DATE],
     ]);
     const shapes = [
@@ -234,6 +245,10 @@ describe('the histories of everything', () => {
       .flatMap(({ type, history }) => spoken(history).words.map((word) => ({ type, word })))
       .filter(({ word }) => !known.has(word) && !shapes.some((shape) => shape.test(word)));
     expect([...new Set(strange.map(({ type, word }) => `${type}: ${word}`))]).toEqual([]);
+  });
+
+  it('among them a whole state that was loaded', () => {
+    expect(histories.flatMap(({ history }) => spoken(history).words)).toContain('loaded');
   });
 
   it('name failures by their kind alone, and summaries by names that may be read', () => {
