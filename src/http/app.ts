@@ -197,9 +197,11 @@ export async function listen(
     last.set(socket, response);
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    const fail = (error: Error): void =>
+      reject(new Error(`the API cannot listen where HOST and PORT say: ${error.message}`, { cause: error }));
+    server.once('error', fail);
     server.listen(port, host, () => {
-      server.removeListener('error', reject);
+      server.removeListener('error', fail);
       resolve();
     });
   });

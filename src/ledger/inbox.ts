@@ -5,6 +5,9 @@ import type { Queryable } from './db.ts';
 export interface Waiting {
   key: string;
   rows: number;
+  /** The seqs of its first and its last row. */
+  oldest: number;
+  newest: number;
   /** The incident that these rows join; null when they open one. */
   incident: string | null;
   /** Go at once: the first of an incident, an answer, a rise in severity; and what waits for nobody, critical or an answer. */
@@ -18,30 +21,38 @@ export const ALERT_KINDS = ['fired', 'resolved', 'expired', 'chapter'];
 const WAITING_MAX = 500;
 
 /** The inboxes with unclaimed rows: what is critical or a command first, then the oldest. */
-export async function waitingInboxes(db: Queryable): Promise<Waiting[]> {
-  const rows = await db.query<{
+export const waitingInboxes = (db: Queryable): Promise<Waiting[]> => waitingIn(db, 'inbox', []);
+
+/** Those of them with rows after this seq, and of these rows alone: they are found by their numbers, however many wait before them. */
+export const newlyWaiting = (db: Queryable, after: number): Promise<Waiting[]> =>
+  waitingIn(db, `(select * from inbox where seq > $2 order by seq limit ${NEW_MAX}) n`, [after]);
+/** More than come between two looks. */
+const NEW_MAX = 10_000;
+
+async function waitingIn(db: Queryable, rows: string, args: unknown[]): Promise<Waiting[]> {
+  const found = await db.query<{
     key: string;
     rows: number;
+    oldest: number;
+    newest: number;
     incident: string | null;
     commands: boolean;
     worst: Severity | null;
     severity: Severity | null;
   }>(
-    `select w.key, w.rows, w.commands, w.worst, i.id as incident, i.severity
-       from (select key, count(*)::int as rows, min(seq) as oldest, bool_or(kind <> all($1::text[])) as commands,
+    `select w.key, w.rows, w.oldest, w.newest, w.commands, w.worst, i.id as incident, i.severity
+       from (select key, count(*)::int as rows, min(seq) as oldest, max(seq) as newest, bool_or(kind <> all($1::text[])) as commands,
                     (array['critical','error','warning','info'])[min(array_position(array['critical','error','warning','info'], severity))] as worst
-               from inbox where batch is null group by key
+               from ${rows} where batch is null group by key
               order by coalesce(bool_or(severity = 'critical' or kind <> all($1::text[])), false) desc, oldest limit ${WAITING_MAX}) w
        left join incidents i on i.key = w.key and i.closed_at is null
       order by (w.worst is not distinct from 'critical' or w.commands) desc, w.oldest`,
-    [ALERT_KINDS],
+    [ALERT_KINDS, ...args],
   );
-  return rows.map(({ key, rows: count, incident, commands, worst, severity }) => ({
-    key,
-    rows: count,
-    incident,
+  return found.map(({ commands, worst, severity, ...one }) => ({
+    ...one,
     pressing: commands || worst === 'critical',
-    urgent: incident === null || commands || (worst !== null && isWorse(worst, severity)),
+    urgent: one.incident === null || commands || (worst !== null && isWorse(worst, severity)),
   }));
 }
 

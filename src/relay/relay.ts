@@ -3,11 +3,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Batch, Opening } from '../core/incident.ts';
 import { type Claim, claim, markSignalled, overdueIncidents, sweepExpired, unsentBatches } from '../ledger/claim.ts';
 import type { Ledger } from '../ledger/db.ts';
-import { type Waiting, waitingInboxes } from '../ledger/inbox.ts';
+import type { Waiting } from '../ledger/inbox.ts';
 import { markSendStarted, type Send, waitingSends } from '../ledger/sends.ts';
 import { announce } from '../ledger/steps.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { createInboxes } from './inboxes.ts';
 import { createPacing } from './pacing.ts';
 import type { Quiet } from './quiet.ts';
 
@@ -68,6 +69,7 @@ export function createRelay(deps: {
 }): Relay & { start(): void } {
   const { ledger, carrier, log, metrics, prefix, quiet, arriving = () => 0, now = monotonic } = deps;
   const pacing = createPacing();
+  const inboxes = createInboxes(ledger, now);
   const slots = createSlots(AT_ONCE);
   /** Keys and incidents that a call is on its way for: what happens to one happens one after the other. */
   const inFlight = new Set<string>();
@@ -125,7 +127,11 @@ export function createRelay(deps: {
   };
 
   const relayInbox = async ({ key, rows }: Waiting): Promise<void> => {
-    const claimed = await claim(ledger, key, prefix);
+    const claimed = await claim(ledger, key, prefix).catch((error: unknown) => {
+      inboxes.taken(key);
+      throw error;
+    });
+    inboxes.taken(key, claimed?.batch.through);
     if (!claimed) return;
     announce('claim.committed');
     if (claimed.batch.number === 1) metrics?.incidentsOpened.inc({ route: claimed.opening.policy.route });
@@ -153,7 +159,7 @@ export function createRelay(deps: {
       passedOver = true;
       return [];
     }
-    const waiting = await waitingInboxes(ledger);
+    const waiting = await inboxes.look();
     pacing.forget(now());
     const isCrowded = leavesRoom();
     const ripe = waiting.filter(

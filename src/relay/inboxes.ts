@@ -1,0 +1,60 @@
+/** The inboxes that wait, as the relay knows them: while thousands of rows wait, a look reads only those that have come since the last. */
+import type { Ledger } from '../ledger/db.ts';
+import { newlyWaiting, type Waiting, waitingInboxes } from '../ledger/inbox.ts';
+
+export interface Inboxes {
+  /** What is critical or a command first, then the oldest. */
+  look(): Promise<Waiting[]>;
+  /** The rows of this inbox up to this seq wait no more; without one, all that is known of it is forgotten. */
+  taken(key: string, through?: number): void;
+}
+
+/** Fewer waiting rows than this are all read at each look: they take a millisecond. */
+const FEW = 1_000;
+/** Everything is read so often all the same: claims that failed, and incidents that others have closed. */
+const EVERYTHING_MS = 2_000;
+
+/**
+ * PGlite commits in the order of the rows' numbers, so none can appear below one that was seen. Postgres does not: there each
+ * look reads everything.
+ */
+export function createInboxes(ledger: Ledger, now: () => number): Inboxes {
+  const known = new Map<string, Waiting>();
+  let newest = 0;
+  let everythingAt = 0;
+
+  const everything = async (): Promise<void> => {
+    everythingAt = now() + EVERYTHING_MS;
+    const found = await waitingInboxes(ledger);
+    known.clear();
+    for (const one of found) known.set(one.key, one);
+  };
+  const add = (more: Waiting): void => {
+    const one = known.get(more.key);
+    known.set(more.key, one ? together(one, more) : more);
+    newest = Math.max(newest, more.newest);
+  };
+
+  return {
+    async look() {
+      const rows = [...known.values()].reduce((sum, one) => sum + one.rows, 0);
+      if (ledger.kind !== 'pglite' || rows < FEW || now() >= everythingAt) await everything();
+      else for (const more of await newlyWaiting(ledger, newest)) add(more);
+      for (const one of known.values()) newest = Math.max(newest, one.newest);
+      return [...known.values()].sort((a, b) => Number(b.pressing) - Number(a.pressing) || a.oldest - b.oldest);
+    },
+    taken(key, through = Number.POSITIVE_INFINITY) {
+      const one = known.get(key);
+      if (one && one.newest <= through) known.delete(key);
+    },
+  };
+}
+
+/** Both of one inbox, the second read after the first. */
+const together = (one: Waiting, more: Waiting): Waiting => ({
+  ...more,
+  rows: one.rows + more.rows,
+  oldest: one.oldest,
+  urgent: one.urgent || more.urgent,
+  pressing: one.pressing || more.pressing,
+});
