@@ -102,7 +102,7 @@ const joinsOf = (db: Queryable, events: readonly EventName[]): Promise<Joined[]>
        join events e on e.id = n.id and e.source = n.source
        join decisions d on d.id = e.decision
       cross join lateral jsonb_array_elements(coalesce(d.decision->'effects', '[]')) f
-       left join lateral (select seq, incident from inbox where event = e.seq and key = f->>'key' order by seq limit 1) x on true
+       left join lateral (select seq, incident from inbox where event = e.seq and key = f->>'key' and incident is not null order by seq limit 1) x on true
        left join lateral (select id from incidents where key = f->>'key' order by number desc limit 1) o on true`,
     [events.map(({ source }) => source), events.map(({ id }) => id)],
   );

@@ -58,7 +58,7 @@ export async function eventOf(db: Queryable, id: string): Promise<StoredEvent[]>
 /** The incident whose inbox has this event's row; for an event without a row, the one that was open then. */
 async function incidentOfKey(db: Queryable, key: string, seq: number, at: Date): Promise<{ incident?: string }> {
   const [row] = await db.query<{ id: string }>(
-    `select coalesce((select incident from inbox where event = $2 and key = $1 limit 1),
+    `select coalesce((select incident from inbox where event = $2 and key = $1 and incident is not null limit 1),
                      (select id from incidents where key = $1 and opened_at <= $3 and (closed_at is null or closed_at >= $3) order by number desc limit 1)) as id`,
     [key, seq, at.toISOString()],
   );

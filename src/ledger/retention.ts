@@ -73,7 +73,7 @@ const incidents: Batch = async (tx, before) => {
 
 /**
  * Along the primary key, from the oldest. An event stays while a row of an incident's timeline or an alert is about it: these
- * go with their incident.
+ * go with their incident. While rows wait for theirs, nothing goes that came after the first of them.
  */
 const events: Batch = async (tx, before, after) => {
   if (!(await removed(tx, 'inbox', 'incident is null and batch is not null and at < $1::timestamptz', [before])))
@@ -82,8 +82,10 @@ const events: Batch = async (tx, before, after) => {
   if (!(await removed(tx, 'held', 'last_at < $1::timestamptz', [before]))) return { gone: 0, after };
   if (!(await removed(tx, 'ended', 'at < $1::timestamptz', [before]))) return { gone: 0, after };
   const page = await tx.query<{ seq: number; over: boolean; told: boolean }>(
-    `select seq, accepted_at < $1::timestamptz as over, exists (select 1 from inbox where event = e.seq) as told
-       from events e where seq > $2 order by seq limit ${ROWS_MAX}`,
+    `select seq, accepted_at < $1::timestamptz as over,
+            seq >= w.waiting or exists (select 1 from inbox where event = e.seq and incident is not null) as told
+       from (select coalesce(min(event), 9223372036854775807) as waiting from inbox where batch is null) w
+      cross join lateral (select * from events where seq > $2 order by seq limit ${ROWS_MAX}) e order by seq`,
     [before, after],
   );
   const young = page.findIndex(({ over }) => !over);

@@ -17,6 +17,7 @@ import {
 } from '../../src/ledger/sends.ts';
 import { closeIncident } from '../../src/ledger/state.ts';
 import { storePage, storeSummary, summaryOf, totalsBetween } from '../../src/ledger/summaries.ts';
+import { chance } from '../support/chance.ts';
 import { attemptedByHand } from '../support/deliveries.ts';
 import { arrive, event, one, opened, openTestLedger, routing } from '../support/ledger.ts';
 import { DAY, HOUR } from '../support/policies.ts';
@@ -230,6 +231,24 @@ describe('a day', () => {
     const totals = await totalsBetween(ledger, Date.now() - 2 * DAY, Date.now() - DAY, []);
     expect(totals).toMatchObject({ events: 0, incidents: 0, open: 0, by_severity: {}, facts: {} });
     expect(totals.mean_to_ack_ms).toBeUndefined();
+  });
+
+  it('has the events of its time, whatever came before, after and between, by clocks up to an hour apart', async () => {
+    const noon = Date.parse('2026-01-15T12:00:00Z');
+    const { number, one } = chance(11);
+    // A week of them, with gaps in their numbers where older ones have gone.
+    const times = Array.from({ length: 400 }, (_, at) => noon + (at - 200) * 0.42 * HOUR + number(0, HOUR));
+    await ledger.query(
+      `insert into events (seq, source, id, event, decision, accepted_at)
+       select n * 7 + case when n > 250 then 100000 else 0 end, 's', n::text, '{"labels":{}}', 'd', t from unnest($1::timestamptz[]) with ordinality e(t, n)`,
+      [times.map((time) => new Date(time).toISOString())],
+    );
+    for (let round = 0; round < 20; round++) {
+      const from = one(times) + number(-DAY, DAY);
+      const to = from + number(0, 2 * DAY);
+      const { events } = await totalsBetween(ledger, from, to, []);
+      expect(events).toBe(times.filter((time) => time >= from && time < to).length);
+    }
   });
 
   it('has one summary by name and date: a second run writes it anew and keeps the page', async () => {

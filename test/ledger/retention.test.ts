@@ -15,7 +15,7 @@ import { endSend, markSendStarted, requestSend } from '../../src/ledger/sends.ts
 import { closeIncident } from '../../src/ledger/state.ts';
 import { storeSummary, totalsBetween } from '../../src/ledger/summaries.ts';
 import { sources } from '../../src/sources/index.ts';
-import { again, arrive, event, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
+import { again, arrive, claimAll, event, one, opened, openTestLedger, route, routing } from '../support/ledger.ts';
 import { DAY } from '../support/policies.ts';
 
 let ledger: Ledger;
@@ -96,6 +96,15 @@ describe('what is known of the ends of builds', () => {
     expect(await rowsOf('ended')).toEqual({ ended: 1 });
     await sweptAfter(91);
     expect(await rowsOf('ended')).toEqual({ ended: 0 });
+  });
+});
+
+describe('an event whose row still waits for its incident', () => {
+  it('stays however old it is, and opens it', async () => {
+    await createDoor(ledger, { routing: routing() }).accept([event({ title: 'Nobody was there' })]);
+    expect((await sweptAfter(400)).gone).toEqual(nothing);
+    const [claimed] = await claimAll(ledger);
+    expect(await incidentOf(ledger, claimed?.batch.incident ?? '')).toMatchObject({ title: 'Nobody was there' });
   });
 });
 

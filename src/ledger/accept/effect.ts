@@ -11,6 +11,8 @@ export interface Known {
   key: string;
   fingerprint: string;
   current: boolean;
+  /** There is a row of it that is current: an alert that this commit begins has none yet. */
+  kept: boolean;
   firing: boolean;
   severity: string;
   title: string;
@@ -161,6 +163,7 @@ function after(
     key: join.key,
     fingerprint,
     current: true,
+    kept: alert?.kept === true,
     firing: !ends,
     // A resolve says that it is over, not what it was: the alert keeps the words it fired with.
     severity: effect === 'resolved' && alert ? alert.severity : join.severity,

@@ -53,8 +53,10 @@ export async function write(
   known: Known[],
   ended: Ended,
 ): Promise<void> {
-  const alerts = known.filter(({ by, heard }) => by && !heard);
-  const heard = known.filter((alert) => alert.by && alert.heard);
+  const touched = known.filter(({ by }) => by);
+  const heard = touched.filter((alert) => alert.heard);
+  const begun = touched.filter((alert) => !alert.heard && !alert.kept);
+  const others = touched.filter((alert) => !alert.heard && alert.kept);
   const args: unknown[] = [];
   const text = (value: string): string => `$${args.push(value)}`;
   const list = <Row>(of: readonly Row[], value: (row: Row) => unknown, type = 'text'): string =>
@@ -108,23 +110,28 @@ export async function write(
          from unnest(${list([...ended.keys()], (fingerprint) => fingerprint)}, ${list([...ended.values()], (end) => new Date(end).toISOString(), 'timestamptz')}) t(fingerprint, as_of)
        on conflict (fingerprint) do update set as_of = greatest(ended.as_of, excluded.as_of), at = now()
      )`);
-  if (alerts.length > 0)
+  const changed = (of: readonly Known[]): string =>
+    `unnest(${list(of, ({ by }) => by, 'bigint')}, ${list(of, ({ key }) => key)},
+                     ${list(of, ({ fingerprint }) => fingerprint)}, ${list(of, ({ firing }) => (firing ? 'firing' : 'resolved'))}, ${list(of, ({ severity }) => severity)},
+                     ${list(of, ({ title }) => title)}, ${list(of, ({ service }) => service)}, ${list(of, ({ count }) => count, 'int')},
+                     ${list(of, ({ resolved_at }) => iso(resolved_at), 'timestamptz')},
+                     ${list(of, ({ expires_at }) => iso(expires_at), 'timestamptz')},
+                     ${list(of, ({ inhibitor }) => (inhibitor ? JSON.stringify(inhibitor) : null))})
+              a(event, key, fingerprint, status, severity, title, service, count, resolved_at, expires_at, labels)`;
+  // The door has looked under the locks of these keys: what was none then is none now.
+  if (begun.length > 0)
     parts.push(`a as (
        insert into alerts (key, fingerprint, incident, status, severity, title, service, count, first_at, last_at, resolved_at, expires_at, event, inhibits, labels)
-       select a.key, a.fingerprint, o.id, case when a.firing then 'firing' else 'resolved' end, a.severity, a.title, a.service, a.count, now(),
-              now(), a.resolved_at, a.expires_at, a.event, a.labels is not null, coalesce(a.labels::jsonb, '{}')
-         from unnest(${list(alerts, ({ by }) => by, 'bigint')}, ${list(alerts, ({ key }) => key)},
-                     ${list(alerts, ({ fingerprint }) => fingerprint)}, ${list(alerts, ({ firing }) => firing, 'bool')}, ${list(alerts, ({ severity }) => severity)},
-                     ${list(alerts, ({ title }) => title)}, ${list(alerts, ({ service }) => service)}, ${list(alerts, ({ count }) => count, 'int')},
-                     ${list(alerts, ({ resolved_at }) => iso(resolved_at), 'timestamptz')},
-                     ${list(alerts, ({ expires_at }) => iso(expires_at), 'timestamptz')},
-                     ${list(alerts, ({ inhibitor }) => (inhibitor ? JSON.stringify(inhibitor) : null))})
-              a(event, key, fingerprint, firing, severity, title, service, count, resolved_at, expires_at, labels)
-         left join incidents o on o.key = a.key and o.closed_at is null
-       on conflict (key, fingerprint) where current do update set status = excluded.status, severity = excluded.severity, title = excluded.title,
-         service = excluded.service, count = excluded.count, last_at = excluded.last_at, resolved_at = excluded.resolved_at,
-         expires_at = excluded.expires_at, inhibits = excluded.inhibits, labels = excluded.labels,
-         event = case when excluded.status = 'firing' then excluded.event else alerts.event end
+       select a.key, a.fingerprint, o.id, a.status, a.severity, a.title, a.service, a.count, now(), now(), a.resolved_at, a.expires_at, a.event,
+              a.labels is not null, coalesce(a.labels::jsonb, '{}')
+         from ${changed(begun)} left join incidents o on o.key = a.key and o.closed_at is null
+     )`);
+  if (others.length > 0)
+    parts.push(`u as (
+       update alerts set status = a.status, severity = a.severity, title = a.title, service = a.service, count = a.count, last_at = now(),
+              resolved_at = a.resolved_at, expires_at = a.expires_at, inhibits = a.labels is not null, labels = coalesce(a.labels::jsonb, '{}'),
+              event = case when a.status = 'firing' then a.event else alerts.event end
+         from ${changed(others)} where alerts.key = a.key and alerts.fingerprint = a.fingerprint and alerts.current
      )`);
   await tx.query(`with ${parts.join(', ')} select 1`, args);
 }
