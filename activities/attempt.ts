@@ -31,8 +31,11 @@ interface Unsaid {
 }
 
 /** The notice of an incident, from the ledger and the configured links. Throws where the ledger does not answer. */
-export async function noticeOf(deps: Deps, told: Told): Promise<Notice | Unsaid> {
-  const facts = await factsOf(deps.ledger, told);
+export const noticeOf = async (deps: Deps, told: Told): Promise<Notice | Unsaid> =>
+  noticeFrom(deps, await factsOf(deps.ledger, told));
+
+/** The same of facts that are at hand. */
+export function noticeFrom(deps: Deps, facts: LedgerFacts): Notice | Unsaid {
   try {
     return composed(deps, facts);
   } catch (error) {

@@ -19,12 +19,12 @@ import {
   recordAttempt,
   skipDelivery,
 } from '../src/ledger/deliveries.ts';
-import { type Told, typesOf } from '../src/ledger/facts.ts';
+import { toldBy, typesOf } from '../src/ledger/facts.ts';
 import { noteFailure } from '../src/ledger/health.ts';
 import { takeTurn } from '../src/ledger/rates.ts';
 import { announce } from '../src/ledger/steps.ts';
 import { createAside } from './aside.ts';
-import { type Attempted, attempt, noticeOf } from './attempt.ts';
+import { type Attempted, attempt, noticeFrom, noticeOf } from './attempt.ts';
 import { createBulkhead } from './bulkhead.ts';
 import type { Deps } from './deps.ts';
 import { failureOf } from './failure.ts';
@@ -126,8 +126,8 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
     if (begun.outcome !== 'go') return before(begun);
     announce('attempt.begun');
     if (begun.attempts === 1) deps.metrics.notices.inc({ reason: out.reason });
-    const notice = await noticeOf(deps, toldBy(input, begun.attempts));
-    const { root, pages, doubt, so_far } = begun;
+    const { root, pages, doubt, so_far, facts } = begun;
+    const notice = noticeFrom(deps, facts);
     const outcome = await bulkhead.during(target, () =>
       attempt(deps, integration, channel, notice, {
         so_far: so_far ? { ref: so_far } : {},
@@ -148,7 +148,7 @@ export function createDeliver(deps: Deps, aside = createAside(), bulkhead = crea
   ): Promise<string | undefined> {
     const unwanted = isAsked(input, false) ? channel.unwanted?.(config as never) : undefined;
     if (unwanted) {
-      const notice = await noticeOf(deps, toldBy(input, 0));
+      const notice = await noticeOf(deps, toldBy(input.incident, input.out, 0));
       // What cannot be composed is the attempt's to say.
       const because = 'unsaid' in notice ? undefined : unwanted(withPrivacy(notice, privacy));
       if (because !== undefined) return because;
@@ -291,16 +291,6 @@ async function noteHealth(
     (error: unknown) => log.warn({ err: error, target }, 'a failure could not be counted'),
   );
 }
-
-/** What a notice is made from. */
-const toldBy = ({ incident, out }: DeliverInput, attempt: number): Told => ({
-  incident,
-  reason: out.reason,
-  through: out.through,
-  ...(out.level === undefined ? {} : { level: out.level }),
-  ...(out.from === undefined ? {} : { from: out.from }),
-  delivery: { key: out.key, attempt },
-});
 
 const giveUpOf = ({ type }: Integration): number => (type === 'webhook' ? GIVE_UP_WEBHOOK_MS : GIVE_UP_MS);
 

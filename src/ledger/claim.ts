@@ -3,9 +3,9 @@ import { isWorse, type Severity, worseOf } from '../core/event.ts';
 import { type Batch, type Opening, type Row, withChapters } from '../core/incident.ts';
 import type { IncidentStatus, Reason } from '../core/notice.ts';
 import type { Policy } from '../core/policy.ts';
-import type { Queryable } from './db.ts';
+import type { Queryable, Transaction } from './db.ts';
 import { lockKeys } from './identity.ts';
-import { ALERT_KINDS, type InboxRow, unclaimed } from './inbox.ts';
+import { ALERT_KINDS, type InboxRow, unclaimed, type Waiting, waitingInboxes } from './inbox.ts';
 import { procedure } from './procedure.ts';
 import { announce } from './steps.ts';
 
@@ -42,7 +42,23 @@ const OPENING = `i.*, p.policy, m.value as epoch from incidents i join policies 
  * Takes every unclaimed row of a key as the next batch of its open incident, opening one if there is none. Rows, totals and
  * status are of one moment. Undefined when there is nothing to claim.
  */
-export const claim = procedure('claim', async (tx, key: string, prefix?: string | null): Promise<Claim | undefined> => {
+export const claim = procedure('claim', (tx, key: string, prefix?: string | null) => claimIn(tx, key, prefix));
+
+/**
+ * A look at the inboxes, and the claim of one that waits alone and must not: what comes while nothing else happens is spared
+ * a transaction and a way to the ledger and back.
+ */
+export const lookAndClaim = procedure(
+  'lookAndClaim',
+  async (tx, prefix?: string | null): Promise<{ waiting: Waiting[]; claimed?: Claim }> => {
+    const waiting = await waitingInboxes(tx);
+    const [only, ...others] = waiting;
+    const claimed = only?.urgent && others.length === 0 ? await claimIn(tx, only.key, prefix) : undefined;
+    return { waiting, ...(claimed ? { claimed } : {}) };
+  },
+);
+
+async function claimIn(tx: Transaction, key: string, prefix?: string | null): Promise<Claim | undefined> {
   await lockKeys(tx, [key]);
   const [open] = await tx.query<IncidentRow>(
     `select ${OPENING} where i.key = $1 and i.closed_at is null for update of i`,
@@ -73,7 +89,7 @@ export const claim = procedure('claim', async (tx, key: string, prefix?: string 
     },
     batch,
   };
-});
+}
 
 /** Opens an incident with the first row that may: a firing, or a chapter of a story. */
 export async function openFor(

@@ -6,6 +6,7 @@ import { disabledInWords, type HealthReason, type HealthState } from '../core/he
 import type { Incident, Outgoing } from '../core/incident.ts';
 import { isPage } from '../core/notice.ts';
 import type { Queryable } from './db.ts';
+import { factsIn, type LedgerFacts, toldBy } from './facts.ts';
 import { HEALTH_COLUMNS, recovered, takeProbe } from './health.ts';
 import { procedure } from './procedure.ts';
 
@@ -33,6 +34,8 @@ export type Begun =
       pages?: { [key: string]: Json }[];
       /** What earlier attempts of this delivery have achieved. */
       so_far?: { [key: string]: Json };
+      /** What its message is made of. */
+      facts: LedgerFacts;
     }
   | { outcome: 'delivered' | 'skipped' | 'closed' }
   /** `unsure`: an earlier attempt may have arrived all the same. */
@@ -122,6 +125,7 @@ export const beginAttempt = procedure(
       ...(row?.ref ? { root: row.ref } : {}),
       ...(row?.pages ? { pages: row.pages } : {}),
       ...(row?.so_far ? { so_far: row.so_far } : {}),
+      facts: await factsIn(tx, toldBy(incident, out, delivery.attempts + 1)),
     };
   },
 );

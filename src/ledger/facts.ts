@@ -2,6 +2,7 @@
 
 import type { AlertFact, Facts } from '../core/compose.ts';
 import type { Event } from '../core/event.ts';
+import type { Outgoing } from '../core/incident.ts';
 import type { Reason } from '../core/notice.ts';
 import type { Queryable } from './db.ts';
 import { procedure } from './procedure.ts';
@@ -26,8 +27,21 @@ export interface Told {
 /** `number`: the delivery's, once it is in the ledger. */
 export type LedgerFacts = Omit<Facts, 'links' | 'public_url'> & { number?: number };
 
+/** What a notice that goes out at this attempt is made from. */
+export const toldBy = (incident: string, out: Outgoing, attempt: number): Told => ({
+  incident,
+  reason: out.reason,
+  through: out.through,
+  ...(out.level === undefined ? {} : { level: out.level }),
+  ...(out.from === undefined ? {} : { from: out.from }),
+  delivery: { key: out.key, attempt },
+});
+
 /** Everything of the ledger's that a notice needs. Throws when the incident does not exist. */
-export const factsOf = procedure('factsOf', async (db, told: Told): Promise<LedgerFacts> => {
+export const factsOf = procedure('factsOf', (tx, told: Told) => factsIn(tx, told));
+
+/** The same, within a transaction. */
+export async function factsIn(db: Queryable, told: Told): Promise<LedgerFacts> {
   const [row] = await db.query(
     `select i.id, i.status, severity, title, service, route, lifecycle, alerts as alert_count, opened_at, first_at, last_at, answered_at, snoozed_until, close_reason, working_state,
             case when answer = 'resolved' and not exists (select 1 from inbox where incident = i.id and kind = 'resolve') then null else answered_by end as answered_by,
@@ -55,7 +69,7 @@ export const factsOf = procedure('factsOf', async (db, told: Told): Promise<Ledg
     ...(number === undefined ? {} : { number }),
     at,
   };
-});
+}
 
 /** The first alerts of an incident, what fires before what ended, the worst before the milder. */
 export async function alertsOf(db: Queryable, incident: string, limit = ALERTS_SHOWN): Promise<AlertFact[]> {

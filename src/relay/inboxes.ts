@@ -1,10 +1,13 @@
 /** The inboxes that wait, as the relay knows them: while thousands of rows wait, a look reads only those that have come since the last. */
+import { type Claim, lookAndClaim } from '../ledger/claim.ts';
 import type { Ledger } from '../ledger/db.ts';
 import { newlyWaiting, type Waiting, waitingInboxes } from '../ledger/inbox.ts';
 
 export interface Inboxes {
   /** What is critical or a command first, then the oldest. */
   look(): Promise<Waiting[]>;
+  /** The same for who has nothing else to do: one that waits alone and must not is claimed at once. */
+  lookAndClaim(prefix?: string): Promise<{ waiting: Waiting[]; claimed?: Claim }>;
   /** The rows of this inbox up to this seq wait no more; without one, all that is known of it is forgotten. */
   taken(key: string, through?: number): void;
 }
@@ -23,25 +26,34 @@ export function createInboxes(ledger: Ledger, now: () => number): Inboxes {
   let newest = 0;
   let everythingAt = 0;
 
-  const everything = async (): Promise<void> => {
+  const knowAll = (found: Waiting[]): void => {
     everythingAt = now() + EVERYTHING_MS;
-    const found = await waitingInboxes(ledger);
     known.clear();
     for (const one of found) known.set(one.key, one);
+  };
+  const noteNewest = (): void => {
+    for (const one of known.values()) newest = Math.max(newest, one.newest);
   };
   const add = (more: Waiting): void => {
     const one = known.get(more.key);
     known.set(more.key, one ? together(one, more) : more);
-    newest = Math.max(newest, more.newest);
+  };
+  const isFew = (): boolean => [...known.values()].reduce((sum, one) => sum + one.rows, 0) < FEW;
+
+  const look = async (): Promise<Waiting[]> => {
+    if (ledger.kind !== 'pglite' || isFew() || now() >= everythingAt) knowAll(await waitingInboxes(ledger));
+    else for (const more of await newlyWaiting(ledger, newest)) add(more);
+    noteNewest();
+    return [...known.values()].sort((a, b) => Number(b.pressing) - Number(a.pressing) || a.oldest - b.oldest);
   };
 
   return {
-    async look() {
-      const rows = [...known.values()].reduce((sum, one) => sum + one.rows, 0);
-      if (ledger.kind !== 'pglite' || rows < FEW || now() >= everythingAt) await everything();
-      else for (const more of await newlyWaiting(ledger, newest)) add(more);
-      for (const one of known.values()) newest = Math.max(newest, one.newest);
-      return [...known.values()].sort((a, b) => Number(b.pressing) - Number(a.pressing) || a.oldest - b.oldest);
+    look,
+    async lookAndClaim(prefix) {
+      if (!isFew()) return { waiting: await look() };
+      const looked = await lookAndClaim(ledger, prefix);
+      knowAll(looked.claimed ? [] : looked.waiting);
+      return looked;
     },
     taken(key, through = Number.POSITIVE_INFINITY) {
       const one = known.get(key);

@@ -132,7 +132,10 @@ export function createRelay(deps: {
       throw error;
     });
     inboxes.taken(key, claimed?.batch.through);
-    if (!claimed) return;
+    if (claimed) await carryFirst({ key, rows }, claimed);
+  };
+
+  const carryFirst = async ({ key, rows }: Pick<Waiting, 'key' | 'rows'>, claimed: Claim): Promise<void> => {
     announce('claim.committed');
     if (claimed.batch.number === 1) metrics?.incidentsOpened.inc({ route: claimed.opening.policy.route });
     pacing.sent(key, rows, now());
@@ -153,14 +156,23 @@ export function createRelay(deps: {
     return false;
   };
 
+  /** An inbox that cannot be claimed fails by itself, in its turn. */
+  const lookAtInboxes: typeof inboxes.lookAndClaim = async () => {
+    const isIdle = inFlight.size === 0 && arriving() < CROWD;
+    const looked = isIdle ? await inboxes.lookAndClaim(prefix).catch(() => undefined) : undefined;
+    return looked ?? { waiting: await inboxes.look() };
+  };
+
   const relayInboxes = async (): Promise<Promise<void>[]> => {
     // Whatever a look found now would only queue up behind what has been found already.
     if (slots.queued() > 0) {
       passedOver = true;
       return [];
     }
-    const waiting = await inboxes.look();
+    const { waiting, claimed } = await lookAtInboxes();
     pacing.forget(now());
+    const [only] = waiting;
+    if (only && claimed) return [begin(only.key, () => carryFirst(only, claimed))];
     const isCrowded = leavesRoom();
     const ripe = waiting.filter(
       ({ key, urgent, pressing }) =>

@@ -90,3 +90,30 @@ describe('a look at the inboxes', () => {
     expect((await inboxes.look()).map(({ key }) => key)).toContain(one?.key);
   });
 });
+
+describe('a look that claims', () => {
+  it('takes what waits alone and must not, and knows that it waits no more', async () => {
+    const { inboxes } = watched();
+    await post(['till', 'till']);
+    const { waiting, claimed } = await inboxes.lookAndClaim();
+    expect(waiting).toMatchObject([{ rows: 2, urgent: true }]);
+    expect(claimed?.batch).toMatchObject({ number: 1, alerts: 2 });
+    expect(await inboxes.lookAndClaim()).toEqual({ waiting: [] });
+  });
+
+  it('leaves what is not alone, and what may wait', async () => {
+    const { inboxes } = watched();
+    await post(['till', 'shop']);
+    expect(await inboxes.lookAndClaim()).toEqual({ waiting: [expect.anything(), expect.anything()] });
+    for (const { key } of await waitingInboxes(ledger)) await claim(ledger, key);
+    await post(['till']);
+    expect(await inboxes.lookAndClaim()).toEqual({ waiting: [expect.objectContaining({ urgent: false })] });
+  });
+
+  it('claims nothing while much waits', async () => {
+    const { inboxes } = watched();
+    await crowd();
+    await inboxes.look();
+    expect(await inboxes.lookAndClaim()).toEqual({ waiting: await waitingInboxes(ledger) });
+  });
+});
