@@ -57,12 +57,13 @@ export function createDoor(
         now(),
       );
       announce('accept.committed');
+      // First: whoever carries it on can ask the ledger while the answers are written.
+      onCommit();
       let from = 0;
       for (const one of group) {
         one.resolve(accepted.slice(from, from + one.events.length));
         from += one.events.length;
       }
-      onCommit();
     } catch (error) {
       const [only] = group;
       if (group.length === 1 && only) only.reject(error);
