@@ -78,6 +78,8 @@ export function createRelay(deps: {
   let restUntil = 0;
   /** The inboxes were not looked at, because the slots had more than enough to do. */
   let passedOver = false;
+  /** The present look has claimed as well: how long it took does not say how much there was to look at. */
+  let hasClaimed = false;
   let crowdedSince: number | undefined;
   let wakeUp: () => void = () => undefined;
 
@@ -172,6 +174,7 @@ export function createRelay(deps: {
     const { waiting, claimed } = await lookAtInboxes();
     pacing.forget(now());
     const [only] = waiting;
+    hasClaimed = claimed !== undefined;
     if (only && claimed) return [begin(only.key, () => carryFirst(only, claimed))];
     const isCrowded = leavesRoom();
     const ripe = waiting.filter(
@@ -259,11 +262,12 @@ export function createRelay(deps: {
         wakeUp = resolve;
       });
       const from = now();
+      hasClaimed = false;
       await look().catch((error: unknown) =>
         log.error({ err: error }, 'the relay could not look at the ledger; it will look again'),
       );
       // Nobody notices it after a look of a millisecond; a look at thousands of waiting rows leaves the ledger to others.
-      await pause(Math.min(LOOK_REST_MAX_MS, (now() - from) ** 2));
+      if (!hasClaimed) await pause(Math.min(LOOK_REST_MAX_MS, (now() - from) ** 2));
       const timer = setTimeout(() => wakeUp(), Math.min(POLL_MS, pacing.nextIn(now())));
       await woken;
       clearTimeout(timer);
