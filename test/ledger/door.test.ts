@@ -72,6 +72,20 @@ describe('an accepted event', () => {
     expect(await accept([one, { ...one, source: 'till' }])).toMatchObject([{ duplicate: false }, { duplicate: false }]);
   });
 
+  it.each([
+    ['one source', ['shop']],
+    ['several sources', ['shop', 'till']],
+  ])('of %s in one request is known where it was kept, whatever others are called the same', async (_, sources) => {
+    const one = event();
+    await accept([...sources.map((source) => ({ ...one, source })), { ...one, source: 'bank' }]);
+    const given = sources.flatMap((source) => [
+      { ...one, source },
+      { ...one, source, id: 'new' },
+    ]);
+    expect((await accept(given)).map(({ duplicate }) => duplicate)).toEqual(sources.flatMap(() => [true, false]));
+    expect(await ledger.query('select 1 from events')).toHaveLength(2 * sources.length + 1);
+  });
+
   it('that stands twice in one request is taken once', async () => {
     const one = event();
     expect(await accept([one, one])).toEqual([

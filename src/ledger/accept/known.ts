@@ -28,9 +28,15 @@ export async function lookUp(tx: Transaction, all: Arrival[], rows: number): Pro
   const fired = all.some(({ event }) => event.status === 'resolved') ? `, coalesce(${FIRED}::text, 'null')` : '';
   const dated = datedIn(all);
   const [found] = await tx.query<{ events: string; alerts: string; seqs: string; ended?: string }>(
-    `select (select coalesce(json_agg(json_build_array(source, id)), '[]')::text from events where id = any($1::text[])) as events,
-            ${knownOf('$2', '$3', 'current', fired)} as alerts, ${NUMBERS[tx.kind]} as seqs${dated.length > 0 ? ENDED : ''}`,
-    [all.map(({ event }) => event.id), ...listsOf(wanted), rows, ...(dated.length > 0 ? [dated] : [])],
+    `select (select coalesce(json_agg(json_build_array(source, id)), '[]')::text from ${keptOf(all)}) as events,
+            ${knownOf('$3', '$4', 'current', fired)} as alerts, ${NUMBERS[tx.kind]} as seqs${dated.length > 0 ? ENDED : ''}`,
+    [
+      all.map(({ event }) => event.source),
+      all.map(({ event }) => event.id),
+      ...listsOf(wanted),
+      rows,
+      ...(dated.length > 0 ? [dated] : []),
+    ],
   );
   const alerts = new Map<string, Known>();
   const note = (those: Known[]): void => {
@@ -49,11 +55,21 @@ export async function lookUp(tx: Transaction, all: Arrival[], rows: number): Pro
   return { events: new Set(events.map(([source, id]) => eventName(source, id))), alerts, ended, seqs };
 }
 
+/**
+ * Those that are kept already. Of one source all are found in one walk through the index, in a fifth of the time. Not by their ids
+ * alone: as many sources as like may have one that is called the same.
+ */
+const keptOf = (all: Arrival[]): string =>
+  all.every(({ event }) => event.source === all[0]?.event.source)
+    ? `events where id = any($2::text[]) and source = ($1::text[])[1]`
+    : `unnest($1::text[], $2::text[]) s(source, id)
+         cross join lateral (select 1 from events where events.id = s.id and events.source = s.source limit 1) e`;
+
 /** So many numbers as one text. Where there is but one connection they are taken at once, in a fifth of the time. */
 const NUMBERS = {
-  pglite: `(select concat('[', string_agg(n::text, ','), ']') from (select setval('events_seq_seq', nextval('events_seq_seq') + greatest($4::int, 1) - 1) as last offset 0) s,
-              generate_series(s.last - $4::int + 1, s.last) n)`,
-  postgres: `(select concat('[', string_agg(nextval('events_seq_seq')::text, ','), ']') from generate_series(1, $4::int))`,
+  pglite: `(select concat('[', string_agg(n::text, ','), ']') from (select setval('events_seq_seq', nextval('events_seq_seq') + greatest($5::int, 1) - 1) as last offset 0) s,
+              generate_series(s.last - $5::int + 1, s.last) n)`,
+  postgres: `(select concat('[', string_agg(nextval('events_seq_seq')::text, ','), ']') from generate_series(1, $5::int))`,
 } as const;
 
 type Names = readonly [key: string, fingerprint: string];
@@ -141,7 +157,7 @@ function readKnown(text: string | undefined, wanted: readonly Names[], current: 
 
 /** The ends of those of which an event says what it is as of. */
 const ENDED = `, (select coalesce(json_agg(json_build_array(n.fingerprint, round(extract(epoch from n.as_of) * 1000)::bigint)), '[]')::text
-   from ended n where n.fingerprint = any($5::text[])) as ended`;
+   from ended n where n.fingerprint = any($6::text[])) as ended`;
 /** The times of the last firing. */
 const FIRED = `(select json_strip_nulls(json_build_object('as_of', event -> 'as_of', 'occurred_at', event -> 'occurred_at'))
   from events where events.seq = alerts.event)`;
