@@ -14,7 +14,7 @@ export interface Inboxes {
 
 /** Fewer waiting rows than this are all read at each look: they take a millisecond. */
 const FEW = 1_000;
-/** Everything is read so often all the same: claims that failed, and incidents that others have closed. */
+/** Everything is read so often all the same: for claims that failed, incidents that others have closed, and inboxes beyond those that one look lists. */
 const EVERYTHING_MS = 2_000;
 
 /**

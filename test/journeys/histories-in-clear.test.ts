@@ -231,7 +231,7 @@ describe('the histories of everything', () => {
       'the snooze has ended',
       ...['fired', 'chapter', 'comment', 'ack', 'unack', 'snooze', 'resolve'],
       ...['delivered', 'skipped', 'failed', 'stale', 'closed', 'more', 'done', 'heard', 'collected', 'unrecorded'],
-      // Only a run that was slower than its signals is told that it is, or that it is not, behind.
+      // What a load finds; all but the first only where a run was slower than its signals.
       ...['loaded', 'current', 'closed elsewhere', 'dead', 'retrying'],
       ...[SERVICE.shown, SOURCE.shown, DATE],
     ]);
@@ -247,7 +247,7 @@ describe('the histories of everything', () => {
     expect([...new Set(strange.map(({ type, word }) => `${type}: ${word}`))]).toEqual([]);
   });
 
-  it('among them a whole state that was loaded', () => {
+  it('hold a whole state that was loaded', () => {
     expect(histories.flatMap(({ history }) => spoken(history).words)).toContain('loaded');
   });
 

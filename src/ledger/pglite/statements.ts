@@ -40,9 +40,9 @@ const GROWTH = 2;
 const SIZES = `select coalesce(json_object_agg(oid, pg_relation_size(oid)), '{}')::text as sizes from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace`;
 /**
  * PGlite has no checkpointer: its write-ahead log would grow until the disk is full (1.6 KB an event), and a start after a
- * kill would read all of it. So there is a checkpoint after so much of it, as often as max_wal_size asks for on a server
- * (https://www.postgresql.org/docs/current/wal-configuration.html); from then on old segments are used again, and none
- * has to be filled with zeros first, which takes 40 ms.
+ * kill would read all of it. So there is a checkpoint after so much of it, as max_wal_size brings about on a server
+ * (https://www.postgresql.org/docs/current/wal-configuration.html); with less between two of them each takes some 90 ms, and
+ * old segments are used again, none of which has to be filled with zeros first (30 to 45 ms).
  */
 const CHECKPOINT_BYTES = 128 * 1024 * 1024;
 const SINCE_CHECKPOINT =
