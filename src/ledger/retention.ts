@@ -4,6 +4,7 @@ import type { AuditKey } from './chain/signing.ts';
 import type { Ledger, Queryable } from './db.ts';
 import { procedure } from './procedure.ts';
 import { SILENCES_KEPT } from './silences.ts';
+import { vacuumWhereDue } from './vacuum.ts';
 
 /** How long each kind is kept, in milliseconds: events from their arrival, the others from their end. */
 export interface Retention {
@@ -176,7 +177,7 @@ export const sweepRetention = (
         const done: Done = await batch(after);
         gone[kind] += done.gone;
         after = done.after;
-        await rest(Math.max(REST_MIN_MS, REST * (performance.now() - started)));
+        await rest(performance.now() - started);
       }
     };
     for (const { what, kind } of STEPS)
@@ -185,13 +186,14 @@ export const sweepRetention = (
       const rows = await forgetAudit(ledger, { before: before('audit'), now, limit: ROWS_MAX, key });
       return { gone: rows, after: rows === ROWS_MAX ? 0 : undefined };
     });
-    if (ledger.kind === 'pglite' && Object.values(gone).some((rows) => rows > 0)) await vacuum(ledger);
+    await vacuumWhereDue(ledger, { rest });
     return { gone, more };
   });
 
 const none = (): Record<Kind, number> => ({ events: 0, incidents: 0, sends: 0, summaries: 0, audit: 0 });
 
-const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const rest = (worked_ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, Math.max(REST_MIN_MS, REST * worked_ms)));
 
 /** Whoever has the lock works; the others get `otherwise`. PGlite has one process. The transaction holds no snapshot. */
 const alone = <T>(ledger: Ledger, otherwise: T, work: () => Promise<T>): Promise<T> =>
@@ -201,21 +203,3 @@ const alone = <T>(ledger: Ledger, otherwise: T, work: () => Promise<T>): Promise
         const [lock] = await tx.query<{ ours: boolean }>('select pg_try_advisory_xact_lock($1) as ours', [SWEEP_LOCK]);
         return lock?.ours ? work() : otherwise;
       });
-
-/** PGlite has no autovacuum: what went leaves its room to what comes only so. */
-async function vacuum(ledger: Ledger): Promise<void> {
-  for (const table of [
-    'events',
-    'decisions',
-    'inbox',
-    'alerts',
-    'batches',
-    'deliveries',
-    'attempts',
-    'incidents',
-    'held',
-    'ended',
-    'audit_unsealed',
-  ])
-    await ledger.query(`vacuum ${table}`);
-}
