@@ -15,6 +15,7 @@ const LONG = [
   'faults/full-temporal',
   'faults/clock',
   'faults/embedded',
+  'faults/summary',
   'journeys/delivery',
   'journeys/answers',
   'temporal/dev-server',
