@@ -240,12 +240,14 @@ export async function listDeliveries(
   return { deliveries, ...(rows.length === limit && last ? { next: String(last.id) } : {}) };
 }
 
-/** How much waits, is open, is on its way and is dead. */
+/** How much waits, is open, is on its way (what is sent by hand included, until its outcome is kept) and is dead. */
 export async function stats(db: Queryable): Promise<{ waiting: number; open: number; dead: number; sending: number }> {
   const [row] = await db.query<{ waiting: number; open: number; dead: number; sending: number }>(
     `select (select count(*)::int from inbox where batch is null) as waiting, (select count(*)::int from incidents where closed_at is null) as open,
             (select count(*)::int from deliveries where status = 'dead') as dead,
-            (select count(*)::int from deliveries where status in ('sending', 'retrying')) as sending`,
+            (select count(*)::int from deliveries where status in ('sending', 'retrying'))
+            + (select count(*)::int from sends s where ended_at is null
+                  and not exists (select 1 from deliveries where key = s.delivery and status in ('sending', 'retrying'))) as sending`,
   );
   return row ?? { waiting: 0, open: 0, dead: 0, sending: 0 };
 }

@@ -57,8 +57,12 @@ export const waitingSends = (db: Queryable, limit = 50): Promise<Send[]> =>
     `select id, kind, target, delivery, payload, requested_by, requested_at from sends where signalled_at is null order by id limit ${limit}`,
   );
 
+/** What becomes of a summary is kept with its day: its send has ended when it is started. */
 export const markSendStarted = (db: Queryable, id: number): Promise<unknown> =>
-  db.query('update sends set signalled_at = now() where id = $1', [id]);
+  db.query(
+    `update sends set signalled_at = now(), ended_at = case when kind = 'summary' then now() else ended_at end where id = $1`,
+    [id],
+  );
 
 export async function sendOf(db: Queryable, id: number): Promise<Send | undefined> {
   const [row] = await db.query<Send>(

@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 import { type Evidence, readEvidence } from './evidence.ts';
 import { violations } from './invariants.ts';
 import { readJournal } from './journal.ts';
-import { type Failpoint, type Plan, planOf, type TimedFault, type Victim } from './plan.ts';
+import { type Failpoint, type Plan, planOf, type TimedFault } from './plan.ts';
 import type { HitLine, ReceiverInput } from './receiver.ts';
 import type { Said, SenderInput } from './sender.ts';
 import type { Kind, System } from './system.ts';
@@ -35,8 +35,6 @@ export interface Round {
 const CALM_MS = 60_000;
 /** Whoever starts again what has ended takes a moment to see it; meanwhile everything that a fault strikes has ended. */
 const SUPERVISOR_MS = 100;
-/** After its delivery was recorded, by who was killed then: its heartbeat is missed for 10 s, its next try waits 5 s (send-one). */
-const SEND_AGAIN_MS: Readonly<Record<Victim, number>> = { itself: 25_000, temporal: 0, postgres: 8_000 };
 /** Between two nudges. */
 const NUDGE_MS = 300;
 /** The sender is answered at last; a round is stuck otherwise. */
@@ -159,7 +157,7 @@ async function underFire(
     await nudging;
     since = performance.now();
     await until(
-      'calm: no row, incident or delivery left to see to',
+      'calm: no row, incident, delivery or send by hand left to see to',
       async () => {
         isStuck();
         const asked = system.urls.map((url) =>
@@ -170,13 +168,6 @@ async function underFire(
       },
       CALM_MS,
     ).catch(() => undefined); // What is left then is a violation, and named as one.
-    // Of a send whose delivery has ended no figure of the API says whether it has ended itself.
-    await pause(
-      Math.max(
-        0,
-        ...failpointsOf(plan).map(({ step, victim }) => (step === 'send.recorded' ? SEND_AGAIN_MS[victim] : 0)),
-      ),
-    );
   } finally {
     over = true;
     await watching; // Nothing is started any more, also where the round has failed and what it runs on is removed.

@@ -198,6 +198,18 @@ describe('the lists', () => {
       `insert into deliveries (key, target, reason, status, scheduled_at) values ('a', 'chat', 'group_now', 'dead', now()), ('b', 'chat', 'group_now', 'sending', now())`,
     );
     expect(await stats(ledger)).toEqual({ waiting: 0, open: 1, dead: 1, sending: 1 });
+    const again = { kind: 'redeliver', target: 'chat' } as const;
+    const dead = await requestSend(ledger, { ...again, delivery: 'a' }, { by: 'ana', key: 'k1' });
+    await requestSend(ledger, { ...again, delivery: 'b' }, { by: 'ana', key: 'k1' });
+    expect(await stats(ledger)).toMatchObject({ dead: 1, sending: 2 });
+    await endSend(ledger, dead, { delivered: true });
+    expect(await stats(ledger)).toMatchObject({ sending: 1 });
+    const daily = { kind: 'summary', target: 'daily', payload: { date: '2026-01-15' } } as const;
+    const summary = await requestSend(ledger, daily, { by: 'ana', key: 'k1' });
+    expect(await stats(ledger)).toMatchObject({ sending: 2 });
+    // Nobody ends it later, and it is not taken for lost.
+    await markSendStarted(ledger, summary);
+    expect(await stats(ledger)).toMatchObject({ sending: 1 });
   });
 });
 
