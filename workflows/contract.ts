@@ -1,5 +1,5 @@
 /** The names and inputs of the workflows: all that clients import. */
-import type { Incident, Opening } from '../src/core/incident.ts';
+import type { Batch, Incident, Opening } from '../src/core/incident.ts';
 
 export const TASK_QUEUE = 'tocsin';
 
@@ -26,6 +26,8 @@ export const SEARCH_ATTRIBUTES = {
 
 export interface IncidentInput {
   opening: Opening;
+  /** The batch that opened it; later ones are signals. Runs that a signal has started have none. */
+  first?: Batch;
   /** The state of the run before, after continue-as-new. */
   resume?: Incident;
 }

@@ -43,7 +43,7 @@ const nudgeSignal = wf.defineSignal(NUDGE);
 const stateQuery = wf.defineQuery<Incident>(STATE);
 
 /** Ends when the ledger says the incident is closed; a run of an incident that is closed already ends silently. */
-export async function incident({ opening, resume }: IncidentInput): Promise<{ closed: string }> {
+export async function incident({ opening, first, resume }: IncidentInput): Promise<{ closed: string }> {
   // The ledger's clock may run ahead of ours: what is due is never later for it.
   let state =
     resume ?? openIncident(opening.id, opening.policy, opening.epoch, Math.min(opening.opened_at, Date.now()));
@@ -70,6 +70,7 @@ export async function incident({ opening, resume }: IncidentInput): Promise<{ cl
       wantsLoad = true;
     }
   };
+  if (first) fold(first);
   wf.setHandler(batchSignal, (batch) => {
     signals++;
     fold(batch);

@@ -80,7 +80,7 @@ export async function startHands(
   const working = keepWorking();
   const relay = createRelay({
     ledger,
-    carrier: createCarrier(link.client, taskQueue),
+    carrier: createCarrier(link, taskQueue),
     log,
     metrics,
     quiet: createQuiet({ ledger, routing: config.routing, ownedBy: integrations.ownedBy }),

@@ -15,6 +15,8 @@ export interface TemporalLink {
   /** For the worker. */
   native: NativeConnection;
   client: Client;
+  /** Starts workflows over the worker's own connection: their first task comes with the answer (eager start). */
+  starter: Client;
   close(): Promise<void>;
 }
 
@@ -126,6 +128,7 @@ export async function connect(input: {
         connection,
         native,
         client: new Client({ connection, namespace }),
+        starter: new Client({ connection: native, namespace }),
         close: closeBoth.bind(undefined, connection, native),
       };
     } catch (error) {

@@ -42,6 +42,7 @@ export const DYNAMIC_CONFIG = [
   'history.timerProcessorMaxTimeShift="10ms"',
   'matching.useNewMatcher=true',
   'history.hostLevelCacheMaxSize=2000',
+  'system.enableActivityEagerExecution=true',
 ];
 /** Collect garbage less often: a fifth more throughput for some 100 MB (design, section 5). */
 const GOGC = '400';

@@ -90,7 +90,7 @@ export async function world({ bundlePath, over = {} }: { bundlePath?: string; ov
     taskQueue,
     bundlePath: bundlePath ?? shared.bundlePath,
   });
-  const carrier = createCarrier(link.client, taskQueue);
+  const carrier = createCarrier(link, taskQueue);
 
   return {
     client: link.client,

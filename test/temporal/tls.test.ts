@@ -75,7 +75,7 @@ describe('a Temporal server behind TLS', () => {
   it('is used by client and worker alike where its authority is trusted: a workflow is started and seen', async () => {
     const taskQueue = `tls-${randomBytes(4).toString('hex')}`;
     const seen = await calls(open, trusting(open), async (link) => {
-      await createCarrier(link.client, taskQueue).send({ id: 1, kind: 'test', target: 'hook', payload: null });
+      await createCarrier(link, taskQueue).send({ id: 1, kind: 'test', target: 'hook', payload: null });
       const handle = link.client.workflow.getHandle(`${taskQueue}-send-1`);
       expect((await handle.describe()).status.name).toBe('RUNNING');
       await link.native.workflowService.describeTaskQueue({
