@@ -9,20 +9,12 @@ import { isPage } from '../src/core/notice.ts';
 import { withPrivacy } from '../src/core/privacy.ts';
 import { type Ended, isGivenUp, isLastRound, isTooOld, roundWait } from '../src/core/rounds.ts';
 import { isAnyOff, switchedOff } from '../src/core/toggles.ts';
-import {
-  type AttemptEnd,
-  awaitTurn,
-  beginAttempt,
-  buryDelivery,
-  hasBegun,
-  type NotBegun,
-  recordAttempt,
-  skipDelivery,
-} from '../src/ledger/deliveries.ts';
+import { type AttemptEnd, beginAttempt, hasBegun, type NotBegun, recordAttempt } from '../src/ledger/deliveries.ts';
 import { toldBy, typesOf } from '../src/ledger/facts.ts';
 import { noteFailure } from '../src/ledger/health.ts';
 import { takeTurn } from '../src/ledger/rates.ts';
 import { announce } from '../src/ledger/steps.ts';
+import { awaitTurn, buryDelivery, skipDelivery } from '../src/ledger/unsent.ts';
 import { createAside } from './aside.ts';
 import { type Attempted, attempt, noticeFrom, noticeOf } from './attempt.ts';
 import { createBulkhead } from './bulkhead.ts';

@@ -5,6 +5,7 @@ import type { Json } from '../core/event.ts';
 import { disabledInWords, type HealthReason, type HealthState } from '../core/health.ts';
 import type { Incident, Outgoing } from '../core/incident.ts';
 import { isPage } from '../core/notice.ts';
+import { loseOpenAttempts, mayHaveArrived, messagesAt } from './attempts.ts';
 import type { Queryable } from './db.ts';
 import { factsIn, type LedgerFacts, toldBy } from './facts.ts';
 import { HEALTH_COLUMNS, recovered, takeProbe } from './health.ts';
@@ -65,6 +66,16 @@ interface Found {
   because: HealthReason | null;
   last_failure: string | null;
   last_detail: string | null;
+  /** There is a row of the delivery: another attempt has been, or its notice waits. */
+  known: boolean;
+}
+
+interface Attempt {
+  attempt: number | null;
+  doubt: Doubt | null;
+  ref: { [key: string]: Json } | null;
+  pages: { [key: string]: Json }[] | null;
+  so_far: { [key: string]: Json } | null;
 }
 
 /**
@@ -76,16 +87,21 @@ export const beginAttempt = procedure(
   'beginAttempt',
   async (tx, { incident, target, channel, out, snapshot }: Begin): Promise<Begun> => {
     const [found] = await tx.query<Found>(
-      `select i.answer_rev, i.closed_at, ${HEALTH_COLUMNS} from incidents i left join integration_health h on h.name = $2 where i.id = $1 for update of i`,
-      [incident, target],
+      `select i.answer_rev, i.closed_at, ${HEALTH_COLUMNS}, exists (select 1 from deliveries where key = $3) as known
+         from incidents i left join integration_health h on h.name = $2 where i.id = $1 for update of i`,
+      [incident, target, out.key],
     );
     if (!found || found.closed_at) return { outcome: 'closed' };
+    const isStale = isPage(out.reason) && found.answer_rev !== out.answer_rev;
+    const isUsual = !found.known && !isStale && found.health !== 'disabled' && !out.overtook?.length;
+    const first = isUsual ? await beginFirst(tx, { incident, target, channel, out, snapshot }) : undefined;
+    if (first?.attempt) return begun(tx, incident, out, { attempts: 1, of_round: 1 }, first);
     const delivery = await deliveryOf(tx, incident, target, channel, out);
     if (delivery.status === 'superseded') return { outcome: 'superseded', ...(await unsure(tx, out.key)) };
     if (delivery.status !== 'sending' && delivery.status !== 'retrying')
       return { outcome: delivery.status as 'delivered' };
     await supersede(tx, incident, target, out);
-    if (isPage(out.reason) && found.answer_rev !== out.answer_rev) {
+    if (isStale) {
       await loseOpenAttempts(tx, [out.key]);
       await endDelivery(tx, out.key, 'superseded', 'answered before it was sent');
       return { outcome: 'stale', ...(await unsure(tx, out.key)) };
@@ -99,51 +115,64 @@ export const beginAttempt = procedure(
     if (delivery.attempts > 0) await loseOpenAttempts(tx, [out.key]);
     const isNewRound = out.round > delivery.round;
     const of_round = (isNewRound ? 0 : delivery.round_attempts) + 1;
-    const [row] = await tx.query<{
-      attempt: number;
-      doubt: Doubt | null;
-      ref: { [key: string]: Json } | null;
-      pages: { [key: string]: Json }[] | null;
-      so_far: { [key: string]: Json } | null;
-    }>(
+    const [row] = await tx.query<Attempt>(
       `with a as (insert into attempts (delivery, round) values ($1, $2) returning id),
-            d as (update deliveries set status = 'sending', round = $2, attempts = attempts + 1, round_attempts = $3, next_at = null where key = $1),
-            s as (update incidents set due_at = now() + interval '${SENDING_DUE}', snapshot = case when newer then $5::jsonb else snapshot end,
-                         snapshot_seen = case when newer then $6 else snapshot_seen end,
-                         snapshot_revision = case when newer then $7 else snapshot_revision end
-                    from (select (snapshot_seen, snapshot_revision) < ($6::int, $7::bigint) as newer from incidents where id = $4) n where id = $4)
+            d as (update deliveries set status = 'sending', round = $2, attempts = attempts + 1, round_attempts = $8, next_at = null where key = $1),
+            s as (${SNAPSHOT})
        select (select id from a) as attempt, (select min(case when outcome = 'lost' then 'lost' else doubt end) from attempts where delivery = $1) as doubt,
-              ${messagesAt('$4', '$8', '$1')}, (select ref from deliveries where key = $1) as so_far`,
-      [out.key, out.round, of_round, incident, JSON.stringify(snapshot), snapshot.seen, snapshot.revision, target],
+              ${messagesAt('$3', '$4', '$1')}, (select ref from deliveries where key = $1) as so_far`,
+      [out.key, out.round, ...snapshotOf(incident, target, snapshot), of_round],
     );
-    return {
-      outcome: 'go',
-      attempt: row?.attempt ?? 0,
-      attempts: delivery.attempts + 1,
-      of_round,
-      ...(row?.doubt ? { doubt: row.doubt } : {}),
-      ...(row?.ref ? { root: row.ref } : {}),
-      ...(row?.pages ? { pages: row.pages } : {}),
-      ...(row?.so_far ? { so_far: row.so_far } : {}),
-      facts: await factsIn(tx, toldBy(incident, out, delivery.attempts + 1)),
-    };
+    return begun(tx, incident, out, { attempts: delivery.attempts + 1, of_round }, row);
   },
 );
 
-/** Pages that one notice is told to by an edit: each is a request within one attempt. */
-const PAGES_MAX = 10;
+/** What a lost workflow is built from again, the newest there is. */
+const SNAPSHOT = `
+  update incidents set due_at = now() + interval '${SENDING_DUE}', snapshot = case when newer then $5::jsonb else snapshot end,
+         snapshot_seen = case when newer then $6 else snapshot_seen end, snapshot_revision = case when newer then $7 else snapshot_revision end
+    from (select (snapshot_seen, snapshot_revision) < ($6::int, $7::bigint) as newer from incidents where id = $3) n where id = $3`;
+const snapshotOf = (incident: string, target: string, snapshot: Incident): unknown[] => [
+  incident,
+  target,
+  JSON.stringify(snapshot),
+  snapshot.seen,
+  snapshot.revision,
+];
 
-/**
- * SQL for what is at a target of an incident: `ref`, the first message, and `pages`, the newest later ones that asked somebody
- * to act. The delivery of `key` itself is none of them.
- */
-export const messagesAt = (incident: string, target: string, key: string): string =>
-  `(select ref from threads where incident = ${incident} and target = ${target}) as ref,
-   (select jsonb_agg(ref order by number desc)
-      from (select d.ref, d.number from deliveries d
-             where d.incident = ${incident} and d.target = ${target} and d.page and d.status = 'delivered' and d.key <> ${key}
-               and d.ref <> (select ref from threads where incident = ${incident} and target = ${target})
-             order by d.number desc limit ${PAGES_MAX}) p) as pages`;
+/** Nearly every attempt is the first of its notice, with nothing in its way: it begins by one statement. Without effect where there is a row. */
+async function beginFirst(
+  tx: Queryable,
+  { incident, target, channel, out, snapshot }: Begin,
+): Promise<Attempt | undefined> {
+  const [row] = await tx.query<Attempt>(
+    `with n as (
+       insert into deliveries (key, round, incident, target, channel, reason, page, level, answer_rev, through, chapter_from, status, scheduled_at, attempts, round_attempts)
+       values ($1, $2, $3, $4, $8, $9, $10, $11, $12, $13, $14, 'sending', $15, 1, 1) on conflict (key) do nothing returning 1),
+          a as (insert into attempts (delivery, round) select $1, $2 from n returning id),
+          s as (${SNAPSHOT} and exists (select 1 from n))
+     select (select id from a) as attempt, null as doubt, ${messagesAt('$3', '$4', '$1')}, null as so_far`,
+    [out.key, out.round, ...snapshotOf(incident, target, snapshot), ...noticeColumns(channel, out)],
+  );
+  return row;
+}
+
+const begun = async (
+  tx: Queryable,
+  incident: string,
+  out: Outgoing,
+  counted: { attempts: number; of_round: number },
+  row: Attempt | undefined,
+): Promise<Begun> => ({
+  outcome: 'go',
+  attempt: row?.attempt ?? 0,
+  ...counted,
+  ...(row?.doubt ? { doubt: row.doubt } : {}),
+  ...(row?.ref ? { root: row.ref } : {}),
+  ...(row?.pages ? { pages: row.pages } : {}),
+  ...(row?.so_far ? { so_far: row.so_far } : {}),
+  facts: await factsIn(tx, toldBy(incident, out, counted.attempts)),
+});
 
 const whyDisabled = (target: string, { since, because, last_failure, last_detail }: Found): string =>
   disabledInWords(target, {
@@ -154,7 +183,19 @@ const whyDisabled = (target: string, { since, because, last_failure, last_detail
     ...(last_detail === null ? {} : { detail: last_detail }),
   });
 
-async function deliveryOf(
+/** `channel, reason, page, level, answer_rev, through, chapter_from, scheduled_at` of its row. */
+const noticeColumns = (channel: string, out: Outgoing): unknown[] => [
+  channel,
+  out.reason,
+  isPage(out.reason),
+  out.level ?? null,
+  out.answer_rev,
+  out.through,
+  out.from ?? null,
+  new Date(out.since).toISOString(),
+];
+
+export async function deliveryOf(
   tx: Queryable,
   incident: string,
   target: string,
@@ -164,30 +205,17 @@ async function deliveryOf(
 ): Promise<DeliveryRow> {
   const [row] = await tx.query<DeliveryRow>(
     `with n as (
-       insert into deliveries (key, incident, target, channel, reason, page, level, answer_rev, through, chapter_from, status, scheduled_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $11) on conflict (key) do nothing returning status, round, attempts, round_attempts)
+       insert into deliveries (key, incident, target, channel, reason, page, level, answer_rev, through, chapter_from, scheduled_at, status)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (key) do nothing returning status, round, attempts, round_attempts)
      select * from n union all select status, round, attempts, round_attempts from deliveries where key = $1 limit 1`,
-    [
-      out.key,
-      incident,
-      target,
-      channel,
-      out.reason,
-      isPage(out.reason),
-      out.level ?? null,
-      out.answer_rev,
-      out.through,
-      out.from ?? null,
-      new Date(out.since).toISOString(),
-      status,
-    ],
+    [out.key, incident, target, ...noticeColumns(channel, out), status],
   );
   if (!row) throw new Error(`delivery ${out.key} was neither found nor made`);
   return row;
 }
 
 /** Notices that were overtaken unsent are kept as such: those that never began, and those whose last attempt was lost. */
-async function supersede(tx: Queryable, incident: string, target: string, out: Outgoing): Promise<void> {
+export async function supersede(tx: Queryable, incident: string, target: string, out: Outgoing): Promise<void> {
   if (!out.overtook || out.overtook.length === 0) return;
   await tx.query(
     `insert into deliveries (key, incident, target, reason, status, scheduled_at, ended_at, superseded_by)
@@ -198,23 +226,12 @@ async function supersede(tx: Queryable, incident: string, target: string, out: O
   await loseOpenAttempts(tx, out.overtook);
 }
 
-/** SQL: whether an attempt of this delivery may have arrived although nobody was told so. */
-export const mayHaveArrived = (key: string): string =>
-  `exists (select 1 from attempts a where a.delivery = ${key} and (a.outcome = 'lost' or a.doubt = 'lost'))`;
-
-async function unsure(tx: Queryable, key: string): Promise<{ unsure?: true }> {
+export async function unsure(tx: Queryable, key: string): Promise<{ unsure?: true }> {
   const [row] = await tx.query<{ unsure: boolean }>(`select ${mayHaveArrived('$1')} as unsure`, [key]);
   return row?.unsure ? { unsure: true } : {};
 }
 
-/** Ends the attempts of these deliveries that nobody recorded the end of, as lost; gives one row for each. */
-export const loseOpenAttempts = (tx: Queryable, deliveries: string[]): Promise<unknown[]> =>
-  tx.query(
-    `update attempts set ended_at = now(), outcome = 'lost', detail = 'nobody recorded how it ended' where delivery = any($1::text[]) and ended_at is null returning id`,
-    [deliveries],
-  );
-
-const endDelivery = (
+export const endDelivery = (
   tx: Queryable,
   key: string,
   status: string,
@@ -225,20 +242,6 @@ const endDelivery = (
     'update deliveries set status = $2, detail = $3, failure = coalesce($4, failure), next_at = null, ended_at = now() where key = $1',
     [key, status, detail, failure ?? null],
   );
-
-/** A notice that waits for its turn under a rate is seen to wait: in its round, or for `wait_ms` until another begins. */
-export const awaitTurn = procedure(
-  'awaitTurn',
-  async (tx, { incident, target, channel, out }: Omit<Begin, 'snapshot'>, wait_ms?: number | null): Promise<void> => {
-    const [open] = await tx.query('select 1 from incidents where id = $1 and closed_at is null', [incident]);
-    if (!open) return;
-    await deliveryOf(tx, incident, target, channel, out, 'retrying');
-    await tx.query(
-      `update deliveries set next_at = now() + $2::float8 * interval '1 ms' where key = $1 and status = 'retrying'`,
-      [out.key, wait_ms ?? null],
-    );
-  },
-);
 
 /** Whether an attempt of this delivery ever began. */
 export async function hasBegun(db: Queryable, key: string): Promise<boolean> {
@@ -318,32 +321,3 @@ export async function recordAttempt(db: Queryable, end: AttemptEnd): Promise<voi
     ],
   );
 }
-
-/** A notice that was decided and need not be sent: the integration is switched off, or its threshold is higher. */
-export const skipDelivery = procedure(
-  'skipDelivery',
-  async (tx, { incident, target, channel, out }: Omit<Begin, 'snapshot'>, detail: string): Promise<void> => {
-    const delivery = await deliveryOf(tx, incident, target, channel, out);
-    if (delivery.status !== 'sending' && delivery.status !== 'retrying') return;
-    await supersede(tx, incident, target, out);
-    await endDelivery(tx, out.key, 'skipped', detail);
-  },
-);
-
-/** Ends a notice that cannot or shall not be sent any more as dead, unless it has ended otherwise; gives how it ended. */
-export const buryDelivery = procedure(
-  'buryDelivery',
-  async (
-    tx,
-    { incident, target, channel, out }: Omit<Begin, 'snapshot'>,
-    failure: 'config' | 'timeout',
-    detail: string,
-  ): Promise<NotBegun> => {
-    const { status } = await deliveryOf(tx, incident, target, channel, out);
-    if (status === 'superseded') return { outcome: status, ...(await unsure(tx, out.key)) };
-    if (status !== 'sending' && status !== 'retrying') return { outcome: status as 'delivered' };
-    await supersede(tx, incident, target, out);
-    await endDelivery(tx, out.key, 'dead', detail, failure);
-    return { outcome: 'dead' };
-  },
-);

@@ -16,3 +16,4 @@ import './retention.ts';
 import './sends.ts';
 import './state.ts';
 import './tokens.ts';
+import './unsent.ts';

@@ -1,8 +1,8 @@
 /** What an operator does with deliveries: sends them again, elsewhere or under a new key, or cancels them. */
 import { type LedgerStatus, stateOf } from '../core/delivery.ts';
+import { loseOpenAttempts } from './attempts.ts';
 import { type Actor, audit } from './audit.ts';
 import type { Ledger, Queryable, Transaction } from './db.ts';
-import { loseOpenAttempts } from './deliveries.ts';
 import { procedure } from './procedure.ts';
 import { buryWaiting } from './sends.ts';
 import { announce } from './steps.ts';

@@ -1,9 +1,9 @@
 /** Requests for one notice outside any incident: rows that the relay carries to `send-one`, and what became of them. */
 import type { Doubt } from '../core/doubt.ts';
 import type { Json } from '../core/event.ts';
+import { loseOpenAttempts, messagesAt } from './attempts.ts';
 import { type Actor, audit } from './audit.ts';
 import type { Ledger, Queryable } from './db.ts';
-import { loseOpenAttempts, messagesAt } from './deliveries.ts';
 import { noteSuccess } from './health.ts';
 import { procedure } from './procedure.ts';
 

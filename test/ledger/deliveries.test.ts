@@ -6,16 +6,11 @@ import { withTelling } from '../../src/core/telling.ts';
 import { answerItself, command } from '../../src/ledger/answers.ts';
 import type { Claim } from '../../src/ledger/claim.ts';
 import type { Ledger } from '../../src/ledger/db.ts';
-import {
-  type AttemptEnd,
-  beginAttempt,
-  buryDelivery,
-  recordAttempt,
-  skipDelivery,
-} from '../../src/ledger/deliveries.ts';
+import { type AttemptEnd, beginAttempt, recordAttempt } from '../../src/ledger/deliveries.ts';
 import { createDoor } from '../../src/ledger/door.ts';
 import { renewEpoch } from '../../src/ledger/migrate.ts';
 import { closeIncident, loadIncident } from '../../src/ledger/state.ts';
+import { buryDelivery, skipDelivery } from '../../src/ledger/unsent.ts';
 import { claimAll, event, one, opened, openTestLedger, routing } from '../support/ledger.ts';
 import { HOUR, MINUTE } from '../support/policies.ts';
 
