@@ -273,8 +273,17 @@ const openingOf = (row: IncidentRow): Opening => ({
   source: row.source,
 });
 
-export const markSignalled = (db: Queryable, incident: string, number: number): Promise<unknown> =>
-  db.query('update batches set signalled_at = now() where incident = $1 and number = $2', [incident, number]);
+/** One statement for all: each takes PGlite as long as several of its rows. */
+export async function markSignalled(
+  db: Queryable,
+  batches: readonly Pick<Batch, 'incident' | 'number'>[],
+): Promise<void> {
+  await db.query(
+    `update batches set signalled_at = now() from unnest($1::text[], $2::int[]) s(incident, number)
+      where batches.incident = s.incident and batches.number = s.number`,
+    [batches.map(({ incident }) => incident), batches.map(({ number }) => number)],
+  );
+}
 
 /** Overdue by this much: the workflow that should have acted is gone (design.md section 2, rule 11). */
 const OVERDUE = '30 seconds';

@@ -1,7 +1,7 @@
 /** The relay: carries inbox rows to workflows as batches, paced; sweeps what has expired; nudges what is overdue. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Batch, Opening } from '../core/incident.ts';
-import { type Claim, claim, markSignalled, overdueIncidents, sweepExpired, unsentBatches } from '../ledger/claim.ts';
+import { type Claim, claim, overdueIncidents, sweepExpired, unsentBatches } from '../ledger/claim.ts';
 import type { Ledger } from '../ledger/db.ts';
 import type { Waiting } from '../ledger/inbox.ts';
 import { markSendStarted, type Send, waitingSends } from '../ledger/sends.ts';
@@ -9,6 +9,7 @@ import { announce } from '../ledger/steps.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createInboxes } from './inboxes.ts';
+import { createMarks } from './marks.ts';
 import { createPacing } from './pacing.ts';
 import type { Quiet } from './quiet.ts';
 
@@ -83,12 +84,14 @@ export function createRelay(deps: {
   let crowdedSince: number | undefined;
   let wakeUp: () => void = () => undefined;
 
+  const mark = createMarks(ledger);
+
   const carry = async ({ opening, batch }: Claim): Promise<boolean> => {
     const started = now();
     try {
       await carrier.batch(opening, batch);
       announce('signal.sent');
-      await markSignalled(ledger, batch.incident, batch.number);
+      await mark(batch);
       announce('signal.marked');
       failures = 0;
       metrics?.relayBatches.inc({ outcome: 'sent' });

@@ -248,7 +248,7 @@ describe('a batch nobody is known to have signalled', () => {
     expect(await unsentBatches(ledger)).toEqual([]);
     await ledger.query(`update batches set claimed_at = now() - interval '11 seconds'`);
     expect(await unsentBatches(ledger)).toMatchObject([{ opening: { id: batch.incident }, batch: { number: 1 } }]);
-    await markSignalled(ledger, batch.incident, 1);
+    await markSignalled(ledger, [{ incident: batch.incident, number: 1 }]);
     expect(await unsentBatches(ledger)).toEqual([]);
   });
 });
