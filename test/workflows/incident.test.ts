@@ -2,7 +2,7 @@
 import { ApplicationFailure, defineSearchAttributeKey } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SEARCH_ATTRIBUTES } from '../../workflows/contract.ts';
-import { countOf, readable } from '../support/histories.ts';
+import { countOf, plain, readable } from '../support/histories.ts';
 import { until } from '../support/until.ts';
 import { record, type World, world } from '../support/workflow-world.ts';
 
@@ -18,6 +18,28 @@ const ack = { status: 'acknowledged', answer_rev: 1, answer: 'acknowledged' } as
 const resolve = { status: 'resolved', answer_rev: 2, answer: 'resolved', firing: 0, worst: null } as const;
 
 describe('an incident workflow', () => {
+  it('begins with its first batch and has its first task at once; the same batch again changes nothing', async () => {
+    const incident = w.incident();
+    await incident.batch(1);
+    await incident.until('the first page', ({ targets }) => targets.hook?.told?.reason === 'group_now');
+    const [started] = plain(await incident.handle.fetchHistory()).events;
+    expect(started).toMatchObject({
+      eventType: 'EVENT_TYPE_WORKFLOW_EXECUTION_STARTED',
+      workflowExecutionStartedEventAttributes: { eagerExecutionAccepted: true },
+    });
+    expect(countOf(await incident.handle.fetchHistory(), 'EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED')).toBe(0);
+    await incident.batch(1);
+    await incident.batch(2, resolve);
+    expect(await incident.handle.result()).toEqual({ closed: 'resolved' });
+    expect(incident.calls.deliver.map(({ out: { reason } }) => reason)).toEqual(['group_now', 'resolved']);
+    expect(countOf(await incident.handle.fetchHistory(), 'EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED')).toBe(2);
+    expect(incident.calls.load).toEqual([]);
+    // Late: the run has ended, and is not begun again.
+    await incident.batch(1);
+    expect((await incident.handle.describe()).status.name).toBe('COMPLETED');
+    await record('begun-with-its-first-batch', incident.handle);
+  });
+
   it('tells, is acknowledged, ends and closes: one delivery for each, and its state can be asked', async () => {
     const incident = w.incident();
     await incident.batch(1);
