@@ -35,7 +35,7 @@ interface SendRow {
 
 /**
  * A start asks for the workflow's first task together with the answer, which a worker of this process then has without
- * polling for it: a third less of Temporal's time for an incident (https://docs.temporal.io/develop/advanced-start-options-eager-start).
+ * polling for it (https://docs.temporal.io/design-patterns/eager-workflow-start, which knows of no TypeScript yet; 1.24 has it).
  * Where no worker here has room, the task goes its usual way.
  */
 const EAGER = { requestEagerStart: true } as const;
