@@ -5,6 +5,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { chance } from '../support/chance.ts';
+import { until } from '../support/until.ts';
 import { count, quantile } from './line.ts';
 import { event, mb, residentBytes, startWorld } from './world.ts';
 
@@ -18,6 +19,7 @@ const WARM = 1 / 3;
 const MEMORY_MAY_GROW = 0.1;
 const HANDLES_MAY_GROW = 10;
 const HANG_MS = 20_000;
+const DRAIN_MS = 120_000;
 
 interface Sample {
   minute: number;
@@ -85,7 +87,13 @@ while (performance.now() < end) {
 }
 on = false;
 await sending;
-await world.drained(120_000);
+// Each ends: one that is claimed, and whose first attempt has not begun, is neither waiting nor on its way, but open.
+await until(
+  'every incident to be told and to end',
+  async () => ((await world.api.taken<{ open: number }>('GET', '/v1/stats')).open === 0 ? true : undefined),
+  DRAIN_MS,
+);
+await world.drained(DRAIN_MS);
 
 const median = (from: number, to: number, what: keyof Sample): number =>
   quantile(
@@ -96,7 +104,9 @@ const grown = (what: keyof Sample) => ({ middle: median(WARM, 2 / 3, what), last
 const memory = grown('resident');
 const handles = grown('handles');
 const temporal = grown('temporal');
-const told = new Set(world.receiver.hits.map(({ service }) => service)).size;
+const heard = new Set(world.receiver.hits.map(({ service }) => service));
+const untold = Array.from({ length: sent }, (_, n) => `soak-${n + 1}`).filter((service) => !heard.has(service));
+const told = sent - untold.length;
 const dead = (await world.api.taken<{ dead: number }>('GET', '/v1/stats')).dead;
 console.log(
   [
@@ -110,6 +120,7 @@ const isGood =
   memory.last <= memory.middle * (1 + MEMORY_MAY_GROW) &&
   temporal.last <= temporal.middle * (1 + MEMORY_MAY_GROW) &&
   handles.last <= handles.middle + HANDLES_MAY_GROW;
+if (untold.length > 0) console.log(`nobody was told of ${untold.join(', ')}`);
 console.log(isGood ? 'nothing grows, all were told' : 'FAILED: something grows, or was not told');
 await world.remove();
 process.exit(isGood ? 0 : 1);
