@@ -1,4 +1,4 @@
-/** The page of a day under fire: whoever dies at whichever of its steps, it is one page, and everybody is told once. */
+/** The page of a day under fire: whoever dies at whichever of its steps, it is one page, and it is told. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
