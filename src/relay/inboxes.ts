@@ -10,6 +10,8 @@ export interface Inboxes {
   lookAndClaim(prefix?: string): Promise<{ waiting: Waiting[]; claimed?: Claim }>;
   /** The rows of this inbox up to this seq wait no more; without one, all that is known of it is forgotten. */
   taken(key: string, through?: number): void;
+  /** Whether the rows that wait are so few that a look at them takes a millisecond. */
+  areFew(): boolean;
 }
 
 /** Fewer waiting rows than this are all read at each look: they take a millisecond. */
@@ -38,10 +40,10 @@ export function createInboxes(ledger: Ledger, now: () => number): Inboxes {
     const one = known.get(more.key);
     known.set(more.key, one ? together(one, more) : more);
   };
-  const isFew = (): boolean => [...known.values()].reduce((sum, one) => sum + one.rows, 0) < FEW;
+  const areFew = (): boolean => [...known.values()].reduce((sum, one) => sum + one.rows, 0) < FEW;
 
   const look = async (): Promise<Waiting[]> => {
-    if (ledger.kind !== 'pglite' || isFew() || now() >= everythingAt) knowAll(await waitingInboxes(ledger));
+    if (ledger.kind !== 'pglite' || areFew() || now() >= everythingAt) knowAll(await waitingInboxes(ledger));
     else for (const more of await newlyWaiting(ledger, newest)) add(more);
     noteNewest();
     return [...known.values()].sort((a, b) => Number(b.pressing) - Number(a.pressing) || a.oldest - b.oldest);
@@ -49,8 +51,9 @@ export function createInboxes(ledger: Ledger, now: () => number): Inboxes {
 
   return {
     look,
+    areFew,
     async lookAndClaim(prefix) {
-      if (!isFew()) return { waiting: await look() };
+      if (!areFew()) return { waiting: await look() };
       const looked = await lookAndClaim(ledger, prefix);
       knowAll(looked.claimed ? [] : looked.waiting);
       return looked;

@@ -10,7 +10,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createInboxes } from './inboxes.ts';
 import { createMarks } from './marks.ts';
-import { createPacing } from './pacing.ts';
+import { createPacing, restAfter } from './pacing.ts';
 import type { Quiet } from './quiet.ts';
 
 /** The far side, given by whoever wires the relay: a failing call is repeated with the same arguments. */
@@ -39,8 +39,6 @@ const QUIET_MS = 1_000;
 const RECONCILE_MS = 30_000;
 /** Batches that were claimed and not signalled are sent again. */
 const RESEND_MS = 5_000;
-/** After a look the relay rests the square of the milliseconds that it took (1 after 1, 225 after 15), at most this. */
-const LOOK_REST_MAX_MS = 250;
 /** Signals on their way at once: beyond this the server only queues. */
 const AT_ONCE = 32;
 /** Inboxes that one look takes up: twice what can be carried at once, so that no slot waits for the next look. */
@@ -269,8 +267,7 @@ export function createRelay(deps: {
       await look().catch((error: unknown) =>
         log.error({ err: error }, 'the relay could not look at the ledger; it will look again'),
       );
-      // Nobody notices it after a look of a millisecond; a look at thousands of waiting rows leaves the ledger to others.
-      if (!hasClaimed) await pause(Math.min(LOOK_REST_MAX_MS, (now() - from) ** 2));
+      if (!hasClaimed) await pause(restAfter(now() - from, inboxes.areFew()));
       const timer = setTimeout(() => wakeUp(), Math.min(POLL_MS, pacing.nextIn(now())));
       await woken;
       clearTimeout(timer);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPacing } from '../../src/relay/pacing.ts';
+import { createPacing, restAfter } from '../../src/relay/pacing.ts';
 
 describe('the pacing of one inbox', () => {
   it('lets the first go at once, and the next after 250 ms', () => {
@@ -44,6 +44,16 @@ describe('the pacing of one inbox', () => {
     pacing.forget(60_000);
     pacing.sent('a', 50, 60_000);
     expect([pacing.isRipe('a', false, 60_249), pacing.isRipe('a', false, 60_250)]).toEqual([false, true]);
+  });
+});
+
+describe('the rest after a look', () => {
+  it('leaves the ledger to others where a look at many took long', () => {
+    expect([0, 1, 5, 15, 40].map((took) => restAfter(took, false))).toEqual([0, 1, 25, 225, 250]);
+  });
+
+  it('is short where few waited: whoever comes next did not make it slow', () => {
+    expect([0, 1, 5, 15, 40].map((took) => restAfter(took, true))).toEqual([0, 1, 5, 15, 20]);
   });
 });
 
