@@ -11,6 +11,8 @@ export interface Queryable {
 /** An open transaction. */
 export interface Transaction extends Queryable {
   kind: Ledger['kind'];
+  /** Runs this once everything is committed; never, where it is not. */
+  afterwards(work: () => void): void;
 }
 
 export interface Ledger extends Queryable {

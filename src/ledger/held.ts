@@ -150,7 +150,7 @@ function releasedArrival(row: HeldAlert, arrival: Decided, now: Date): Arrival {
   const [first] = joins;
   const taken = arrival.decision.routes.find(({ route }) => route === first?.route);
   const decision: StoredDecision = taken?.outcome === 'join' ? withReleased(stored, row.route, taken, was) : stored;
-  return arrivalOf({ ...arrival, joins, quiet: [] }, row.event, JSON.stringify(decision), effects);
+  return arrivalOf({ ...arrival, joins, quiet: [] }, row.event, { text: JSON.stringify(decision) }, effects);
 }
 
 const release = procedure('releaseHeld', async (tx, all: Released[], on: HeldOn[], at: number): Promise<number> => {
@@ -179,7 +179,7 @@ const release = procedure('releaseHeld', async (tx, all: Released[], on: HeldOn[
     arrival.joins = joins;
     return take(arrival, alerts, now, ended);
   });
-  await write(tx, arrivals, null, namedIn(arrivals, now), rows, [...alerts.values()], new Map());
+  await write(tx, arrivals, null, namedIn(tx, arrivals, now), rows, [...alerts.values()], new Map());
   await tx.query('delete from held where id = any($1::bigint[])', [released.map(({ id }) => id)]);
   return released.length;
 });

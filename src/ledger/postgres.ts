@@ -50,9 +50,11 @@ export async function openPostgres(url: string): Promise<Ledger> {
   /** Commits or rolls back; what it throws says whether the connection is still good. */
   const commit = async <T>(client: pg.ClientBase, work: (tx: Transaction) => Promise<T>): Promise<T> => {
     await client.query('begin');
-    const result = await work({ ...over(client), kind: 'postgres' });
+    const afterwards: (() => void)[] = [];
+    const result = await work({ ...over(client), kind: 'postgres', afterwards: (more) => afterwards.push(more) });
     // A transaction in which a statement has failed answers a commit by rolling back, and calls that no error.
     if ((await client.query('commit')).command === 'ROLLBACK') throw new Error(NOT_COMMITTED);
+    for (const more of afterwards) more();
     return result;
   };
   const transaction: Ledger['transaction'] = async (work) => {

@@ -66,7 +66,7 @@ describe('what the routing says of an event', () => {
     const judges = judgesOf(routing);
     const one = event({ labels: { region: 'us', host: 'a' } });
     const other = { ...one, [field]: OTHERS[field] };
-    for (const each of [one, other, one]) expect(judges(moment)(each).decision).toBe(decisionOf(each, routing));
+    for (const each of [one, other, one]) expect(judges(moment)(each).decision.text).toBe(decisionOf(each, routing));
   });
 
   it('is one object for all that are alike, in this commit and the next', () => {
@@ -80,7 +80,7 @@ describe('what the routing says of an event', () => {
     const batch = event({ service: 'batch' });
     const times = [new Date('2026-01-15T21:59:59.999Z'), new Date('2026-01-15T22:00:00Z')];
     const said = times.map((at) => judges({ ...moment, now: at })(batch));
-    expect(said.map(({ decision }) => decision)).toEqual(times.map((at) => decisionOf(batch, routing, at)));
+    expect(said.map(({ decision }) => decision.text)).toEqual(times.map((at) => decisionOf(batch, routing, at)));
     expect(said.map(({ quiet }) => quiet.length)).toEqual([0, 1]);
   });
 

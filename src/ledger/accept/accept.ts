@@ -6,7 +6,7 @@ import type { FiringAlert, Routing } from '../../core/route.ts';
 import type { Ledger, Queryable } from '../db.ts';
 import { lockKeys } from '../identity.ts';
 import { firingInhibitors } from '../inhibitors.ts';
-import { procedure } from '../procedure.ts';
+import { Lasting, procedure } from '../procedure.ts';
 import { activeSilences } from '../silences.ts';
 import { announce } from '../steps.ts';
 import { type Arrival, arrive, createPolicyNames, type Facts, factsOf } from './arrival.ts';
@@ -61,7 +61,7 @@ type Arrived = Pick<Arrival, 'fingerprint' | 'inhibitor'> & { event: Event };
 type Sent = Omit<Arrived, 'event'> & { event: Facts; said: number };
 
 /** What is alike goes once, and events as the texts they are kept as: half of what it cost to take them apart there and write them again. */
-function packed(all: Arrived[], judge: (event: Event) => Said): [sent: Sent[], said: Said[], texts: string] {
+function packed(all: Arrived[], judge: (event: Event) => Said): [sent: Sent[], said: Lasting<Said>, texts: string] {
   const places = new Map<Said, number>();
   const sent = all.map(({ event, ...arrived }): Sent => {
     const said = judge(event);
@@ -69,7 +69,7 @@ function packed(all: Arrived[], judge: (event: Event) => Said): [sent: Sent[], s
     places.set(said, place);
     return { ...arrived, event: factsOf(event), said: place };
   });
-  return [sent, [...places.keys()], all.map(({ event }) => textOf(event)).join(BETWEEN)];
+  return [sent, new Lasting([...places.keys()]), all.map(({ event }) => textOf(event)).join(BETWEEN)];
 }
 
 /** What no text of Postgres holds: NUL, and half a surrogate pair, which JSON.stringify writes as escapes. */
@@ -127,7 +127,7 @@ const accept = procedure('accept', async (tx, ...[sent, everything, texts, at]: 
     return take(arrival, alerts, now, ended);
   });
   const own = arrivals.length === all.length ? texts : textsOf(arrivals, all, texts);
-  await write(tx, arrivals, own, namedIn(arrivals, now), rows, [...alerts.values()], endsIn(arrivals, ended));
+  await write(tx, arrivals, own, namedIn(tx, arrivals, now), rows, [...alerts.values()], endsIn(arrivals, ended));
   await keepHeld(tx, [...held.values()]);
   announce('accept.written');
   return known;

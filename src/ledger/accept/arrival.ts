@@ -46,8 +46,7 @@ export interface Arrival {
   /** The number of its row, which is there or will be. */
   seq: number;
   fingerprint: string;
-  /** A StoredDecision, as JSON. */
-  decision: string;
+  decision: DecisionText;
   /** What it does to which incident; where it was kept before, after what it did then. */
   effects: Done[];
   joins: Join[];
@@ -60,6 +59,11 @@ export interface Arrival {
 /** A policy as a row names it: by the digest of its text. A route's own is the same object for every event. */
 export interface NamedPolicy {
   id: string;
+  text: string;
+}
+
+/** A StoredDecision, as JSON: the same object for all of which the same was decided. */
+export interface DecisionText {
   text: string;
 }
 
@@ -132,7 +136,7 @@ export function arrive(event: Event, routing: Routing): Pick<Arrival, 'fingerpri
 export const arrivalOf = (
   { event, ...decided }: Decided,
   seq: number,
-  decision: string,
+  decision: DecisionText,
   effects?: Done[],
 ): Arrival => ({
   ...decided,

@@ -48,7 +48,7 @@ export function createJudges(routing: Routing, policyOf: ReturnType<typeof creat
       const known = said.get(name);
       if (known) return known;
       const judged = judge(event, routing, firing, now, policyOf, { owned, silences });
-      const fresh: Said = { ...judged, decision: JSON.stringify(judged.decision) };
+      const fresh: Said = { ...judged, decision: { text: JSON.stringify(judged.decision) } };
       said.set(name, fresh);
       return fresh;
     };

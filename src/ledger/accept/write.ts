@@ -1,7 +1,7 @@
 /** The one statement that keeps a commit: events, inbox rows, alerts, and the policies and decisions they name. */
-import type { Queryable } from '../db.ts';
+import type { Queryable, Transaction } from '../db.ts';
 import { digest } from '../identity.ts';
-import type { Arrival } from './arrival.ts';
+import type { Arrival, DecisionText } from './arrival.ts';
 import type { Ended, InboxRow, Known } from './effect.ts';
 
 /** Stands between two texts in one argument: a control character, which JSON never holds as it is. */
@@ -10,32 +10,50 @@ export const BETWEEN = '\x1e';
 /** What many rows name and the ledger keeps once: the names of each, and the texts that are named. */
 export interface Named {
   policies: Map<string, string>;
+  /** Those that the ledger may not have yet. */
   decisions: Map<string, string>;
   /** The names of the decisions, in the order of the arrivals; the day in them lets them go with their events. */
   decided: string[];
   day: string;
 }
 
-export function namedIn(arrivals: Arrival[], now: Date): Named {
+/** A decision's names on a day, by what it did. */
+interface Names {
+  day: string;
+  ids: Map<string, { id: string; isKept: boolean }>;
+}
+/** To name a decision anew for each commit, and to ask whether it is kept, was a seventh of what an event cost the ledger (measured). */
+const names = new WeakMap<DecisionText, Names>();
+
+export function namedIn(tx: Transaction, arrivals: Arrival[], now: Date): Named {
   const day = now.toISOString().slice(0, 'YYYY-MM-DD'.length);
   const policies = new Map<string, string>();
   for (const { joins } of arrivals) for (const { policy } of joins) if (policy) policies.set(policy.id, policy.text);
   const decisions = new Map<string, string>();
-  // By what was decided, which is one text for many, and then by what that did.
-  const known = new Map<string, Map<string, string>>();
   const decided = arrivals.map(({ decision, effects }) => {
+    const named = namesOn(day, decision);
     const done = effects.map(({ key, effect }) => effect + key).join();
-    const ids = known.get(decision) ?? new Map<string, string>();
-    known.set(decision, ids);
-    const named = ids.get(done);
-    if (named !== undefined) return named;
-    const text = `${decision.slice(0, -1)},"effects":${JSON.stringify(effects)}}`;
-    const id = digest(`${day} ${text}`);
-    ids.set(done, id);
-    decisions.set(id, text);
-    return id;
+    const known = named.get(done);
+    if (known?.isKept) return known.id;
+    const text = `${decision.text.slice(0, -1)},"effects":${JSON.stringify(effects)}}`;
+    const name = known ?? { id: digest(`${day} ${text}`), isKept: false };
+    if (!known) named.set(done, name);
+    if (!decisions.has(name.id)) {
+      decisions.set(name.id, text);
+      // Another process may have Postgres set back to what it was; nobody but us writes to PGlite.
+      if (tx.kind === 'pglite') tx.afterwards(() => (name.isKept = true));
+    }
+    return name.id;
   });
   return { policies, decisions, decided, day };
+}
+
+function namesOn(day: string, decision: DecisionText): Names['ids'] {
+  const known = names.get(decision);
+  if (known?.day === day) return known.ids;
+  const ids: Names['ids'] = new Map();
+  names.set(decision, { day, ids });
+  return ids;
 }
 
 /**
@@ -66,11 +84,6 @@ export async function write(
   const ids = [...decisions.keys()];
 
   const parts = [
-    `d as (
-       insert into decisions (id, day, decision) select id, ${text(day)}::date, decision::jsonb
-         from unnest(${list(ids, (id) => id)}, ${texted(decisions.values())}) n(id, decision)
-        where not exists (select 1 from decisions where decisions.id = n.id) on conflict (id) do nothing
-     )`,
     texts === null
       ? `e as (
        update events set decision = t.decision
@@ -82,6 +95,12 @@ export async function write(
                      string_to_array(${text(texts)}, '${BETWEEN}'), ${list(decided, (id) => id)}) t(seq, source, id, event, decision)
      )`,
   ];
+  if (decisions.size > 0)
+    parts.push(`d as (
+       insert into decisions (id, day, decision) select id, ${text(day)}::date, decision::jsonb
+         from unnest(${list(ids, (id) => id)}, ${texted(decisions.values())}) n(id, decision)
+        where not exists (select 1 from decisions where decisions.id = n.id) on conflict (id) do nothing
+     )`);
   if (policies.size > 0)
     parts.push(`p as (
        insert into policies (id, policy) select id, policy::jsonb

@@ -2,10 +2,8 @@
 import { mkdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Ledger } from '../db.ts';
+import { type Arg, createTeller } from './args.ts';
 import { StatementError } from './statements.ts';
-
-/** A text as it is, anything else as JSON: one text crosses faster than what it says would. */
-export type Arg = string | { json: string };
 
 /** One thing for the thread to do. */
 export type Asked = { sql: string; params: readonly unknown[] } | { call: string; args: Arg[] };
@@ -64,16 +62,19 @@ export async function openPglite({ folder, image }: OwnFolder): Promise<Ledger> 
     last = mine.catch(() => undefined);
     return mine;
   };
-  const askInTurn = (what: Asked): Promise<unknown> =>
-    transactions === 0 ? ask(what) : last.then(() => askInTurn(what));
+  const askInTurn = (what: () => Asked): Promise<unknown> =>
+    transactions === 0 ? ask(what()) : last.then(() => askInTurn(what));
+  const tell = createTeller();
 
   const transaction: Ledger['transaction'] = (work) =>
     inTurn(async () => {
       const query = <Row>(sql: string, params: readonly unknown[] = []) => ask({ sql, params }) as Promise<Row[]>;
       await query('begin');
       try {
-        const result = await work({ kind: 'pglite', query });
+        const afterwards: (() => void)[] = [];
+        const result = await work({ kind: 'pglite', query, afterwards: (more) => afterwards.push(more) });
         await query('commit');
+        for (const more of afterwards) more();
         return result;
       } catch (error) {
         await query('rollback').catch(() => undefined);
@@ -83,8 +84,9 @@ export async function openPglite({ folder, image }: OwnFolder): Promise<Ledger> 
 
   return {
     kind: 'pglite',
-    query: <Row>(sql: string, params: readonly unknown[] = []) => askInTurn({ sql, params }) as Promise<Row[]>,
-    call: (name, args) => askInTurn({ call: name, args: args.map(argOf) }),
+    query: <Row>(sql: string, params: readonly unknown[] = []) => askInTurn(() => ({ sql, params })) as Promise<Row[]>,
+    // Told when its turn has come: what it tells first is known to whatever comes after it.
+    call: async (name, args) => askInTurn(() => ({ call: name, args: tell(args) })),
     transaction,
     patiently: (work) => patiently(() => transaction(work)),
     wake: () => {
@@ -98,8 +100,6 @@ export async function openPglite({ folder, image }: OwnFolder): Promise<Ledger> 
     close: () => inTurn(close),
   };
 }
-
-const argOf = (value: unknown): Arg => (typeof value === 'string' ? value : { json: JSON.stringify(value ?? null) });
 
 interface Thread {
   ask(what: Asked): Promise<unknown>;

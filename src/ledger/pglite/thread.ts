@@ -5,7 +5,8 @@ import { PGlite } from '@electric-sql/pglite';
 import type { Transaction } from '../db.ts';
 import { runProcedure } from '../procedure.ts';
 import '../procedures.ts';
-import type { Answered, Arg, Asked, OwnFolder } from './open.ts';
+import { createHearer } from './args.ts';
+import type { Answered, Asked, OwnFolder } from './open.ts';
 import { createStatements, StatementError } from './statements.ts';
 
 if (!parentPort) throw new Error('this file is run as a worker thread');
@@ -20,11 +21,15 @@ statements.run('set enable_seqscan = off', []);
 // A fixed plan is what preparing is for: with five lists as arguments, planning costs more than running (measured).
 statements.run('set plan_cache_mode = force_generic_plan', []);
 
+const hear = createHearer();
+
 /** What was begun is committed, or undone when it failed. */
 async function call(name: string, args: readonly unknown[]): Promise<unknown> {
   let begun = false;
+  const afterwards: (() => void)[] = [];
   const tx: Transaction = {
     kind: 'pglite',
+    afterwards: (work) => afterwards.push(work),
     async query<Row>(sql: string, params: readonly unknown[] = []) {
       const first = !begun;
       begun = true;
@@ -34,6 +39,7 @@ async function call(name: string, args: readonly unknown[]): Promise<unknown> {
   try {
     const result = await runProcedure(tx, name, args);
     if (begun) statements.run('commit', []);
+    for (const work of afterwards) work();
     return result;
   } catch (error) {
     if (begun) statements.run('rollback', []);
@@ -43,7 +49,7 @@ async function call(name: string, args: readonly unknown[]): Promise<unknown> {
 
 async function answerTo(ask: Asked): Promise<void> {
   try {
-    if ('call' in ask) answer({ result: await call(ask.call, ask.args.map(given)) });
+    if ('call' in ask) answer({ result: await call(ask.call, hear(ask.args)) });
     else answer({ result: statements.run(ask.sql, ask.params) });
   } catch (error) {
     const { message } = error as Error;
@@ -51,7 +57,6 @@ async function answerTo(ask: Asked): Promise<void> {
   }
 }
 
-const given = (arg: Arg): unknown => (typeof arg === 'string' ? arg : JSON.parse(arg.json));
 const answer = (answered: Answered): void => port.postMessage(answered);
 
 let last: Promise<void> = Promise.resolve();
