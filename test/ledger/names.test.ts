@@ -61,6 +61,23 @@ describe('the name of a decision', () => {
     expect([writtenBy(next), writtenBy(next, new Date('2026-01-16T00:00:00Z')), writtenBy(next)]).toEqual([0, 1, 1]);
   });
 
+  it('and that of a policy: it goes with its text until that is committed', () => {
+    const join = {
+      route: 'all',
+      key: 'k1',
+      words: 'all',
+      severity: 'info',
+      policy: { id: 'p1', text: '{}' },
+      lifecycle: false,
+    };
+    const arrival = { ...arrivalWith(decisionOf('all')), joins: [join] };
+    const writtenBy = ({ tx }: ReturnType<typeof transaction>) => [...namedIn(tx, [arrival, arrival], now).policies];
+    const [undone, committed, next] = [transaction(), transaction(), transaction()];
+    expect([writtenBy(undone), writtenBy(committed)]).toEqual([[['p1', '{}']], [['p1', '{}']]]);
+    committed.commit();
+    expect(writtenBy(next)).toEqual([]);
+  });
+
   it('goes with it every time on Postgres, which others write to as well', () => {
     const decision = decisionOf('all');
     const first = transaction('postgres');

@@ -9,40 +9,46 @@ export const BETWEEN = '\x1e';
 
 /** What many rows name and the ledger keeps once: the names of each, and the texts that are named. */
 export interface Named {
-  policies: Map<string, string>;
   /** Those that the ledger may not have yet. */
+  policies: Map<string, string>;
   decisions: Map<string, string>;
   /** The names of the decisions, in the order of the arrivals; the day in them lets them go with their events. */
   decided: string[];
   day: string;
 }
 
+interface Name {
+  id: string;
+}
 /** A decision's names on a day, by what it did. */
 interface Names {
   day: string;
-  ids: Map<string, { id: string; isKept: boolean }>;
+  ids: Map<string, Name>;
 }
-/** To name a decision anew for each commit, and to ask whether it is kept, was a seventh of what an event cost the ledger (measured). */
+/** To name decisions anew for each commit, and to ask whether they are kept, was a seventh of what an event cost the ledger (measured). */
 const names = new WeakMap<DecisionText, Names>();
+/** The names of what the ledger has. On PGlite alone: another may set a Postgres back to what it was. */
+const kept = new WeakSet<Name>();
 
+/** The names of what was decided of the arrivals, with the texts that this transaction has to write. */
 export function namedIn(tx: Transaction, arrivals: Arrival[], now: Date): Named {
   const day = now.toISOString().slice(0, 'YYYY-MM-DD'.length);
   const policies = new Map<string, string>();
-  for (const { joins } of arrivals) for (const { policy } of joins) if (policy) policies.set(policy.id, policy.text);
   const decisions = new Map<string, string>();
-  const decided = arrivals.map(({ decision, effects }) => {
-    const named = namesOn(day, decision);
+  const written = (name: Name, text: string, into: Map<string, string>): void => {
+    if (tx.kind === 'pglite') tx.afterwards(() => kept.add(name));
+    into.set(name.id, text);
+  };
+  const decided = arrivals.map(({ decision, effects, joins }) => {
+    for (const { policy } of joins) if (policy && !kept.has(policy)) written(policy, policy.text, policies);
+    const ids = namesOn(day, decision);
     const done = effects.map(({ key, effect }) => effect + key).join();
-    const known = named.get(done);
-    if (known?.isKept) return known.id;
+    const known = ids.get(done);
+    if (known && (kept.has(known) || decisions.has(known.id))) return known.id;
     const text = `${decision.text.slice(0, -1)},"effects":${JSON.stringify(effects)}}`;
-    const name = known ?? { id: digest(`${day} ${text}`), isKept: false };
-    if (!known) named.set(done, name);
-    if (!decisions.has(name.id)) {
-      decisions.set(name.id, text);
-      // Another process may have Postgres set back to what it was; nobody but us writes to PGlite.
-      if (tx.kind === 'pglite') tx.afterwards(() => (name.isKept = true));
-    }
+    const name = known ?? { id: digest(`${day} ${text}`) };
+    ids.set(done, name);
+    written(name, text, decisions);
     return name.id;
   });
   return { policies, decisions, decided, day };
