@@ -248,6 +248,22 @@ describe('a late end', () => {
   });
 });
 
+it('a firing that names no service has that of its alert, also when that has ended', async () => {
+  const all = routing([route({ group_by: [] })]);
+  const unnamed = (dedup_key: string): Event => {
+    const { service: _, ...rest } = event({ dedup_key });
+    return rest;
+  };
+  await accept([event({ dedup_key: 'disk', service: 'till' })], all);
+  await closeAll();
+  await accept([unnamed('disk'), unnamed('other')], all);
+  expect(await ledger.query('select service, current from alerts order by event')).toEqual([
+    { service: 'till', current: false },
+    { service: 'till', current: true },
+    { service: null, current: true },
+  ]);
+});
+
 describe('a late firing', () => {
   it('that happened before the end already known makes no row', async () => {
     const one = event({ dedup_key: 'disk', occurred_at: '2026-01-15T10:00:00.000Z' });
