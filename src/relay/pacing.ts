@@ -17,17 +17,17 @@ const FORGET_MS = 10_000;
 /** More waiting rows than this is a backlog. */
 const BACKLOG = 10;
 
-/** After a look at many rows the relay rests the square of the milliseconds that it took (1 after 1, 225 after 15), at most this. */
+/** After a look the relay rests the square of the milliseconds that it took (1 after 1, 225 after 15), at most this. */
 const REST_MAX_MS = 250;
 /**
- * After a look at few, as long as it took, at most this: it was not slow because of them. With the square one pause of the collector
- * of 15 ms while nothing waited cost whoever came next 225, and one lone event of a hundred waited for it (measured).
+ * After a look at few rows at most this: it was not slow because of them. A pause of the collector of 15 ms while nothing waited cost
+ * whoever came next 225, and one lone event of a hundred waited for it (measured).
  */
-const SHORT_REST_MAX_MS = 20;
+const REST_AFTER_FEW_MAX_MS = 20;
 
 /** Milliseconds that a look which took so many leaves the ledger to others. */
 export const restAfter = (took: number, wereFew: boolean): number =>
-  wereFew ? Math.min(SHORT_REST_MAX_MS, took) : Math.min(REST_MAX_MS, took ** 2);
+  Math.min(wereFew ? REST_AFTER_FEW_MAX_MS : REST_MAX_MS, took ** 2);
 
 export function createPacing() {
   const keys = new Map<string, { at: number; gap: number }>();
