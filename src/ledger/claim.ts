@@ -73,7 +73,7 @@ async function claimIn(tx: Transaction, key: string, prefix?: string | null): Pr
     return undefined;
   }
   if (!open) await adopt(tx, key, incident.id);
-  const totals = await totalsOf(tx, key);
+  const totals = await totalsOf(tx, incident.id);
   const batch = batchOf(incident, rows, totals);
   await store(tx, key, incident, batch, dueAfter(incident, batch, rows, !open));
   announce('claim.written');
@@ -127,10 +127,10 @@ interface Totals {
 export const adopt = (tx: Queryable, key: string, incident: string): Promise<unknown> =>
   tx.query('update alerts set incident = $2 where key = $1 and current and incident is null', [key, incident]);
 
-async function totalsOf(tx: Queryable, key: string): Promise<Totals> {
+async function totalsOf(tx: Queryable, incident: string): Promise<Totals> {
   const rows = await tx.query<{ status: string; severity: Severity; alerts: number; occurrences: number }>(
-    'select status, severity, count(*)::int as alerts, sum(count)::int as occurrences from alerts where key = $1 and current group by status, severity',
-    [key],
+    'select status, severity, count(*)::int as alerts, sum(count)::int as occurrences from alerts where incident = $1 and current group by status, severity',
+    [incident],
   );
   const worst = (of: typeof rows): Severity | null =>
     of.reduce<Severity | null>((soFar, { severity }) => worseOf(soFar, severity), null);

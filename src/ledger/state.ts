@@ -118,7 +118,7 @@ export const closeIncident = procedure(
     if (!row || row.closed_at) return 'closed';
     if (row.last_batch !== seen || row.waiting) return 'more';
     await tx.query(
-      `with a as (update alerts set current = false, status = 'resolved', inhibits = false, expires_at = null where key = $3 and current),
+      `with a as (update alerts set current = false, status = 'resolved', inhibits = false, expires_at = null where incident = $1 and current),
             b as (insert into inbox (key, incident, batch, kind, by, detail) values ($3, $1, 0, 'closed', 'tocsin', jsonb_build_object('because', coalesce($2::text, ''))))
        update incidents set status = 'resolved', closed_at = now(), resolved_at = coalesce(resolved_at, now()), close_reason = coalesce(close_reason, $2), due_at = null
         where id = $1`,

@@ -70,6 +70,7 @@ export function createRelay(deps: {
   const pacing = createPacing();
   const inboxes = createInboxes(ledger, now);
   const slots = createSlots(AT_ONCE);
+  const claiming = createSlots(1);
   /** Keys and incidents that a call is on its way for: what happens to one happens one after the other. */
   const inFlight = new Set<string>();
   const due = { sweep: 0, quiet: 0, resend: 0, reconcile: 0 };
@@ -129,8 +130,12 @@ export function createRelay(deps: {
     );
   };
 
+  /** While a crowd is at the door one at a time: eight at once, of 20 ms each, kept it waiting for all of them. */
+  const claimInTurn = (key: string): Promise<Claim | undefined> =>
+    arriving() < CROWD ? claim(ledger, key, prefix) : claiming.use(() => claim(ledger, key, prefix));
+
   const relayInbox = async ({ key, rows }: Waiting): Promise<void> => {
-    const claimed = await claim(ledger, key, prefix).catch((error: unknown) => {
+    const claimed = await claimInTurn(key).catch((error: unknown) => {
       inboxes.taken(key);
       throw error;
     });

@@ -33,6 +33,7 @@ const RELEASED: Readonly<Record<string, string>> = {
   '018-alerts-by-key.sql': '4e2a06d3ea5ca6cb3bd89eea3352cd893950a9527ee73942ef29133e95ee35e2',
   '019-alerts-by-both.sql': 'f3869f04aa1eca4867934ce25d664fb439e0f65b936fdbec82c24faeaa3efc5d',
   '020-lean-door.sql': '403b1ee1bafcbc9e86316be4fd2a9522dd58f1ba2c73ded8f5292f78711694e8',
+  '021-fewer-pages.sql': '6ea9b070e5c0263174e5f51f85881170abf8388f7876548f5146f3061e2bb8e0',
 };
 const NEWEST = Object.keys(RELEASED).length;
 

@@ -28,10 +28,11 @@ async function crowd(): Promise<void> {
   await post(Array.from({ length: MANY }, (_, at) => services[at % services.length] as string));
 }
 /** What is known of the inboxes, with what it asked the ledger: the seq after which it read, or that it read everything. */
-function watched(now = () => 0) {
+function watched(now = () => 0, asks: () => void = () => undefined) {
   const asked: unknown[] = [];
   const query: Ledger['query'] = (sql, params = []) => {
     asked.push(params.length > 1 ? `after ${params[1]}` : 'everything');
+    asks();
     return ledger.query(sql, params);
   };
   return { inboxes: createInboxes({ ...ledger, query }, now), asked };
@@ -59,6 +60,24 @@ describe('a look at the inboxes', () => {
     at = 2_000;
     await inboxes.look();
     expect(asked).toEqual(['everything', ledger.kind === 'pglite' ? `after ${before}` : 'everything', 'everything']);
+  });
+
+  it('reads everything for a fiftieth of the time at most', async () => {
+    let at = 0;
+    const looks = watched(
+      () => at,
+      () => {
+        at += 100;
+      },
+    );
+    await crowd();
+    await looks.inboxes.look();
+    at = 100 + 4_999;
+    await looks.inboxes.look();
+    at = 100 + 5_000;
+    await looks.inboxes.look();
+    const between = ledger.kind === 'pglite' ? `after ${await newest()}` : 'everything';
+    expect(looks.asked).toEqual(['everything', between, 'everything']);
   });
 
   it('knows at each moment what reading everything would find, whatever comes, is answered and is claimed', async () => {

@@ -20,7 +20,7 @@ beforeEach(() => empty());
 afterAll(() => ledger.close());
 
 /** A relay with a clock of its own and a far side that notes what reaches it. */
-function relayTo(overrides: Partial<Carrier> = {}, arriving?: () => number) {
+function relayTo(overrides: Partial<Carrier> = {}, arriving?: () => number, asked: Ledger = ledger) {
   let now = 1_000_000;
   const batches: Batch[] = [];
   const nudges: string[] = [];
@@ -36,7 +36,7 @@ function relayTo(overrides: Partial<Carrier> = {}, arriving?: () => number) {
     send: async () => undefined,
     ...overrides,
   };
-  const relay = createRelay({ ledger, carrier, log, now: () => now, ...(arriving ? { arriving } : {}) });
+  const relay = createRelay({ ledger: asked, carrier, log, now: () => now, ...(arriving ? { arriving } : {}) });
   const passes = (ms: number): void => {
     now += ms;
   };
@@ -103,6 +103,27 @@ describe('a look of the relay', () => {
     crowd = 0;
     await relay.tick();
     expect(batches).toHaveLength(6);
+  });
+
+  it.each([
+    ['one at a time while a crowd is at the door', 500, 1],
+    ['all at once while there is none', 0, 8],
+  ])('claims %s', async (_, crowd, at_once) => {
+    let claiming = 0;
+    let most = 0;
+    const call: Ledger['call'] = async (name, args) => {
+      if (name !== 'claim') return ledger.call(name, args);
+      most = Math.max(most, ++claiming);
+      return ledger.call(name, args).finally(() => {
+        claiming--;
+      });
+    };
+    const { relay, batches } = relayTo({}, () => crowd, { ...ledger, call });
+    const fires = Array.from({ length: 8 }, (_, at) => event({ service: `fire-${at}`, severity: 'critical' }));
+    await createDoor(ledger, { routing: routing() }).accept(fires);
+    await relay.tick();
+    expect(batches).toHaveLength(8);
+    expect(most).toBe(at_once);
   });
 
   it('sends a batch that the far side did not take again as it was, after it has rested', async () => {
