@@ -1,15 +1,15 @@
 /** The relay: carries inbox rows to workflows as batches, paced; sweeps what has expired; nudges what is overdue. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Batch, Opening } from '../core/incident.ts';
-import { type Claim, claim, overdueIncidents, sweepExpired, unsentBatches } from '../ledger/claim.ts';
+import { type Claim, claim, markSignalled, overdueIncidents, sweepExpired, unsentBatches } from '../ledger/claim.ts';
 import type { Ledger } from '../ledger/db.ts';
 import type { Waiting } from '../ledger/inbox.ts';
 import { markSendStarted, type Send, waitingSends } from '../ledger/sends.ts';
 import { announce } from '../ledger/steps.ts';
+import { together } from '../ledger/together.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createInboxes } from './inboxes.ts';
-import { createMarks } from './marks.ts';
 import { createPacing, restAfter } from './pacing.ts';
 import type { Quiet } from './quiet.ts';
 
@@ -41,6 +41,8 @@ const RECONCILE_MS = 30_000;
 const RESEND_MS = 5_000;
 /** Signals on their way at once: beyond this the server only queues. */
 const AT_ONCE = 32;
+/** Batches that are noted with one statement: those of all slots. */
+const MARKED_MAX = AT_ONCE;
 /** Inboxes that one look takes up: twice what can be carried at once, so that no slot waits for the next look. */
 const QUEUED = 2 * AT_ONCE;
 /** More events than this at the door of the same process are a crowd: those who wait there have the processors first. */
@@ -83,14 +85,14 @@ export function createRelay(deps: {
   let crowdedSince: number | undefined;
   let wakeUp: () => void = () => undefined;
 
-  const mark = createMarks(ledger);
+  const mark = together((batches: Batch[]) => markSignalled(ledger, batches), MARKED_MAX);
 
   const carry = async ({ opening, batch }: Claim): Promise<boolean> => {
     const started = now();
     try {
       await carrier.batch(opening, batch);
       announce('signal.sent');
-      await mark(batch);
+      await mark([batch]);
       announce('signal.marked');
       failures = 0;
       metrics?.relayBatches.inc({ outcome: 'sent' });

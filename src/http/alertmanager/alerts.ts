@@ -9,8 +9,9 @@ import type { Routing } from '../../core/route.ts';
 import { silencedBy } from '../../core/silence.ts';
 import type { Queryable } from '../../ledger/db.ts';
 import { firingInhibitors } from '../../ledger/inhibitors.ts';
-import { keepPosted, knownPosted, standingPosted } from '../../ledger/posted.ts';
+import { keepPosted, knownPosted, type Posting, standingPosted } from '../../ledger/posted.ts';
 import { activeSilences } from '../../ledger/silences.ts';
+import { together } from '../../ledger/together.ts';
 import { eventOfPosted, keyOf, PROMETHEUS, readPosted } from '../../sources/prometheus.ts';
 import { MANY_MAX_BYTES, parseJson } from '../body.ts';
 import type { Deps } from '../deps.ts';
@@ -19,6 +20,9 @@ import { keep } from '../events.ts';
 import { Problem } from '../problem.ts';
 import { alertmanagerSays, refused, said } from './dialect.ts';
 import { shownIn } from './query.ts';
+
+/** Alerts of one question to the ledger, whoever posted them: as many as a commit of the door has events. */
+const TOGETHER_MAX = 1_000;
 
 /** Any query: it is read by Alertmanager's rules, which pass over what they do not know. */
 const Query = z.looseObject({});
@@ -42,6 +46,9 @@ export const alerts = ({
     );
     return [standing, { routing, firing, silencedBy: silencing, receiverOf, now }];
   };
+
+  const knownTogether = together((keys: string[]) => knownPosted(ledger, keys), TOGETHER_MAX);
+  const keepTogether = together((postings: Posting[]) => keepPosted(ledger, postings), TOGETHER_MAX);
 
   return [
     endpoint({
@@ -102,10 +109,9 @@ export const alerts = ({
   async function take(posted: Posted[]): Promise<void> {
     if (posted.length === 0) return;
     const keyed = posted.map((one) => ({ key: keyOf(one), posted: one }));
-    const known = await knownPosted(
-      ledger,
-      keyed.map(({ key }) => key),
-    );
+    const all = await knownTogether(keyed.map(({ key }) => key));
+    // What others know of theirs is theirs: what is said here changes what is known here.
+    const known = new Map(keyed.map(({ key }) => [key, all.get(key)]));
     const news = keyed.flatMap(({ key, posted: sent }) => {
       const old = known.get(key);
       const next = merged(old, sent);
@@ -114,14 +120,15 @@ export const alerts = ({
       return told ? [eventOfPosted(next, told)] : [];
     });
     if (news.length > 0) await keep(news, PROMETHEUS, { door, metrics, limits });
-    await keepPosted(
-      ledger,
-      keyed.map(({ key, posted: sent }) => ({
+    const postings = keyed.map(
+      ({ key, posted: sent }): Posting => ({
         key,
         posted: sent,
         event: eventOfPosted(sent, { status: 'firing', again: undefined }),
-      })),
+      }),
     );
+    // One that cannot be kept must not fail its neighbours.
+    await keepTogether(postings).catch(() => keepPosted(ledger, postings));
   }
 };
 
