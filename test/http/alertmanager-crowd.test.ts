@@ -1,5 +1,5 @@
 /** Many who post to Alertmanager's API v2 at once: they share what is asked of the ledger, and nothing else. */
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { type Api, startApi } from './harness.ts';
 
 const SENDERS = 30;
@@ -11,6 +11,7 @@ beforeAll(async () => {
 beforeEach(() =>
   api.ledger.query('truncate events, alerts, inbox, incidents, batches, posted_alerts restart identity'),
 );
+afterEach(() => void vi.restoreAllMocks());
 afterAll(() => api.stop());
 
 /** Each posts two: one of its own, and one that all of them post. */
